@@ -1,0 +1,3 @@
+"""dialerd: an outbound telephony dialer."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,107 @@
+"""What is said between the engine and a provider about one call."""
+
+from typing import Any
+
+from attrs import field, frozen
+
+from dialerd.model.instants import Duration, Instant
+from dialerd.model.states import AnsweredBy, AtFault, Outcome
+
+
+@frozen(kw_only=True)
+class Cause:
+    """Why a call ended as it did.
+
+    Args:
+        fault: whose doing it is.
+        q850: ITU-T Q.850 cause number, or None where the provider gives nothing that maps to one.
+        code: the provider's own code, such as a SIP status.
+        detail: the provider's words, without secrets.
+    """
+
+    fault: AtFault
+    q850: int | None = None
+    code: str | None = None
+    detail: str | None = None
+
+
+@frozen(kw_only=True)
+class CallEnd:
+    """How a call ended.
+
+    Args:
+        outcome: one of `Outcome`, never `uncertain`: a provider that does not know raises `MaybePlaced`.
+        cause: what lies behind the outcome; None for an ordinary answered call.
+        ringing_at: when the far end first rang, or None.
+        answered_at: when it was answered, or None.
+        ended_at: when it ended; None = when the provider returned.
+        answered_by: what the answering-machine detection found; None where it did not listen.
+        message_left: True when the agent's message was left on a machine.
+        digits: what was keyed in, in order.
+        detail: further facts to keep with the attempt (price, provider's reference); plain JSON data.
+    """
+
+    outcome: Outcome
+    cause: Cause | None = None
+    ringing_at: Instant | None = None
+    answered_at: Instant | None = None
+    ended_at: Instant | None = None
+    answered_by: AnsweredBy | None = None
+    message_left: bool = False
+    digits: str = ""
+    detail: dict[str, Any] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class AttemptRef:
+    """An attempt whose end is not known, as a provider is asked about it.
+
+    Args:
+        attempt_id: UUIDv7 of the attempt.
+        number: called number, E.164.
+        caller_id: number shown, E.164.
+        claimed_at: when it was made durable; the provider heard of it at this instant or later.
+        reference: the provider's own id of the call, where it had reported one.
+        state: the bytes last handed over with `report.state`, or None.
+        ring_timeout: as it was ordered.
+        max_duration: as it was ordered.
+    """
+
+    attempt_id: str
+    number: str
+    caller_id: str
+    claimed_at: Instant
+    reference: str | None
+    state: bytes | None
+    ring_timeout: Duration
+    max_duration: Duration
+
+
+@frozen(kw_only=True)
+class WasPlaced:
+    """The provider's proof that an attempt was placed.
+
+    Args:
+        end: how the call ended, or None while it is alive and must be followed.
+    """
+
+    end: CallEnd | None
+
+
+@frozen
+class WasNotPlaced:
+    """The provider's proof that an attempt never reached the phone network."""
+
+
+@frozen(kw_only=True)
+class CannotTell:
+    """The provider has no proof either way.
+
+    Args:
+        reason: why not, for the log and the report.
+    """
+
+    reason: str
+
+
+Reconciliation = WasPlaced | WasNotPlaced | CannotTell

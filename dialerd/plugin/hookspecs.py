@@ -1,0 +1,101 @@
+"""The hooks that a plugin may implement, found by the entry-point group `dialerd`.
+
+Each plugin is called on its own, so that one that fails does not silence the rest.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import pluggy
+from attrs import field, frozen
+
+from dialerd.model.instants import Instant
+from dialerd.plugin.provider import CallOrder, Provider
+
+hookspec = pluggy.HookspecMarker("dialerd")
+hookimpl = pluggy.HookimplMarker("dialerd")
+
+
+@frozen(kw_only=True)
+class ProviderFactory:
+    """How a plugin makes a provider.
+
+    Args:
+        name: what `[trunks.NAME] provider` asks for.
+        options: attrs class of `[trunks.NAME.options]`; faults in them are reported like any setting's.
+        make: called with the trunk's name and its options; must not block and open nothing yet.
+    """
+
+    name: str
+    options: type[Any]
+    make: Callable[[str, Any], Provider]
+
+
+@frozen(kw_only=True)
+class Veto:
+    """A screen's objection to a call.
+
+    Args:
+        reason: shown in `why` and in the report.
+        until: when to ask again; None = after the engine's own delay.
+        suppress: True ends the recipient as suppressed; False holds it.
+    """
+
+    reason: str
+    until: Instant | None = None
+    suppress: bool = False
+
+
+@frozen(kw_only=True)
+class Notice:
+    """Something that happened, told to the outside.
+
+    Args:
+        id: grows with every notice of this daemon; the same notice may be told again after a crash.
+        kind: `call.ended`, `campaign.running`, `campaign.completed` and the like.
+        at: when it happened.
+        campaign: id of the campaign.
+        body: plain JSON data.
+    """
+
+    id: int
+    kind: str
+    at: Instant
+    campaign: str
+    body: Mapping[str, Any] = field(factory=dict)
+
+
+class Screen(Protocol):
+    """Asked about each call before it leaves, after it was claimed."""
+
+    def __call__(self, order: CallOrder, /) -> Awaitable[Veto | None]:
+        """Return a `Veto`, or None to let the call pass. One that raises or takes too long holds the call."""
+
+
+class Notifier(Protocol):
+    """Told every notice, in order, one batch at a time."""
+
+    def __call__(self, notices: Iterable[Notice], /) -> Awaitable[None]:
+        """Deliver `notices`; when it raises, the same notices are told again later."""
+
+
+@hookspec
+def dialerd_providers() -> Iterable[ProviderFactory]:  # type: ignore[empty-body]  # a specification has none
+    """Return the providers that this plugin offers."""
+
+
+@hookspec
+def dialerd_screen() -> Screen | None:
+    """Return what is asked about each call before it leaves, or None."""
+
+
+@hookspec
+def dialerd_notify() -> Notifier | None:
+    """Return what is told every notice, or None."""
+
+
+@hookspec
+def dialerd_dialects() -> Iterable[Any]:  # type: ignore[empty-body]  # a specification has none
+    """Return the request dialects that this plugin understands; asked when the local API starts."""
+
+

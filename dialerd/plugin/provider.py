@@ -1,0 +1,214 @@
+"""The provider contract: how a plugin places calls.
+
+A plugin offers providers through the hook `dialerd_providers`. For each configured trunk the host makes one provider
+from the trunk's options, enters it as an async context manager (open connections, register with the carrier, start
+receivers) and hands every call of that trunk to `place`.
+
+The way of one call:
+
+    place(order, report)
+      ├─ prepare: connect, resolve, wait as long as it takes
+      ├─ order.leave()            synchronous; right before the first byte leaves; may raise Withdrawn: let it pass
+      ├─ send                     from here on the call may ring
+      ├─ report(...)              accepted, ringing, answered, amd, digits; report.state(bytes) at any time
+      ├─ watch order.hangup       a trio.Event; when set, end the call and still return its CallEnd
+      └─ return CallEnd           the call is over and its line is free
+
+What `place` may raise, and what it means for the person at the other end:
+
+| exception | the phone | what dialerd does |
+|---|---|---|
+| `NotPlaced(cause)` | certainly did not ring | callee at fault: the attempt counts; otherwise it is refunded |
+| `Throttled(retry_after)` | certainly did not ring | refunds it and slows the trunk down |
+| `MaybePlaced(cause)` | may have rung | the attempt is uncertain: `reconcile` is asked, nothing is dialled again without proof |
+| anything else | may have rung, if `leave()` was called | logged as the plugin's fault; as `MaybePlaced`, or `NotPlaced` before `leave()` |
+
+Busy and no answer are data: return a `CallEnd`.
+"""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import trio
+from attrs import define, field, frozen
+
+from dialerd.model.call import AttemptRef, CallEnd, Cause, Reconciliation
+from dialerd.model.errors import DialerdError
+from dialerd.model.instants import Duration
+from dialerd.model.settings import AgentSettings
+from dialerd.model.states import Amd, AnsweredBy
+
+
+class NotPlaced(DialerdError):
+    """The call certainly did not reach the phone network.
+
+    Args:
+        cause: why not; its `fault` decides whether the attempt counts.
+        trunk_down: no call can be placed on this trunk until someone acts (account suspended, credentials refused);
+            the trunk rests at once and its campaigns wait.
+    """
+
+    def __init__(self, cause: Cause, *, trunk_down: bool = False) -> None:
+        super().__init__(cause.detail or cause.code or cause.fault.value)
+        self.cause = cause
+        self.trunk_down = trunk_down
+
+
+class MaybePlaced(DialerdError):
+    """The call may have reached the phone network; the provider does not know.
+
+    Args:
+        cause: what went wrong.
+    """
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.detail or cause.code or cause.fault.value)
+        self.cause = cause
+
+
+class Throttled(DialerdError):
+    """The carrier refused the call for now because too much is asked of it; nothing rang.
+
+    Args:
+        retry_after: how long the carrier asked to be left alone, or None.
+        cause: what the carrier said, or None.
+    """
+
+    def __init__(self, retry_after: Duration | None = None, cause: Cause | None = None) -> None:
+        super().__init__("throttled" if cause is None else cause.detail or cause.code or "throttled")
+        self.retry_after = retry_after
+        self.cause = cause
+
+
+class Withdrawn(DialerdError):
+    """Raised by `order.leave()`: this call must not be placed now. A provider lets it pass."""
+
+
+@frozen
+class Accepted:
+    """The carrier took the call.
+
+    Args:
+        reference: the carrier's id of the call, by which `reconcile` and `follow` find it.
+    """
+
+    reference: str | None = None
+
+
+@frozen
+class Ringing:
+    """The far end rings."""
+
+
+@frozen
+class Answered:
+    """The far end answered."""
+
+
+@frozen
+class AmdResult:
+    """The answering-machine detection came to a result.
+
+    Args:
+        answered_by: who or what answered.
+    """
+
+    answered_by: AnsweredBy
+
+
+@frozen
+class Digits:
+    """The called person pressed keys.
+
+    Args:
+        digits: what was pressed, in order, since the last report.
+    """
+
+    digits: str
+
+
+CallEvent = Accepted | Ringing | Answered | AmdResult | Digits
+
+
+class Report(Protocol):
+    """How a provider tells what happens to a call. Synchronous and cheap; never raises."""
+
+    def __call__(self, event: CallEvent, /) -> None:
+        """Tell `event`; the instant is taken now."""
+
+    def state(self, state: bytes, /) -> None:
+        """Hand over what the provider needs to find the call again, at most 64 KiB; it comes back in `AttemptRef`."""
+
+
+@define(kw_only=True, slots=True, eq=False)
+class CallOrder:
+    """One call to place: everything a provider needs, so that it never asks the store.
+
+    Args:
+        attempt_id: UUIDv7 of the attempt; given out as `call_id`.
+        trunk: name of the trunk.
+        number: number to call, E.164.
+        caller_id: number to show, E.164.
+        agent_name: name of the agent.
+        agent: what speaks when the call is answered.
+        prompt: what the agent is to say or do, or None.
+        variables: the recipient's variables over the campaign's.
+        campaign: name of the campaign.
+        metadata: the campaign's and the recipient's, merged.
+        ring_timeout: how long the phone may ring.
+        max_duration: bound of the answered call.
+        amd: whether to listen for an answering machine.
+        hangup: set when the call is to be ended.
+    """
+
+    attempt_id: str
+    trunk: str
+    number: str
+    caller_id: str
+    agent_name: str
+    agent: AgentSettings
+    prompt: str | None = None
+    variables: Mapping[str, Any] = field(factory=dict)
+    campaign: str = ""
+    metadata: Mapping[str, Any] = field(factory=dict)
+    ring_timeout: Duration = 45_000
+    max_duration: Duration = 1_800_000
+    amd: Amd = Amd.OFF
+    hangup: trio.Event = field(factory=trio.Event)
+
+    def leave(self) -> None:
+        """Judge pause, suppression and window for the last time; call it right before the first byte leaves.
+
+        Synchronous: between it and the first byte there may be no checkpoint.
+
+        Raises:
+            Withdrawn: the call must not be placed now; let it pass out of `place`.
+        """
+        raise NotImplementedError("the engine hands out orders that can leave")
+
+
+class Provider(Protocol):
+    """Places the calls of one trunk. Made by a plugin from the trunk's options."""
+
+    async def __aenter__(self) -> Self:
+        """Open connections, register with the carrier, start receivers."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        """Close what was opened."""
+
+    async def place(self, order: CallOrder, report: Report) -> CallEnd:
+        """Place the call and return when it is over.
+
+        Raises:
+            NotPlaced, MaybePlaced, Throttled: see the table above.
+            Withdrawn: from `order.leave()`.
+        """
+
+    async def reconcile(self, attempt: AttemptRef) -> Reconciliation:
+        """Say whether an attempt of a former life was placed. Raises when the carrier cannot be asked now."""
+
+    async def follow(self, attempt: AttemptRef, report: Report, hangup: trio.Event) -> CallEnd:
+        """Stay with a call that `reconcile` found alive and return when it is over; raises as `place` does."""
