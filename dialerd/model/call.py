@@ -32,8 +32,8 @@ class CallEnd:
     Args:
         outcome: one of `Outcome`, never `uncertain`: a provider that does not know raises `MaybePlaced`.
         cause: what lies behind the outcome; None for an ordinary answered call.
-        ringing_at: when the far end first rang, or None.
-        answered_at: when it was answered, or None.
+        ringing_at: when the far end first rang; None = when `Ringing` was reported, if it was.
+        answered_at: when it was answered; None = when `Answered` was reported, if it was.
         ended_at: when it ended; None = when the provider returned.
         answered_by: what the answering-machine detection found; None where it did not listen.
         message_left: True when the agent's message was left on a machine.

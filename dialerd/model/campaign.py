@@ -1,11 +1,10 @@
 """A campaign: the order of what to dial, for which agent, from which numbers, when, how fast and how often again."""
 
 from datetime import date, datetime, time
-from typing import Any
 
 from attrs import field, frozen, validators
 
-from dialerd.model.instants import HOUR, MINUTE, SECOND, Duration
+from dialerd.model.instants import HOUR, MINUTE, SECOND, Duration, Plain
 from dialerd.model.retry import RetryPolicy
 from dialerd.model.states import ALL_WEEKDAYS, Amd, Rotation, Weekday
 
@@ -75,8 +74,8 @@ class CampaignSpec:
     caller_ids: tuple[str, ...] = ()
     rotation: Rotation = Rotation.ROUND_ROBIN
     prompt: str | None = None
-    variables: dict[str, Any] = field(factory=dict)
-    metadata: dict[str, Any] = field(factory=dict)
+    variables: dict[str, Plain] = field(factory=dict)
+    metadata: dict[str, Plain] = field(factory=dict)
     timezone: str | None = None
     start: datetime | date | None = None
     end: datetime | date | None = None
@@ -84,7 +83,9 @@ class CampaignSpec:
     skip_holidays: bool = False
     pacing: Pacing | None = None
     retry: RetryPolicy | None = None
-    ring_timeout: Duration = field(default=45 * SECOND, validator=[validators.ge(5 * SECOND), validators.le(10 * MINUTE)])
+    ring_timeout: Duration = field(
+        default=45 * SECOND, validator=[validators.ge(5 * SECOND), validators.le(10 * MINUTE)]
+    )
     max_duration: Duration = field(default=30 * MINUTE, validator=[validators.ge(SECOND), validators.le(24 * HOUR)])
     amd: Amd = Amd.OFF
     skip_invalid: bool = False
@@ -125,5 +126,5 @@ class Recipient:
     group: ZoneGroup
     prompt: str | None = None
     max_attempts: int | None = None
-    variables: dict[str, Any] = field(factory=dict)
-    metadata: dict[str, Any] = field(factory=dict)
+    variables: dict[str, Plain] = field(factory=dict)
+    metadata: dict[str, Plain] = field(factory=dict)

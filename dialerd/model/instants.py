@@ -7,13 +7,16 @@ would cost a microsecond at each step of the hot path. Local time exists only in
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 Instant = Annotated[int, "instant"]
 """Milliseconds since the Unix epoch, UTC."""
 
 Duration = Annotated[int, "duration"]
 """Milliseconds; written `"250ms"`, `"90s"`, `"10m"`, `"2h"` or `"1d"` in files."""
+
+Plain = Annotated[Any, "plain"]
+"""Free-form data of a file's author that JSON can carry unchanged: no dates, no infinities."""
 
 SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
@@ -25,7 +28,8 @@ NEVER: Final[Instant] = 2**62
 """Later than every instant that can occur; compares as infinity and fits SQLite's integer."""
 
 _UNITS: Final = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
-_DURATION: Final = re.compile(r"(\d{1,9}) ?(ms|s|m|h|d)")
+# 999999999d, the longest, has 17 digits in milliseconds
+_DURATION: Final = re.compile(r"([0-9]{1,9}|[0-9]{1,17}(?= ?ms)) ?(ms|s|m|h|d)")
 
 
 def to_instant(moment: datetime) -> Instant:

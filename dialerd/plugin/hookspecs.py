@@ -97,5 +97,3 @@ def dialerd_notify() -> Notifier | None:
 @hookspec
 def dialerd_dialects() -> Iterable[Any]:  # type: ignore[empty-body]  # a specification has none
     """Return the request dialects that this plugin understands; asked when the local API starts."""
-
-

@@ -20,8 +20,8 @@ What `place` may raise, and what it means for the person at the other end:
 |---|---|---|
 | `NotPlaced(cause)` | certainly did not ring | callee at fault: the attempt counts; otherwise it is refunded |
 | `Throttled(retry_after)` | certainly did not ring | refunds it and slows the trunk down |
-| `MaybePlaced(cause)` | may have rung | the attempt is uncertain: `reconcile` is asked, nothing is dialled again without proof |
-| anything else | may have rung, if `leave()` was called | logged as the plugin's fault; as `MaybePlaced`, or `NotPlaced` before `leave()` |
+| `MaybePlaced(cause)` | may have rung | asks `reconcile`; without proof nothing is dialled again |
+| anything else | may have rung if it left | logs it; as `MaybePlaced`, or as `NotPlaced` before `leave()` |
 
 Busy and no answer are data: return a `CallEnd`.
 """

@@ -90,7 +90,7 @@ class Facts:
         recipient: its state.
         next_at: when its next attempt is due.
         campaign: its campaign's state.
-        opening: the present stretch of its zone group in its campaign.
+        opening: the present stretch of its zone group in its campaign; an open one that does not cover `now` holds.
         person: what is known of its number.
         limits: what one number may bear.
         lines: what the trunks, caller ids and caps object, or None.
@@ -129,6 +129,9 @@ def gate(facts: Facts, now: Instant) -> Hold | None:
     opening = facts.opening
     if opening.rule is not None:
         return Hold(opening.rule, opening.since, opening.until, opening.detail)
+    if not opening.covers(now):
+        # what is known of the hours is out of date: it closed meanwhile, or the clock was stepped
+        return Hold(Rule.CLOSING, detail="its hours are to be looked up again")
     if facts.person is not STRANGER and (hold := _suppressed(facts.person, now)) is not None:
         return hold
     if facts.next_at > now:

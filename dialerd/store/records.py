@@ -93,7 +93,8 @@ class CampaignRow:
         timezone: IANA zone of its windows.
         start_at, end_at: its bounds, or None.
         created_at: when it was stored.
-        ended_at: when it completed or was cancelled, or None.
+        started_at: when its first recipient was dialled, or None.
+        ended_at: when nothing of it was left to do, or None.
     """
 
     id: int
@@ -104,6 +105,7 @@ class CampaignRow:
     start_at: Instant | None
     end_at: Instant | None
     created_at: Instant
+    started_at: Instant | None
     ended_at: Instant | None
 
 
@@ -134,7 +136,7 @@ class CallRow:
     """One attempt with its recipient, as a report lists it.
 
     Args:
-        id: key inside the store; grows with time.
+        id: the recipient's key inside the store; a page is asked for after it.
         attempt_id: UUIDv7.
         position: the recipient's place in its list.
         number, caller_id, trunk: who rang whom over what.

@@ -1,0 +1,52 @@
+# Everything sets itself up: a virtual environment in .venv from python3 (3.11 or newer, with venv).
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench soak clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+
+demo: $(VENV)/.runtime  ## dial the sample campaigns over the simulator, in well under a minute
+	@$(BIN)/dialerd demo
+
+test: $(VENV)/.dev  ## run the tests
+	@$(BIN)/python -m pytest -q -m "not soak"
+
+check: $(VENV)/.dev  ## lint, format, types, house rules
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m pytest -q tests/house
+
+format: $(VENV)/.dev  ## put the code into form
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+bench: $(VENV)/.dev  ## measure calls per second and rows per second
+	@$(BIN)/python -m bench
+
+soak: $(VENV)/.dev  ## run the long tests
+	@$(BIN)/python -m pytest -q -m soak
+
+clean:  ## take away what make has made
+	@rm -rf $(VENV) demo-state .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The stamps carry the date of the last installation; it is repeated when pyproject.toml is newer.
+$(VENV)/.runtime: pyproject.toml | $(VENV)/bin/pip
+	@echo "installing dialerd into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
+	@echo "installing dialerd and its development tools into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(VENV)/.runtime $@
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "dialerd needs Python 3.11 or newer; name one with make PYTHON=python3.x" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "python3 lacks venv; on Debian: apt install python3-venv" >&2; exit 1; }

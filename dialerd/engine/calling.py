@@ -1,0 +1,224 @@
+"""The call task: its life is the call's life. It asks the screens, lets the provider place the call, and turns whatever
+comes back, or breaks, into the end of the attempt.
+"""
+
+from collections.abc import Container, Mapping
+from random import Random
+
+import structlog
+import trio
+
+from dialerd.engine.clock import Clock
+from dialerd.engine.conclude import counted, refunded, suppressed, withdrawn
+from dialerd.engine.dispatcher import Dispatcher
+from dialerd.engine.lines import Lines
+from dialerd.engine.live import LiveCall
+from dialerd.engine.notices import call_ended
+from dialerd.engine.order import Order, order_for
+from dialerd.engine.reconciling import reconcile
+from dialerd.model.call import CallEnd, Cause
+from dialerd.model.instants import MINUTE, SECOND, Instant
+from dialerd.model.states import AtFault, Outcome
+from dialerd.plugin.hookspecs import Screen
+from dialerd.plugin.provider import MaybePlaced, NotPlaced, Throttled, Withdrawn
+from dialerd.store.ending import Ended
+
+_log = structlog.get_logger()
+
+_SCREEN_S = 10.0  # a screen that has not answered by then holds the call
+_ASKED_AT_ONCE = 50  # attempts about which carriers are asked at once after a crash
+_SCREENED_AGAIN_MS = MINUTE  # when a call that a screen holds without a date is asked about again
+_TRUNK_FAULTS = (AtFault.TRUNK, AtFault.PROVIDER)
+
+
+class Calling:
+    """Runs calls.
+
+    Args:
+        nursery: whose tasks the calls are.
+        dispatcher: told of ends.
+        lines: the agents.
+        clock: the wall clock.
+        random: spreads retries.
+        screens: asked before each call, by plugin.
+        withheld: numbers under a do-not-call entry that is being stored.
+        notices: whether anybody is told of ends.
+    """
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        dispatcher: Dispatcher,
+        lines: Lines,
+        clock: Clock,
+        random: Random,
+        screens: Mapping[str, Screen],
+        withheld: Container[str],
+        notices: bool,
+    ) -> None:
+        self._nursery = nursery
+        self._dispatcher = dispatcher
+        self._lines = lines
+        self._clock = clock
+        self._random = random
+        self._screens = screens
+        self._withheld = withheld
+        self._notices = notices
+        self._asking = trio.CapacityLimiter(_ASKED_AT_ONCE)
+
+    def start(self, call: LiveCall) -> None:
+        """Start the task of a claimed call."""
+        self._nursery.start_soon(self._run, call)
+
+    async def _run(self, call: LiveCall) -> None:
+        agent = self._lines.agents[call.campaign.agent].settings
+        order = order_for(call, agent, self._withheld)
+        if call.start_at > trio.current_time():
+            await trio.sleep_until(call.start_at)
+        if self._screens and await self._held(call, order):
+            return
+        provider = call.trunk.provider
+        assert provider is not None, "a trunk gets calls only while its provider is up"
+        try:
+            end = await provider.place(order, call)
+        except Withdrawn as error:
+            self._withdraw(call, order, str(error))
+        except Throttled as error:
+            self._throttled(call, error)
+        except NotPlaced as error:
+            self._not_placed(call, error)
+        except MaybePlaced as error:
+            await self._uncertain(call, error.cause)
+        except Exception as error:  # noqa: BLE001  # a plugin's fault must cost one call, not the daemon
+            await self._broken(call, error)
+        else:
+            self._over(call, end)
+
+    async def _held(self, call: LiveCall, order: Order) -> bool:
+        """Ask the screens; end the call and return True when one objects."""
+        for name, screen in self._screens.items():
+            until: Instant | None = None
+            try:
+                with trio.fail_after(_SCREEN_S):
+                    veto = await screen(order)
+                if veto is None:
+                    continue
+                reason, until = veto.reason, veto.until
+            except Exception as error:  # noqa: BLE001  # a screen that cannot answer holds, whatever broke it
+                _log.error("screen.failed", plugin=name, call_id=call.claimed.uid, error=repr(error))
+                reason, veto = f"screen {name} failed", None
+            now = self._clock.now()
+            cause = Cause(fault=AtFault.US, code="screen", detail=f"{name}: {reason}")
+            if veto is not None and veto.suppress:
+                self._end(call, suppressed(call, cause, now))
+            else:
+                self._end(call, withdrawn(call, cause, now, until or now + _SCREENED_AGAIN_MS))
+            self._return_probe(call)
+            return True
+        return False
+
+    def _over(self, call: LiveCall, end: CallEnd) -> None:
+        """Take the end that the provider told."""
+        if end.outcome is Outcome.CONGESTION and call.ringing_at is None and end.ringing_at is None:
+            self._refund_for_trunk(call, end.cause or Cause(fault=AtFault.TRUNK), Outcome.CONGESTION)
+            return
+        now_s = trio.current_time()
+        if end.cause is not None and end.cause.fault in _TRUNK_FAULTS and end.outcome is Outcome.FAILED:
+            call.trunk.breaker.failed(call.claimed.number, now_s, _words(end.cause), started_at=call.started_at)
+        else:
+            call.trunk.breaker.succeeded(now_s, started_at=call.started_at)
+            call.trunk.pace.settled(now_s)
+        self._end(call, counted(call, end, self._clock.now(), self._random))
+
+    def _withdraw(self, call: LiveCall, order: Order, reason: str) -> None:
+        """Put a call back that the gate stopped at the last instant."""
+        now = self._clock.now()
+        hold = order.objection()
+        self._return_probe(call)
+        next_at = now if hold is None or hold.until is None else min(hold.until, now + MINUTE)
+        self._end(call, withdrawn(call, Cause(fault=AtFault.US, code="withdrawn", detail=reason), now, next_at))
+
+    def _throttled(self, call: LiveCall, error: Throttled) -> None:
+        retry_after = error.retry_after
+        now_s = trio.current_time()
+        call.trunk.pace.throttled(now_s, None if retry_after is None else retry_after / SECOND)
+        self._return_probe(call)
+        cause = error.cause or Cause(fault=AtFault.TRUNK, code="throttled")
+        now = self._clock.now()
+        self._end(call, refunded(call, Outcome.CONGESTION, cause, now, self._random, retry_after))
+
+    def _not_placed(self, call: LiveCall, error: NotPlaced) -> None:
+        cause = error.cause
+        now = self._clock.now()
+        if cause.fault is AtFault.CALLEE:
+            call.trunk.breaker.succeeded(trio.current_time(), started_at=call.started_at)
+            end = CallEnd(outcome=Outcome.INVALID_NUMBER, cause=cause, ended_at=now)
+            self._end(call, counted(call, end, now, self._random))
+            return
+        if error.trunk_down:
+            _log.error("trunk.down", trunk=call.trunk.name, reason=_words(cause))
+            call.trunk.breaker.trip(trio.current_time(), _words(cause), started_at=call.started_at)
+        self._refund_for_trunk(call, cause, Outcome.FAILED)
+
+    def _refund_for_trunk(self, call: LiveCall, cause: Cause, outcome: Outcome) -> None:
+        """Refund a call that never rang, and hold it against the trunk where it is the trunk's doing."""
+        now_s = trio.current_time()
+        if cause.fault in _TRUNK_FAULTS:
+            closed = call.trunk.breaker.until is None
+            call.trunk.breaker.failed(call.claimed.number, now_s, _words(cause), started_at=call.started_at)
+            if closed and call.trunk.breaker.until is not None:
+                _log.error("trunk.rests", trunk=call.trunk.name, reason=_words(cause))
+        else:
+            self._return_probe(call)
+        if outcome is Outcome.CONGESTION:
+            call.trunk.pace.throttled(now_s)
+        self._end(call, refunded(call, outcome, cause, self._clock.now(), self._random))
+
+    async def _broken(self, call: LiveCall, error: Exception) -> None:
+        """Take what a provider may not raise: its own fault, and uncertain once the call was let go."""
+        _log.error("provider.broke", trunk=call.trunk.name, call_id=call.claimed.uid, exc_info=error)
+        cause = Cause(
+            fault=AtFault.PROVIDER, code=type(error).__name__, detail="the provider plugin broke its contract"
+        )
+        if call.left:
+            await self._uncertain(call, cause)
+        else:
+            self._refund_for_trunk(call, cause, Outcome.FAILED)
+
+    async def _uncertain(self, call: LiveCall, cause: Cause) -> None:
+        """Find out what became of a call of which nobody knows whether it was placed."""
+        call.uncertain()
+        _log.warning("call.uncertain", call_id=call.claimed.uid, trunk=call.trunk.name, cause=_words(cause))
+        call.trunk.breaker.failed(call.claimed.number, trio.current_time(), _words(cause), started_at=call.started_at)
+        self._end(call, await reconcile(call, self._clock, self._random, self._asking))
+
+    def recover(self, call: LiveCall) -> trio.Event:
+        """Start the task of an attempt of a former life; return what is set once its provider was first asked."""
+        asked = trio.Event()
+        self._nursery.start_soon(self._recover, call, asked)
+        return asked
+
+    async def _recover(self, call: LiveCall, asked: trio.Event) -> None:
+        self._end(call, await reconcile(call, self._clock, self._random, self._asking, asked))
+
+    def _return_probe(self, call: LiveCall) -> None:
+        if call.probe:
+            call.trunk.breaker.returned_probe()
+
+    def _end(self, call: LiveCall, end: Ended) -> None:
+        _log.info(
+            "call.ended",
+            call_id=call.claimed.uid,
+            campaign=call.campaign.row.uid,
+            number=call.claimed.number,
+            outcome=end.outcome,
+            refunded=end.refunded,
+            next=end.final or end.state,
+        )
+        if self._notices:
+            end.notice = call_ended(call, end)
+        self._dispatcher.ended(call, end)
+
+
+def _words(cause: Cause) -> str:
+    return " ".join(filter(None, (cause.code, cause.detail))) or str(cause.fault)

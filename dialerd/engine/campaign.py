@@ -1,0 +1,167 @@
+"""A live campaign: what the engine keeps in memory of one that is not over.
+
+Its size does not depend on the number of its recipients: per zone group it holds the instant at which the next one is
+due, and the present stretch of opening hours.
+"""
+
+from collections.abc import Mapping
+from random import Random
+
+import trio
+
+from dialerd.engine.days import DayCount
+from dialerd.engine.limits import Limit
+from dialerd.model.campaign import ZoneGroup
+from dialerd.model.instants import NEVER, Instant
+from dialerd.model.settings import Settings
+from dialerd.model.states import CampaignState, Rotation
+from dialerd.rules.gate import Opening
+from dialerd.rules.openings import Hours, opening
+from dialerd.rules.pacing import Pace
+from dialerd.rules.rotation import Rotor
+from dialerd.rules.routes import agent_name, caller_ids
+from dialerd.store.records import CampaignRow
+
+_FIRST_APPETITE = 16  # recipients that are asked for first; doubled while there are as many, so that few permits idle
+_LARGEST_APPETITE = 512  # bounds the transaction, and with it how long everything else waits for its turn
+
+
+class LiveCampaign:
+    """A campaign that is not over.
+
+    Args:
+        row: as it is stored.
+        settings: the settings in force.
+        groups: where numbers may lie, by key; shared by all campaigns.
+        random: what a random rotation draws from.
+
+    Attributes:
+        state: where it stands; set before the store knows of a pause, so that the very next call is stopped.
+        heads: per zone group with pending recipients, when the next one is due.
+        live: its attempts that have no stored end.
+        blocked_until: monotonic seconds before which it gets no line.
+        wake_at: when it next has something due in an open group, as far as is known; NEVER = not by itself.
+        closing: its pending recipients are being ended.
+        was_claimed: somebody of it was dialled in this life of the daemon.
+        changes: grows with every recipient that becomes due again.
+        appetite: how many recipients it is asked for next.
+    """
+
+    def __init__(self, row: CampaignRow, settings: Settings, groups: Mapping[int, ZoneGroup], random: Random) -> None:
+        self.row = row
+        self.state = row.state
+        self.heads: dict[int, Instant] = {}
+        self.live = 0
+        self.blocked_until = 0.0
+        self.wake_at: Instant = NEVER
+        self.closing = False
+        self.changes = 0
+        self.was_claimed = False
+        self.appetite = _FIRST_APPETITE
+        self.limit = Limit(None)
+        self.pace = Pace(None, trio.current_time())
+        self.day: DayCount | None = None
+        self._groups = groups
+        self._random = random
+        self._openings: dict[int, Opening] = {}
+        self.update(settings)
+
+    def update(self, settings: Settings) -> None:
+        """Follow changed settings."""
+        spec = self.row.spec
+        self.pacing = spec.pacing or settings.pacing
+        self.retry = spec.retry or settings.retry
+        self.agent = agent_name(spec.agent, settings) or spec.agent
+        self.quiet = settings.quiet_hours
+        self.hours = Hours(
+            timezone=self.row.timezone,
+            windows=spec.windows,
+            skip_holidays=spec.skip_holidays,
+            start_at=self.row.start_at,
+            end_at=self.row.end_at,
+            ring_timeout=spec.ring_timeout,
+        )
+        self.caller_ids = caller_ids(spec, settings)
+        self.sticky = spec.rotation is Rotation.STICKY
+        self.rotor = Rotor(Rotation.ROUND_ROBIN if self.sticky else spec.rotation, self.caller_ids, self._random)
+        self.limit.set_total(self.pacing.max_concurrent)
+        self.pace.set_rate(self.pacing.calls_per_second, trio.current_time())
+        if self.pacing.calls_per_day is None:
+            self.day = None
+        elif self.day is None:
+            self.day = DayCount(f"campaign:{self.row.id}", self.row.timezone, self.pacing.calls_per_day)
+        else:
+            self.day.cap = self.pacing.calls_per_day
+        self._openings.clear()
+
+    @property
+    def started(self) -> bool:
+        """Whether anybody of it was dialled yet."""
+        return self.row.started_at is not None or self.was_claimed
+
+    @property
+    def dialable(self) -> bool:
+        """Whether its state lets calls start."""
+        return self.state is CampaignState.RUNNING or self.state is CampaignState.SCHEDULED
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it is left to do."""
+        return not self.heads and not self.live
+
+    def group(self, group_id: int) -> ZoneGroup:
+        """Return the zone group of that key."""
+        return self._groups[group_id]
+
+    def opening(self, group_id: int, now: Instant) -> Opening:
+        """Return the present stretch of a zone group, from memory while it lasts."""
+        known = self._openings.get(group_id)
+        if known is None or not known.covers(now):
+            known = self._openings[group_id] = opening(self.hours, self._groups[group_id], self.quiet, now)
+        return known
+
+    def due_groups(self, now: Instant) -> list[int]:
+        """Return the zone groups that are open and have somebody due, the longest waiting first."""
+        if not self.dialable:
+            return []
+        due = [
+            (head, opening.until, group_id)
+            for group_id, head in self.heads.items()
+            if head <= now and (opening := self.opening(group_id, now)).rule is None
+        ]
+        return [group_id for _, _, group_id in sorted(due)]
+
+    def next_wake(self, now: Instant) -> Instant:
+        """Return the earliest instant at which somebody is due in an open group, `now` or later."""
+        wake = NEVER
+        if self.dialable:
+            for group_id, head in self.heads.items():
+                stretch = self.opening(group_id, now)
+                opens = head if stretch.rule is None else max(head, stretch.until)
+                # due beyond the end of this stretch: look again when it ends
+                wake = min(wake, max(now, min(opens, stretch.until)))
+        if self.hours.end_at is not None and self.heads:
+            wake = min(wake, max(now, self.hours.end_at))
+        return wake
+
+    def hopeless_groups(self, now: Instant) -> list[int]:
+        """Return the zone groups that will not open again before the campaign's end, which must be given."""
+        if self.hours.end_at is None:
+            return []
+        return [
+            group_id
+            for group_id in self.heads
+            if (stretch := self.opening(group_id, now)).rule is not None and stretch.until == NEVER
+        ]
+
+    def served(self, claimed: int) -> None:
+        """Note how many recipients the last ask brought."""
+        self.was_claimed = self.was_claimed or claimed > 0
+        self.appetite = max(_FIRST_APPETITE, min(claimed * 2, _LARGEST_APPETITE))
+
+    def due_again(self, group_id: int, at: Instant) -> None:
+        """Note that a recipient of `group_id` is due at `at`."""
+        self.changes += 1
+        head = self.heads.get(group_id)
+        if head is None or at < head:
+            self.heads[group_id] = at

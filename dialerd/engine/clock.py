@@ -1,0 +1,52 @@
+"""The wall clock, as the engine reads it. Sleeping is trio's, on its monotonic clock.
+
+A wall clock can be stepped, so nothing sleeps until an instant in one go: whoever waits for one looks again at least
+every `recheck_s` seconds. A virtual clock is never stepped, and a forecast of ten days must not wake up 864,000 times.
+"""
+
+import math
+import time
+from typing import Protocol
+
+import trio
+
+from dialerd.model.instants import Instant
+
+
+class Clock(Protocol):
+    """Tells the present instant."""
+
+    recheck_s: float
+    """Seconds after which whoever waits for an instant looks at the clock again."""
+
+    def now(self) -> Instant:
+        """Return the present instant."""
+
+
+class SystemClock:
+    """The host's wall clock."""
+
+    recheck_s = 1.0
+
+    def now(self) -> Instant:
+        """See `Clock.now`."""
+        return time.time_ns() // 1_000_000
+
+
+class VirtualClock:
+    """A wall clock that goes with trio's, for runs under `trio.testing.MockClock`.
+
+    Args:
+        start: the instant at which trio's clock reads what it reads now.
+    """
+
+    recheck_s = math.inf
+
+    def __init__(self, start: Instant) -> None:
+        self._start = start
+        self._zero = trio.current_time()
+
+    def now(self) -> Instant:
+        """See `Clock.now`."""
+        # rounded up, so that who slept until an instant finds it reached
+        return self._start + math.ceil((trio.current_time() - self._zero) * 1_000 - 1e-3)

@@ -1,0 +1,43 @@
+"""Daily caps: calls counted per local day. The durable count is the store's; this is its image in memory."""
+
+from dialerd.model.instants import Instant
+from dialerd.rules.openings import local_day
+
+
+class DayCount:
+    """Counts the calls of one thing (a caller id, a campaign) in the present day of its zone.
+
+    Args:
+        name: of the thing in the store, as `number:+44…` or `campaign:7`.
+        zone: IANA zone whose days are counted.
+        cap: calls a day.
+    """
+
+    __slots__ = ("_day", "_ends_at", "_starts_at", "calls", "cap", "name", "zone")
+
+    def __init__(self, name: str, zone: str, cap: int) -> None:
+        self.name = name
+        self.zone = zone
+        self.cap = cap
+        self.calls = 0
+        self._day = ""
+        self._starts_at = self._ends_at = 0
+
+    def key(self, now: Instant) -> tuple[str, str]:
+        """Return the store's key of the present day, beginning a new count where the day has changed."""
+        if not self._starts_at <= now < self._ends_at:
+            self._starts_at, self._ends_at, day = local_day(self.zone, now)
+            if day != self._day:
+                self._day = day
+                self.calls = 0
+        return self.name, self._day
+
+    def left(self, now: Instant) -> int:
+        """Return how many calls may still be started today."""
+        self.key(now)
+        return max(0, self.cap - self.calls)
+
+    def resets_at(self, now: Instant) -> Instant:
+        """Return when the next day begins."""
+        self.key(now)
+        return self._ends_at

@@ -1,0 +1,311 @@
+"""The dispatcher: turn after turn, store what has ended, claim what the free lines can carry, let the calls go.
+
+One task, one transaction a turn. While a turn is being committed, calls end and lines free; the next turn takes all of
+it at once, so that batches grow with the load and nobody waits when there is none. Ends go before claims in a turn,
+so that what a claim learns of due instants is never older than the retries that memory knows.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+import trio
+
+from dialerd.engine.asking import Asked, Blocked, Slot, ask, give_back
+from dialerd.engine.campaign import LiveCampaign
+from dialerd.engine.clock import Clock
+from dialerd.engine.conclude import withdrawn
+from dialerd.engine.limits import Limit
+from dialerd.engine.lines import Lines
+from dialerd.engine.live import LiveCall
+from dialerd.engine.scheduler import Scheduler
+from dialerd.model.call import Cause
+from dialerd.model.errors import StoreError
+from dialerd.model.instants import NEVER, SECOND, Instant
+from dialerd.model.settings import PersonSettings
+from dialerd.model.states import AtFault, AttemptState, CampaignState
+from dialerd.store.claiming import Answer, Claimed
+from dialerd.store.ending import Ended
+from dialerd.store.store import Store
+from dialerd.store.turn import turn
+
+_log = structlog.get_logger()
+
+_PROGRESS_S = 0.25  # news of calls that go on are stored together; most calls of a busy second never need it
+_STALLED_S = 1.0  # a campaign whose due people can all not be had with the free lines is looked at again then
+_STORE_RETRY_S = 1.0
+_STEP_MS = 2_000  # a wall clock that departs this far from the monotonic one was stepped
+
+
+class Caller(Protocol):
+    """Starts the task of a claimed call."""
+
+    def __call__(self, call: LiveCall) -> None:
+        """Start it; must not fail."""
+
+
+class Dispatcher:
+    """Claims and lets go.
+
+    Args:
+        store: where turns are committed.
+        scheduler: who has somebody due.
+        lines: what is free.
+        clock: the wall clock.
+        start_call: starts a call's task.
+        idle: told of campaigns that have nothing left to do, or of which groups will not open again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        scheduler: Scheduler,
+        lines: Lines,
+        clock: Clock,
+        start_call: Caller,
+        idle: Callable[[LiveCampaign], None],
+    ) -> None:
+        self.limits = PersonSettings()
+        self.withheld: dict[str, bool] = {}  # numbers under a new do-not-call entry, and whether that is stored
+        self.accepting = False
+        self.calls: dict[int, LiveCall] = {}  # by attempt, until their end is stored
+        self.turns = 0
+        self.progressed_at = trio.current_time()
+        self._store = store
+        self._scheduler = scheduler
+        self._lines = lines
+        self._clock = clock
+        self._start_call = start_call
+        self._idle = idle
+        self._ended: list[tuple[LiveCall, Ended]] = []
+        self._news: deque[LiveCall] = deque()
+        self._news_at: float | None = None
+        self._wake = trio.Event()
+        self._turned = trio.Event()
+        self._closed = False
+        self._finished = trio.Event()
+        self._offset = self._clock.now() - trio.current_time() * SECOND
+
+    def wake(self) -> None:
+        """Let the next turn begin now."""
+        self._wake.set()
+
+    def news(self, call: LiveCall) -> None:
+        """Take note that `call` has something to store while it goes on."""
+        self._news.append(call)
+        if self._news_at is None:
+            self._news_at = trio.current_time() + _PROGRESS_S
+            self._wake.set()  # so that the sleep under way ends in time
+
+    def ended(self, call: LiveCall, end: Ended) -> None:
+        """Take the end of a call: its lines are free at once, its row follows with the next turn."""
+        call.ended = True
+        self._ended.append((call, end))
+        if call.permit is not None:
+            limits = call.permit.limits
+            call.permit.release()
+            for limit in limits:
+                if limit.parked:
+                    self._unpark(limit)
+        self._wake.set()
+
+    def close(self) -> None:
+        """Claim nothing any more; a claim under way is voided."""
+        self.accepting = False
+        self._wake.set()
+
+    async def finish(self) -> None:
+        """Let `run` return once every end is stored, and wait for it; no call may be on any more."""
+        self._closed = True
+        self._wake.set()
+        await self._finished.wait()
+
+    async def drained(self) -> None:
+        """Wait until no call is on; attempts about which a carrier is still being asked are left to the next life."""
+        while any(call.phase is not AttemptState.UNCERTAIN for call in self.calls.values()):
+            await self._turned.wait()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Take turns until `finish` was called and everything is stored. Must not be cancelled before."""
+        task_status.started()
+        while True:
+            self._wake = trio.Event()
+            now = self._clock.now()
+            self._watch_clock(now)
+            self._release_withheld()
+            asked = self._ask(now) if self.accepting else []
+            news = self._due_news()
+            if asked or self._ended or news:
+                await self._turn(asked, news, now)
+            elif self._closed:
+                self._finished.set()
+                return
+            else:
+                self.progressed_at = trio.current_time()
+                with trio.move_on_after(self._idle_s(now)):
+                    await self._wake.wait()
+
+    async def _turn(self, asked: list[Asked], news: list[LiveCall], now: Instant) -> None:
+        ended, self._ended = self._ended, []
+        progress = [call.progress() for call in news if not call.ended]
+        try:
+            answers = await self._store.write(
+                turn, [end for _, end in ended], progress, [one.ask for one in asked], self.limits, now
+            )
+        except StoreError as error:
+            await self._put_off(ended, news, asked, error)
+            return
+        self.turns += 1
+        self._turned.set()
+        self._turned = trio.Event()
+        self.progressed_at = trio.current_time()
+        changed: dict[int, LiveCampaign] = {}
+        for call, end in ended:
+            self._forget(call, end)
+            changed[call.campaign.row.id] = call.campaign
+        for one, answer in zip(asked, answers, strict=True):
+            self._take(one, answer, now)
+            changed[one.campaign.row.id] = one.campaign
+        now = self._clock.now()
+        for campaign in changed.values():
+            self._scheduler.touch(campaign, now)
+            if campaign.over or campaign.state is CampaignState.CANCELLED or campaign.hopeless_groups(now):
+                self._idle(campaign)
+
+    async def _put_off(
+        self, ended: list[tuple[LiveCall, Ended]], news: list[LiveCall], asked: list[Asked], error: StoreError
+    ) -> None:
+        """Keep what could not be stored, and claim nothing until it can be."""
+        _log.error("store.turn_failed", error=str(error), ends=len(ended), retry_s=_STORE_RETRY_S)
+        self._ended[:0] = ended
+        self._news.extend(news)
+        for one in asked:
+            give_back(one, one.slots)
+        self.progressed_at = trio.current_time()  # waiting for the disk counts as alive
+        await trio.sleep(_STORE_RETRY_S)
+
+    def _ask(self, now: Instant) -> list[Asked]:
+        now_s = trio.current_time()
+        self._scheduler.due(now, now_s)
+        asked: list[Asked] = []
+        while (free := int(min(self._lines.daemon.free, 4_096))) > 0:
+            shared = list(self._scheduler.share(free))
+            for campaign, given in shared:
+                due = campaign.due_groups(now)
+                if not due:
+                    self._idle(campaign)
+                    self._scheduler.rest(campaign, now_s + _STALLED_S)
+                    continue
+                result = ask(campaign, due, self._lines, given, now)
+                if isinstance(result, Blocked):
+                    for limit in result.limits:
+                        limit.park(campaign)
+                    self._scheduler.rest(campaign, result.until_s)
+                else:
+                    asked.append(result)
+                    self._scheduler.rest(campaign, None)  # until its answer is here
+            if not shared:
+                break
+        return asked
+
+    def _take(self, asked: Asked, answer: Answer, now: Instant) -> None:
+        """Start the calls of an answer and give back the lines that it did not use."""
+        campaign = asked.campaign
+        for group_id, head in answer.heads.items():
+            if head is None:
+                campaign.heads.pop(group_id, None)
+            else:
+                campaign.heads[group_id] = head
+        campaign.served(len(answer.claimed))
+        if answer.claimed and campaign.state is CampaignState.SCHEDULED:
+            campaign.state = CampaignState.RUNNING
+            _log.info("campaign.started", campaign=campaign.row.uid, name=campaign.row.spec.name)
+        slots: dict[str, deque[Slot]] = {}
+        for slot in asked.slots:
+            slots.setdefault(slot.caller_id.number, deque()).append(slot)
+        for claimed in answer.claimed:
+            self._start(campaign, claimed, slots[claimed.caller_id].popleft(), now)
+        give_back(asked, (slot for left in slots.values() for slot in left))
+        if not answer.claimed and not answer.held and not answer.suppressed and campaign.due_groups(now):
+            campaign.blocked_until = trio.current_time() + _STALLED_S
+
+    def _start(self, campaign: LiveCampaign, claimed: Claimed, slot: Slot, now: Instant) -> None:
+        days = [day for day in (campaign.day, slot.caller_id.day) if day is not None]
+        for day in days:
+            day.key(now)
+            day.calls += 1
+        call = LiveCall(
+            claimed=claimed,
+            campaign=campaign,
+            trunk=slot.caller_id.trunk,
+            permit=slot.permit,
+            clock=self._clock,
+            changed=self.news,
+            claimed_at=now,
+            started_at=trio.current_time(),
+            start_at=slot.start_at,
+            probe=slot.probe,
+            day_keys=[(day, day.key(now)) for day in days],
+        )
+        self.adopt(call)
+        if self.accepting:
+            self._start_call(call)
+        else:
+            cause = Cause(fault=AtFault.US, detail="dialerd is stopping")
+            self.ended(call, withdrawn(call, cause, now, now))
+
+    def adopt(self, call: LiveCall) -> None:
+        """Count a call as live."""
+        self.calls[call.claimed.attempt_id] = call
+        call.campaign.live += 1
+
+    def _forget(self, call: LiveCall, end: Ended) -> None:
+        """Let a call go whose end is stored."""
+        del self.calls[call.claimed.attempt_id]
+        call.campaign.live -= 1
+        if end.final is None:
+            call.campaign.due_again(call.claimed.group_id, end.next_at)
+
+    def _release_withheld(self) -> None:
+        """Forget numbers whose entry the next claim will see, unless a call claimed before it has still to leave."""
+        if self.withheld:
+            waiting = {call.claimed.number for call in self.calls.values() if not call.left}
+            for number in [number for number, stored in self.withheld.items() if stored and number not in waiting]:
+                del self.withheld[number]
+
+    def _due_news(self) -> list[LiveCall]:
+        if self._news_at is None or (trio.current_time() < self._news_at and not self._closed):
+            return []
+        news = [call for call in self._news if not call.ended]
+        self._news.clear()
+        self._news_at = None
+        return news
+
+    def _unpark(self, limit: Limit) -> None:
+        campaign = limit.parked.popleft()
+        if campaign.row.id in self._scheduler.campaigns:
+            campaign.blocked_until = 0.0
+            self._scheduler.touch(campaign, self._clock.now())
+
+    def _idle_s(self, now: Instant) -> float:
+        """Return for how many seconds there is nothing to do, as far as is known."""
+        seconds = self._clock.recheck_s
+        now_s = trio.current_time()
+        if self._news_at is not None:
+            seconds = min(seconds, self._news_at - now_s)
+        if self.accepting:
+            at, until_s = self._scheduler.next_wake()
+            if at != NEVER:
+                seconds = min(seconds, (at - now) / SECOND)
+            if until_s is not None:
+                seconds = min(seconds, until_s - now_s)
+        return max(0.0, seconds)
+
+    def _watch_clock(self, now: Instant) -> None:
+        """Look at every campaign anew when the wall clock was stepped: their openings were judged by another time."""
+        offset = now - trio.current_time() * SECOND
+        if abs(offset - self._offset) > _STEP_MS:
+            _log.warning("clock.stepped", by_s=round((offset - self._offset) / SECOND))
+            self._scheduler.touch_all(now)
+        self._offset = offset

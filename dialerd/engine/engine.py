@@ -1,0 +1,216 @@
+"""The engine: everything that dials, behind the few operations that the rest of dialerd may ask of it.
+
+Nurseries, outer to inner: the providers; the dispatcher and the notifier; the calls. A stop claims nothing any more,
+lets calls end for the drain time, hangs up what is left, stores every end, and only then lets the providers go.
+"""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+import structlog
+import trio
+
+from dialerd.engine.calling import Calling
+from dialerd.engine.clock import Clock
+from dialerd.engine.dispatcher import Dispatcher
+from dialerd.engine.lines import Lines
+from dialerd.engine.live import LiveCall
+from dialerd.engine.notifier import notify
+from dialerd.engine.recovery import open_calls
+from dialerd.engine.registry import Registry
+from dialerd.engine.scheduler import Scheduler
+from dialerd.engine.trunks import MakeProvider, Trunks
+from dialerd.model.instants import NEVER, SECOND, Instant
+from dialerd.model.settings import Settings
+from dialerd.plugin.hookspecs import Notifier, Screen
+from dialerd.store import days, suppressions
+from dialerd.store.store import Store
+
+_log = structlog.get_logger()
+
+_RECOVERY_S = 10.0  # how long the first claim waits for carriers to say what they know of the former life's calls
+_HANGUP_S = 10.0  # how long calls may take to end once they are told to
+
+
+class Engine:
+    """Everything that dials.
+
+    Args:
+        store: the open store.
+        settings: the settings in force.
+        make_provider: makes the provider of a trunk.
+        clock: the wall clock.
+        random: what rotations and retries draw from; None = its own.
+        screens: asked before each call, by plugin.
+        notifiers: told what happens, by plugin.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        make_provider: MakeProvider,
+        clock: Clock,
+        *,
+        random: Random | None = None,
+        screens: Mapping[str, Screen] | None = None,
+        notifiers: Mapping[str, Notifier] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.lines = Lines(settings)
+        self._store = store
+        self._make_provider = make_provider
+        self._clock = clock
+        self._random = random or Random()
+        self._screens = screens or {}
+        self._notifiers = notifiers or {}
+        self._scheduler = Scheduler()
+        self._stop = trio.Event()
+        self._trunks: Trunks | None = None
+        self._calling: Calling | None = None
+        self.dispatcher = Dispatcher(
+            store, self._scheduler, self.lines, clock, self._start_call, lambda campaign: self.campaigns.idle(campaign)
+        )
+        self.dispatcher.limits = settings.person
+        self.campaigns = Registry(
+            store, self._scheduler, self.dispatcher, clock, self._random, settings, told=bool(self._notifiers)
+        )
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Dial until `stop` is called and everything is stored; started once the first claim may be made."""
+        async with trio.open_nursery() as providers:
+            self._trunks = Trunks(providers, self.lines, self._make_provider, self.dispatcher.wake)
+            async with trio.open_nursery() as drain:
+                await drain.start(self.dispatcher.run)
+                drain.start_soon(notify, self._store, self._notifiers)
+                self.campaigns.open(drain)
+                await self._load_day_counts()
+                await self.campaigns.load()
+                async with trio.open_nursery() as calls:
+                    self._calling = Calling(
+                        calls,
+                        self.dispatcher,
+                        self.lines,
+                        self._clock,
+                        self._random,
+                        self._screens,
+                        self.dispatcher.withheld,
+                        notices=bool(self._notifiers),
+                    )
+                    await self._trunks.update()
+                    await self._recover()
+                    self.dispatcher.accepting = True
+                    self.dispatcher.wake()
+                    task_status.started()
+                    await self._stop.wait()
+                    self.dispatcher.close()
+                    await self._drain()
+                    calls.cancel_scope.cancel()
+                await self.dispatcher.finish()
+                drain.cancel_scope.cancel()
+            self._trunks.leave()
+
+    def stop(self) -> None:
+        """Begin the end: nothing is claimed from now on."""
+        self._stop.set()
+
+    async def suppress(
+        self,
+        numbers: Sequence[str],
+        *,
+        scope: str = suppressions.ALL,
+        reason: str | None = None,
+        source: str | None = None,
+        expires_at: Instant = NEVER,
+    ) -> int:
+        """Enter numbers as not to be called; when this returns, no call to them leaves any more.
+
+        Args:
+            numbers: E.164, at most 2,000.
+            scope: whom it binds: all campaigns, those of an agent, or one.
+            reason, source: for people; may be None.
+            expires_at: until when.
+
+        Returns:
+            How many queued recipients it ended.
+
+        Raises:
+            StoreError: it could not be stored.
+        """
+        withheld = self.dispatcher.withheld
+        withheld.update(dict.fromkeys(numbers, False))
+        try:
+            ended = await self._store.write(
+                suppressions.add,
+                numbers,
+                scope=scope,
+                reason=reason,
+                source=source,
+                expires_at=expires_at,
+                now=self._clock.now(),
+            )
+        finally:
+            withheld.update(dict.fromkeys(numbers, True))
+            self.dispatcher.wake()
+        for key in ended:
+            campaign = self.campaigns.by_key(key)
+            if campaign is not None:
+                await self.campaigns.refresh(campaign)
+                self.campaigns.idle(campaign)
+        return sum(ended.values())
+
+    async def reload(self, settings: Settings) -> None:
+        """Follow changed settings without dropping calls; places (directories, database) need a restart.
+
+        Args:
+            settings: valid ones.
+        """
+        self.settings = settings
+        self.lines.update(settings)
+        self.dispatcher.limits = settings.person
+        await self._load_day_counts()
+        self.campaigns.update(settings)
+        if self._trunks is not None:
+            await self._trunks.update()
+        _log.info("settings.reloaded", trunks=len(settings.trunks), numbers=len(settings.numbers))
+
+    def _start_call(self, call: LiveCall) -> None:
+        assert self._calling is not None
+        self._calling.start(call)
+
+    async def _load_day_counts(self) -> None:
+        now = self._clock.now()
+        counts = {day.key(now): day for day in self.lines.day_counts()}
+        for key, calls in (await self._store.read(days.calls, list(counts))).items():
+            counts[key].calls = max(counts[key].calls, calls)
+
+    async def _recover(self) -> None:
+        """Ask the carriers about every attempt without an end; the slow ones are waited for in the background."""
+        assert self._calling is not None
+        found = await open_calls(self._store, self.campaigns, self.lines, self._clock, self.dispatcher.news)
+        if not found:
+            return
+        _log.warning("recovery.started", attempts=len(found))
+        for call in found:
+            self.dispatcher.adopt(call)
+        with trio.move_on_after(_RECOVERY_S):
+            for asked in [self._calling.recover(call) for call in found]:
+                await asked.wait()
+        _log.info("recovery.ended", unanswered=sum(not call.ended for call in found))
+
+    async def _drain(self) -> None:
+        drain_s = self.settings.daemon.drain / SECOND
+        with trio.move_on_after(drain_s) as patience:
+            await self.dispatcher.drained()
+        if not patience.cancelled_caught:
+            return
+        left = [call for call in self.dispatcher.calls.values() if not call.ended]
+        _log.warning("drain.hanging_up", calls=len(left), after_s=drain_s)
+        for call in left:
+            call.hangup.set()
+        with trio.move_on_after(_HANGUP_S) as patience:
+            await self.dispatcher.drained()
+        if patience.cancelled_caught:
+            _log.error(
+                "drain.gave_up", calls=len(self.dispatcher.calls), remedy="they are reconciled at the next start"
+            )

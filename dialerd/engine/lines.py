@@ -1,0 +1,147 @@
+"""The lines: trunks, caller ids and agents, with their limits as they stand now."""
+
+from collections.abc import Iterable, Mapping
+
+import trio
+
+from dialerd.engine.days import DayCount
+from dialerd.engine.limits import Limit
+from dialerd.model.settings import AgentSettings, NumberSettings, Settings, TrunkSettings
+from dialerd.plugin.provider import Provider
+from dialerd.rules.breaker import Breaker
+from dialerd.rules.pacing import Pace
+from dialerd.rules.routes import allowed_countries
+
+
+class Trunk:
+    """A configured route of a provider.
+
+    Args:
+        name: its name in the settings.
+        settings: its table.
+        countries: countries it may ring.
+
+    Attributes:
+        provider: who places its calls; None while it has not come up.
+        limit, pace, breaker: what stands between a call and the trunk.
+        last_taker: the campaign that took the last starts of the pace.
+    """
+
+    __slots__ = ("breaker", "countries", "last_taker", "limit", "name", "pace", "provider", "settings")
+
+    def __init__(self, name: str, settings: TrunkSettings, countries: frozenset[str]) -> None:
+        self.name = name
+        self.settings = settings
+        self.countries = countries
+        self.provider: Provider | None = None
+        self.limit = Limit(settings.max_concurrent)
+        self.pace = Pace(settings.calls_per_second, trio.current_time())
+        self.breaker = Breaker()
+        self.last_taker: object = None
+
+    def update(self, settings: TrunkSettings, countries: frozenset[str]) -> None:
+        """Follow changed settings."""
+        self.settings = settings
+        self.countries = countries
+        self.limit.set_total(settings.max_concurrent)
+        self.pace.set_rate(settings.calls_per_second, trio.current_time())
+
+
+class CallerId:
+    """A configured number that may be shown.
+
+    Args:
+        number: E.164.
+        settings: its table.
+        trunk: the trunk that shows it.
+        zone: zone of its day.
+    """
+
+    __slots__ = ("day", "limit", "number", "trunk")
+
+    def __init__(self, number: str, settings: NumberSettings, trunk: Trunk, zone: str) -> None:
+        self.number = number
+        self.trunk = trunk
+        self.limit = Limit(settings.max_concurrent)
+        self.day: DayCount | None = None
+        self.update(settings, trunk, zone)
+
+    def update(self, settings: NumberSettings, trunk: Trunk, zone: str) -> None:
+        """Follow changed settings; today's count goes on where there was one."""
+        self.trunk = trunk
+        self.limit.set_total(settings.max_concurrent)
+        if settings.calls_per_day is None:
+            self.day = None
+        elif self.day is None or self.day.zone != zone:
+            self.day = DayCount(f"number:{self.number}", zone, settings.calls_per_day)
+        else:
+            self.day.cap = settings.calls_per_day
+
+
+class AgentLine:
+    """A configured agent.
+
+    Args:
+        name: its name in the settings.
+        settings: its table.
+    """
+
+    __slots__ = ("limit", "name", "settings")
+
+    def __init__(self, name: str, settings: AgentSettings) -> None:
+        self.name = name
+        self.settings = settings
+        self.limit = Limit(settings.max_concurrent)
+
+    def update(self, settings: AgentSettings) -> None:
+        """Follow changed settings."""
+        self.settings = settings
+        self.limit.set_total(settings.max_concurrent)
+
+
+class Lines:
+    """Everything a call needs one unit of, by name.
+
+    Args:
+        settings: the settings in force.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.daemon = Limit(settings.daemon.max_concurrent)
+        self.trunks: dict[str, Trunk] = {}
+        self.caller_ids: dict[str, CallerId] = {}
+        self.agents: dict[str, AgentLine] = {}
+        self.update(settings)
+
+    def update(self, settings: Settings) -> None:
+        """Follow changed settings; what is gone from them takes no new calls, its calls in progress go on."""
+        self.daemon.set_total(settings.daemon.max_concurrent)
+        for name, trunk in settings.trunks.items():
+            countries = allowed_countries(name, settings)
+            if name in self.trunks:
+                self.trunks[name].update(trunk, countries)
+            else:
+                self.trunks[name] = Trunk(name, trunk, countries)
+        for number, entry in settings.numbers.items():
+            trunk_of = self.trunks[entry.trunk]
+            if number in self.caller_ids:
+                self.caller_ids[number].update(entry, trunk_of, settings.daemon.timezone)
+            else:
+                self.caller_ids[number] = CallerId(number, entry, trunk_of, settings.daemon.timezone)
+        for name, agent in settings.agents.items():
+            if name in self.agents:
+                self.agents[name].update(agent)
+            else:
+                self.agents[name] = AgentLine(name, agent)
+        _drop(self.trunks, settings.trunks)
+        _drop(self.caller_ids, settings.numbers)
+        _drop(self.agents, settings.agents)
+
+    def day_counts(self) -> Iterable[DayCount]:
+        """Return the daily caps of the caller ids that have one."""
+        return (line.day for line in self.caller_ids.values() if line.day is not None)
+
+
+def _drop(known: dict[str, Trunk] | dict[str, CallerId] | dict[str, AgentLine], wanted: Mapping[str, object]) -> None:
+    for name in [name for name in known if name not in wanted]:
+        del known[name]

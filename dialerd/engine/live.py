@@ -1,0 +1,128 @@
+"""A live call: its attempt from the claim to the stored end, and what the provider has reported of it."""
+
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+
+import trio
+from attrs import define, field
+
+from dialerd.engine.campaign import LiveCampaign
+from dialerd.engine.clock import Clock
+from dialerd.engine.days import DayCount
+from dialerd.engine.limits import Permit
+from dialerd.engine.lines import Trunk
+from dialerd.model.instants import Instant
+from dialerd.model.states import AnsweredBy, AttemptState
+from dialerd.plugin.provider import Accepted, AmdResult, Answered, CallEvent, Digits, Ringing
+from dialerd.store.claiming import Claimed
+from dialerd.store.ending import Progress
+
+_STATE_BYTES = 65_536  # what `report.state` may hand over, as its contract says
+_ORDER = {state: place for place, state in enumerate(AttemptState)}  # a state never goes back
+
+
+@define(kw_only=True, eq=False, slots=True)
+class LiveCall:
+    """One attempt while it has no stored end.
+
+    Args:
+        claimed: its rows.
+        campaign: whose call it is.
+        trunk: over which it goes.
+        permit: the lines it holds; None where it was found without any.
+        clock: stamps what is reported.
+        changed: called when there is news to store.
+        claimed_at: when it was claimed.
+        started_at: monotonic seconds at which it was claimed.
+        start_at: monotonic seconds before which it must not start.
+        probe: it is the one call that finds out whether its trunk works again.
+        day_keys: daily counts that it was counted in.
+
+    Attributes:
+        hangup: set when it is to be ended.
+        left: it was let go by the gate: from then on a phone may ring.
+    """
+
+    claimed: Claimed
+    campaign: LiveCampaign
+    trunk: Trunk
+    permit: Permit | None
+    clock: Clock
+    changed: Callable[["LiveCall"], None]
+    claimed_at: Instant
+    started_at: float
+    start_at: float
+    probe: bool = False
+    day_keys: Sequence[tuple[DayCount, tuple[str, str]]] = ()
+    hangup: trio.Event = field(factory=trio.Event)
+    phase: AttemptState = AttemptState.CLAIMED
+    left: bool = False
+    ended: bool = False
+    dirty: bool = False
+    ringing_at: Instant | None = None
+    answered_at: Instant | None = None
+    reference: str | None = None
+    provider_state: str | None = None
+    answered_by: AnsweredBy | None = None
+    digits: str = ""
+
+    def __call__(self, event: CallEvent, /) -> None:
+        """Take a provider's report; a live call is the `Report` of its provider."""
+        kind = type(event)
+        if self.probe and (kind is Ringing or kind is Answered):
+            # the callee's network was heard: the trunk works, however long this call may last
+            self.probe = False
+            self.trunk.breaker.succeeded(trio.current_time(), started_at=self.started_at)
+        if kind is Ringing:
+            self.ringing_at = self.ringing_at or self.clock.now()
+            self._advance(AttemptState.RINGING)
+        elif kind is Answered:
+            self.answered_at = self.answered_at or self.clock.now()
+            self._advance(AttemptState.ANSWERED)
+        elif isinstance(event, Accepted):
+            self.reference = event.reference or self.reference
+            self._advance(AttemptState.PLACED)
+        elif isinstance(event, AmdResult):
+            self.answered_by = event.answered_by
+        elif isinstance(event, Digits):
+            self.digits += event.digits
+        self._mark()
+
+    def state(self, state: bytes, /) -> None:
+        """Take what the provider needs to find the call again; see `Report.state`."""
+        if len(state) > _STATE_BYTES:
+            raise ValueError(f"a provider may keep {_STATE_BYTES} bytes a call, not {len(state)}")
+        self.provider_state = b64encode(state).decode()
+        self._mark()
+
+    def uncertain(self) -> None:
+        """Note that nobody knows whether it was placed."""
+        self.phase = AttemptState.UNCERTAIN
+        self._mark()
+
+    def found(self) -> None:
+        """Note that the provider has found it alive."""
+        self.left = True
+        self.phase = AttemptState.PLACED
+        self._mark()
+
+    def _advance(self, phase: AttemptState) -> None:
+        if _ORDER[phase] > _ORDER[self.phase]:
+            self.phase = phase
+
+    def _mark(self) -> None:
+        if not self.dirty and not self.ended:
+            self.dirty = True
+            self.changed(self)
+
+    def progress(self) -> Progress:
+        """Return what is to be stored of it while it goes on."""
+        self.dirty = False
+        return Progress(
+            attempt_id=self.claimed.attempt_id,
+            state=self.phase,
+            ringing_at=self.ringing_at,
+            answered_at=self.answered_at,
+            reference=self.reference,
+            provider_state=self.provider_state,
+        )

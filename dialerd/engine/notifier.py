@@ -1,0 +1,53 @@
+"""The notifier: tells each plugin that listens every notice, in order, at least once.
+
+Notices are rows written in the transaction of what they tell. Each plugin's place among them is durable; one that fails
+is told the same again later and holds up nobody else.
+"""
+
+from collections.abc import Mapping
+
+import structlog
+import trio
+
+from dialerd.model.errors import StoreError
+from dialerd.plugin.hookspecs import Notifier
+from dialerd.store import notices
+from dialerd.store.store import Store
+
+_log = structlog.get_logger()
+
+_BATCH = 200  # notices told at once
+_LOOK_S = 0.5  # how late a notice may be told
+_FIRST_REST_S, _MAX_REST_S = 1.0, 300.0
+_TELL_S = 60.0  # a plugin that has not taken a batch by then is told again
+
+
+async def notify(store: Store, notifiers: Mapping[str, Notifier]) -> None:
+    """Tell every plugin what it has not been told yet, until cancelled."""
+    if not notifiers:
+        return
+    await store.write(notices.forget_readers_but, list(notifiers))
+    async with trio.open_nursery() as nursery:
+        for name, notifier in notifiers.items():
+            nursery.start_soon(_tell, store, name, notifier)
+
+
+async def _tell(store: Store, name: str, notifier: Notifier) -> None:
+    rest_s = _FIRST_REST_S
+    while True:
+        try:
+            batch = await store.read(notices.unread, name, _BATCH)
+            if batch:
+                with trio.fail_after(_TELL_S):
+                    await notifier(batch)
+                await store.write(notices.mark_read, name, batch[-1].id)
+        except StoreError as error:
+            _log.error("notifier.store_failed", plugin=name, error=str(error))
+        except Exception as error:  # noqa: BLE001  # whatever a plugin raises, its notices wait and the others go on
+            _log.warning("notifier.failed", plugin=name, error=repr(error), retry_s=rest_s)
+            await trio.sleep(rest_s)
+            rest_s = min(2 * rest_s, _MAX_REST_S)
+            continue
+        rest_s = _FIRST_REST_S
+        if len(batch) < _BATCH:
+            await trio.sleep(_LOOK_S)

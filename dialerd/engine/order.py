@@ -1,0 +1,83 @@
+"""The order that a provider gets, and the last instant at which it may be refused."""
+
+from collections.abc import Container
+from typing import Any
+
+import msgspec
+from attrs import define
+
+from dialerd.engine.live import LiveCall
+from dialerd.model.instants import NEVER
+from dialerd.model.settings import AgentSettings, PersonSettings
+from dialerd.model.states import RecipientState, Rule
+from dialerd.plugin.provider import CallOrder, Withdrawn
+from dialerd.rules.gate import STRANGER, Facts, Hold, Person, gate
+
+_ANYTHING = PersonSettings()  # what a number may bear was judged in the claim, and this call is part of it by now
+_SUPPRESSED = Person(suppressed_until=NEVER)
+
+
+@define(kw_only=True, slots=True, eq=False)
+class Order(CallOrder):
+    """An order that can leave.
+
+    Args:
+        call: the call that it orders.
+        withheld: numbers under a do-not-call entry that is being stored.
+    """
+
+    call: LiveCall
+    withheld: Container[str]
+
+    def leave(self) -> None:
+        """See `CallOrder.leave`."""
+        call = self.call
+        hold = self.objection()
+        if hold is not None:
+            raise Withdrawn(f"{hold.rule}: {hold.detail}" if hold.detail else str(hold.rule))
+        call.left = True
+
+    def objection(self) -> Hold | None:
+        """Return what the gate objects now."""
+        call = self.call
+        if call.hangup.is_set():
+            return Hold(Rule.CAMPAIGN_OVER, detail="the call is to be ended")
+        now = call.clock.now()
+        facts = Facts(
+            recipient=RecipientState.PENDING,
+            next_at=now,
+            campaign=call.campaign.state,
+            opening=call.campaign.opening(call.claimed.group_id, now),
+            person=_SUPPRESSED if self.number in self.withheld else STRANGER,
+            limits=_ANYTHING,
+        )
+        return gate(facts, now)
+
+
+def order_for(call: LiveCall, agent: AgentSettings, withheld: Container[str]) -> Order:
+    """Return the order of a claimed call."""
+    claimed = call.claimed
+    spec = call.campaign.row.spec
+    return Order(
+        call=call,
+        withheld=withheld,
+        attempt_id=claimed.uid,
+        trunk=call.trunk.name,
+        number=claimed.number,
+        caller_id=claimed.caller_id,
+        agent_name=call.campaign.agent,
+        agent=agent,
+        prompt=spec.prompt if claimed.prompt is None else claimed.prompt,
+        variables=_merged(spec.variables, claimed.variables),
+        campaign=spec.name,
+        metadata=_merged(spec.metadata, claimed.metadata),
+        ring_timeout=spec.ring_timeout,
+        max_duration=spec.max_duration,
+        amd=spec.amd,
+        hangup=call.hangup,
+    )
+
+
+def _merged(general: dict[str, Any], own: str | None) -> dict[str, Any]:
+    """Return the recipient's values over the campaign's, key by key."""
+    return {**general, **msgspec.json.decode(own)} if own else general

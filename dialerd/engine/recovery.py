@@ -1,0 +1,64 @@
+"""Recovery: attempts that a former life left without an end, brought back as live calls to be reconciled."""
+
+from collections.abc import Callable
+
+import trio
+
+from dialerd.engine.clock import Clock
+from dialerd.engine.limits import take
+from dialerd.engine.lines import Lines, Trunk
+from dialerd.engine.live import LiveCall
+from dialerd.engine.registry import Registry
+from dialerd.model.settings import TrunkSettings
+from dialerd.model.states import AttemptState
+from dialerd.store.attempts import open_attempts
+from dialerd.store.store import Store
+
+
+async def open_calls(
+    store: Store, registry: Registry, lines: Lines, clock: Clock, changed: Callable[[LiveCall], None]
+) -> list[LiveCall]:
+    """Return the attempts without an end as live calls that hold their lines.
+
+    They come before the first claim, so that a call that is still up is counted against every limit; where the limits
+    were lowered meanwhile, it goes on without.
+
+    Args:
+        store: where they are.
+        registry: their campaigns.
+        lines: what they hold.
+        clock: the wall clock.
+        changed: as of `LiveCall`.
+    """
+    gone: dict[str, Trunk] = {}
+    calls = []
+    for attempt in await store.read(open_attempts):
+        campaign = registry.by_key(attempt.campaign_id)
+        assert campaign is not None, "a campaign with an open attempt is not over"
+        trunk = lines.trunks.get(attempt.trunk) or gone.setdefault(
+            attempt.trunk, Trunk(attempt.trunk, TrunkSettings(provider="none"), frozenset())
+        )
+        caller_id = lines.caller_ids.get(attempt.claimed.caller_id)
+        agent = lines.agents.get(campaign.agent)
+        held = (caller_id.limit if caller_id else None, agent.limit if agent else None)
+        limits = [lines.daemon, trunk.limit, *(limit for limit in held if limit is not None), campaign.limit]
+        calls.append(
+            LiveCall(
+                claimed=attempt.claimed,
+                campaign=campaign,
+                trunk=trunk,
+                permit=take(limits),
+                clock=clock,
+                changed=changed,
+                claimed_at=attempt.claimed_at,
+                started_at=trio.current_time(),
+                start_at=0.0,
+                left=True,
+                phase=AttemptState.UNCERTAIN,
+                ringing_at=attempt.ringing_at,
+                answered_at=attempt.answered_at,
+                reference=attempt.reference,
+                provider_state=attempt.provider_state,
+            )
+        )
+    return calls

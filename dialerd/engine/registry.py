@@ -1,0 +1,222 @@
+"""The registry: campaigns taken in, paused, resumed, cancelled, and ended when nothing of them is left to do."""
+
+from collections.abc import Mapping
+from random import Random
+
+import structlog
+import trio
+from sqlalchemy import Connection
+
+from dialerd.engine.campaign import LiveCampaign
+from dialerd.engine.clock import Clock
+from dialerd.engine.dispatcher import Dispatcher
+from dialerd.engine.scheduler import Scheduler
+from dialerd.model.campaign import ZoneGroup
+from dialerd.model.errors import NotFound, StoreError
+from dialerd.model.settings import Settings
+from dialerd.model.states import AttemptState, CampaignState, Final
+from dialerd.rules import lifecycle
+from dialerd.store import campaigns, days, notices, recipients
+from dialerd.store.records import CampaignRow
+from dialerd.store.store import Store
+
+_log = structlog.get_logger()
+
+_STORE_RETRY_S = 1.0
+
+
+class Registry:
+    """The live campaigns, by id.
+
+    Args:
+        store: where they are durable.
+        scheduler: who dials them.
+        dispatcher: their calls.
+        clock: the wall clock.
+        random: what random rotations draw from.
+        settings: the settings in force.
+        told: whether anybody is told what happens.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        scheduler: Scheduler,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        random: Random,
+        settings: Settings,
+        told: bool,
+    ) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._random = random
+        self._settings = settings
+        self._told = told
+        self._groups: dict[int, ZoneGroup] = {}
+        self._by_uid: dict[str, LiveCampaign] = {}
+        self._nursery: trio.Nursery | None = None
+
+    def open(self, nursery: trio.Nursery) -> None:
+        """Begin: campaigns are ended in tasks of `nursery`."""
+        self._nursery = nursery
+
+    async def load(self) -> None:
+        """Take in every campaign that the store has and that is not over."""
+        for row in await self._store.read(campaigns.open_campaigns):
+            await self._take_in(row)
+
+    async def adopt(self, campaign_id: int) -> None:
+        """Take in a campaign that was stored just now."""
+        row = await self._store.read(campaigns.by_id, campaign_id)
+        if row is not None and row.uid not in self._by_uid:
+            await self._take_in(row)
+
+    def campaign(self, uid: str) -> LiveCampaign:
+        """Return the live campaign of that id.
+
+        Raises:
+            NotFound: there is none; it may be over.
+        """
+        campaign = self._by_uid.get(uid)
+        if campaign is None:
+            raise NotFound(f"no campaign {uid} is scheduled, running or paused")
+        return campaign
+
+    def by_key(self, campaign_id: int) -> LiveCampaign | None:
+        """Return the live campaign of the store's key, or None."""
+        return self._scheduler.campaigns.get(campaign_id)
+
+    async def pause(self, uid: str) -> None:
+        """Hold a campaign: when this returns, no call of it leaves any more; calls in progress go on."""
+        await self._move(self.campaign(uid), CampaignState.PAUSED)
+
+    async def resume(self, uid: str) -> None:
+        """Let a paused campaign go on."""
+        campaign = self.campaign(uid)
+        await self._move(campaign, CampaignState.RUNNING if campaign.started else CampaignState.SCHEDULED)
+
+    async def cancel(self, uid: str, *, now: bool = False) -> None:
+        """End a campaign: nobody is dialled any more, and calls that were not answered yet are ended.
+
+        Args:
+            uid: its id.
+            now: answered calls are ended too.
+        """
+        campaign = self.campaign(uid)
+        await self._move(campaign, CampaignState.CANCELLED)
+        for call in self._dispatcher.calls.values():
+            if call.campaign is campaign and (now or call.phase is not AttemptState.ANSWERED):
+                call.hangup.set()
+        self.idle(campaign)
+
+    async def refresh(self, campaign: LiveCampaign) -> None:
+        """Learn from the store who of a campaign is due when, because recipients were added or ended."""
+        while True:
+            changes = campaign.changes
+            heads = await self._store.write(recipients.heads, campaign.row.id)
+            if campaign.changes == changes:
+                break
+        await self._learn_groups(heads)
+        campaign.heads = dict(heads)
+        self._scheduler.touch(campaign, self._clock.now())
+        self._dispatcher.wake()
+
+    def update(self, settings: Settings) -> None:
+        """Follow changed settings."""
+        self._settings = settings
+        for campaign in self._scheduler.campaigns.values():
+            campaign.update(settings)
+        self._scheduler.touch_all(self._clock.now())
+        self._dispatcher.wake()
+
+    def idle(self, campaign: LiveCampaign) -> None:
+        """End what can be ended of a campaign that may have nothing left to do."""
+        now = self._clock.now()
+        cancelled = campaign.state is CampaignState.CANCELLED
+        if campaign.closing or not (campaign.over or cancelled or campaign.hopeless_groups(now)):
+            return
+        if campaign.heads or not campaign.live:
+            assert self._nursery is not None
+            campaign.closing = True
+            self._nursery.start_soon(self._close, campaign)
+
+    async def _take_in(self, row: CampaignRow) -> None:
+        campaign = LiveCampaign(row, self._settings, self._groups, self._random)
+        heads = await self._store.read(recipients.heads, row.id)
+        await self._learn_groups(heads)
+        campaign.heads = dict(heads)
+        if campaign.day is not None:
+            key = campaign.day.key(self._clock.now())
+            campaign.day.calls = (await self._store.read(days.calls, [key])).get(key, 0)
+        self._by_uid[row.uid] = campaign
+        self._scheduler.add(campaign, self._clock.now())
+        self._dispatcher.wake()
+        self.idle(campaign)
+
+    async def _learn_groups(self, heads: Mapping[int, int]) -> None:
+        for group_id in heads:
+            if group_id not in self._groups:
+                self._groups[group_id] = await self._store.read(recipients.group, group_id)
+
+    async def _move(self, campaign: LiveCampaign, state: CampaignState) -> None:
+        """Change a campaign's state: in memory first, so that the very next call obeys, then in the store."""
+        old = campaign.state
+        lifecycle.check(old, state)
+        campaign.state = state
+        try:
+            await self._store.write(self._write_state, campaign, state)
+        except StoreError:
+            campaign.state = old
+            raise
+        self._log(campaign, state)
+        self._scheduler.touch(campaign, self._clock.now())
+        self._dispatcher.wake()
+
+    def _write_state(self, connection: Connection, campaign: LiveCampaign, state: CampaignState) -> None:
+        now = self._clock.now()
+        campaigns.set_state(connection, campaign.row.id, state, now=now)
+        if self._told:
+            body = {"campaign_id": campaign.row.uid, "campaign": campaign.row.spec.name, "state": state}
+            notices.add(connection, f"campaign.{state}", campaign.row.uid, body, now=now)
+
+    async def _close(self, campaign: LiveCampaign) -> None:
+        """End pending recipients who will not be dialled, and the campaign itself when nobody is left."""
+        try:
+            while True:
+                try:
+                    await self._finish_pending(campaign)
+                    await self.refresh(campaign)
+                    if campaign.over:
+                        await self._end(campaign)
+                    return
+                except StoreError as error:
+                    _log.error("store.campaign_not_ended", campaign=campaign.row.uid, error=str(error))
+                    await trio.sleep(_STORE_RETRY_S)
+        finally:
+            campaign.closing = False
+
+    async def _finish_pending(self, campaign: LiveCampaign) -> None:
+        now = self._clock.now()
+        if campaign.state is CampaignState.CANCELLED:
+            final, groups = Final.CANCELLED, list(campaign.heads)
+        else:
+            final, groups = Final.EXPIRED, campaign.hopeless_groups(now)
+        more = bool(groups)
+        while more:
+            more = await self._store.write_bulk(
+                campaigns.finish_pending_some, campaign.row.id, final, groups=groups, now=now
+            )
+
+    async def _end(self, campaign: LiveCampaign) -> None:
+        if campaign.state is CampaignState.CANCELLED:
+            await self._store.write(campaigns.end, campaign.row.id, now=self._clock.now())
+        else:
+            await self._move(campaign, CampaignState.COMPLETED)
+        self._scheduler.remove(campaign)
+        del self._by_uid[campaign.row.uid]
+
+    def _log(self, campaign: LiveCampaign, state: CampaignState) -> None:
+        _log.info(f"campaign.{state}", campaign=campaign.row.uid, name=campaign.row.spec.name)

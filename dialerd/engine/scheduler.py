@@ -1,0 +1,81 @@
+"""The scheduler: which campaigns have somebody due in an open zone group now, and when to look again.
+
+Campaigns that have are in the fair share of lines; the others sleep in a heap by the instant at which they may have.
+A turn touches only campaigns that get a line, never all of them.
+"""
+
+from collections.abc import Iterator
+from heapq import heappop, heappush
+
+import trio
+
+from dialerd.engine.campaign import LiveCampaign
+from dialerd.model.instants import NEVER, Instant
+from dialerd.rules.fairness import FairShare
+
+
+class Scheduler:
+    """Keeps the live campaigns and knows which of them want lines."""
+
+    def __init__(self) -> None:
+        self.campaigns: dict[int, LiveCampaign] = {}
+        self._fair: FairShare[int] = FairShare()
+        self._sleepers: list[tuple[Instant, int]] = []  # an entry is good while it is its campaign's wake_at
+        self._blocked: list[tuple[float, int]] = []  # by monotonic seconds: campaigns held back by their own pace
+
+    def add(self, campaign: LiveCampaign, now: Instant) -> None:
+        """Take a campaign in."""
+        self.campaigns[campaign.row.id] = campaign
+        self.touch(campaign, now)
+
+    def remove(self, campaign: LiveCampaign) -> None:
+        """Let a campaign go that is over."""
+        campaign.wake_at = NEVER
+        self.campaigns.pop(campaign.row.id, None)
+        self._fair.forget(campaign.row.id)
+
+    def touch(self, campaign: LiveCampaign, now: Instant) -> None:
+        """Look at a campaign anew, because something about it has changed."""
+        campaign.wake_at = campaign.next_wake(now)
+        if campaign.wake_at <= now and campaign.blocked_until <= trio.current_time():
+            self._fair.wants(campaign.row.id, campaign.pacing.priority, campaign.appetite)
+            return
+        self._fair.rests(campaign.row.id)
+        if now < campaign.wake_at < NEVER:
+            heappush(self._sleepers, (campaign.wake_at, campaign.row.id))
+
+    def touch_all(self, now: Instant) -> None:
+        """Look at every campaign anew: the wall clock was stepped, or the settings have changed."""
+        self._sleepers.clear()
+        for campaign in self.campaigns.values():
+            campaign.blocked_until = 0.0
+            self.touch(campaign, now)
+
+    def rest(self, campaign: LiveCampaign, until_s: float | None) -> None:
+        """Give a campaign no lines until a limit on which it is parked frees, or until `until_s` monotonic seconds."""
+        self._fair.rests(campaign.row.id)
+        if until_s is not None:
+            campaign.blocked_until = until_s
+            heappush(self._blocked, (until_s, campaign.row.id))
+
+    def due(self, now: Instant, now_s: float) -> None:
+        """Wake the campaigns whose instant has come."""
+        while self._sleepers and self._sleepers[0][0] <= now:
+            at, key = heappop(self._sleepers)
+            campaign = self.campaigns.get(key)
+            if campaign is not None and campaign.wake_at == at:
+                self.touch(campaign, now)
+        while self._blocked and self._blocked[0][0] <= now_s:
+            _, key = heappop(self._blocked)
+            if key in self.campaigns:
+                self.touch(self.campaigns[key], now)
+
+    def share(self, lines: int) -> Iterator[tuple[LiveCampaign, int]]:
+        """Share free lines among the campaigns that want some."""
+        for key, given in self._fair.share(lines):
+            yield self.campaigns[key], given
+
+    def next_wake(self) -> tuple[Instant, float | None]:
+        """Return when to look again: an instant (NEVER = not by itself) and monotonic seconds (None = not)."""
+        at = self._sleepers[0][0] if self._sleepers else NEVER
+        return at, self._blocked[0][0] if self._blocked else None

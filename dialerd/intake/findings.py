@@ -1,0 +1,87 @@
+"""Findings: what is wrong with an input, counted whole and held only in part.
+
+Every finding is written to a listing as it is found, so that a file of a million bad rows costs no memory.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from dialerd.model.errors import Fault
+
+SHOWN: Final = 1_000
+"""How many findings are held as records; as many as a person reads, and few enough for a message."""
+
+
+@frozen(kw_only=True)
+class Findings:
+    """Faults or warnings of one file.
+
+    Args:
+        total: how many there are.
+        first: the first of them, at most `SHOWN`.
+    """
+
+    total: int = 0
+    first: tuple[Fault, ...] = ()
+
+
+NONE: Final = Findings()
+"""Nothing was found."""
+
+
+class Listing:
+    """A file to which every finding is appended, one a line; it comes into being with the first.
+
+    Two processes may append to the same file: each write is of whole lines.
+
+    Args:
+        path: where it lies.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: list[str] = []
+
+    def add(self, finding: Fault, *, warning: bool) -> None:
+        """Note one finding; it is written with the next flush."""
+        # a message may quote the input: a line feed in it must not look like the next finding
+        line = str(finding).replace("\r", "\\r").replace("\n", "\\n")
+        self._lines.append(f"warning: {line}\n" if warning else f"{line}\n")
+        if len(self._lines) >= SHOWN:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was noted."""
+        if self._lines:
+            with self._path.open("ab", buffering=0) as file:
+                file.write("".join(self._lines).encode(errors="backslashreplace"))
+            self._lines.clear()
+
+
+class Collector:
+    """Counts findings of one kind, holds the first of them and lists them all.
+
+    Args:
+        listing: where they are listed.
+        warning: whether they are warnings.
+        found: what was found already and listed elsewhere.
+    """
+
+    def __init__(self, listing: Listing, *, warning: bool, found: Findings | None = None) -> None:
+        self._listing = listing
+        self._warning = warning
+        self._first = [] if found is None else list(found.first)
+        self.total = 0 if found is None else found.total
+
+    def add(self, finding: Fault) -> None:
+        """Add one finding."""
+        self.total += 1
+        if len(self._first) < SHOWN:
+            self._first.append(finding)
+        self._listing.add(finding, warning=self._warning)
+
+    def findings(self) -> Findings:
+        """Return what was added so far."""
+        return Findings(total=self.total, first=tuple(self._first))

@@ -1,0 +1,161 @@
+"""What the daemon and its worker say to each other: frames of a kind, a length and a body.
+
+Settings go down pickled, from the daemon to its own child; everything that comes up, where hostile files were read, is
+JSON. Knows nothing of pipes.
+"""
+
+import pickle
+import struct
+from collections.abc import Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from attrs import evolve, frozen
+
+from dialerd.intake.duplicate import Origin
+from dialerd.intake.findings import Findings
+from dialerd.model.campaign import ZoneGroup
+from dialerd.model.instants import Instant
+from dialerd.model.settings import Settings
+from dialerd.model.structuring import structure, unstructure
+from dialerd.store.records import NewCampaign, RecipientBatch
+
+_HEAD: Final = struct.Struct("!BI")
+_COUNTS: Final = struct.Struct("!II")
+
+HEAD_SIZE: Final = _HEAD.size
+MAX_BODY: Final = 64 << 20
+"""Bytes of a frame; a batch is at most a few MiB."""
+
+
+class Kind(IntEnum):
+    """What a frame says."""
+
+    # down
+    SETTINGS = 1
+    JOB = 2
+    ANSWER = 3  # to FINGERPRINT
+    # up
+    FINGERPRINT = 10
+    CAMPAIGN = 11
+    BATCH = 12
+    END = 13
+
+
+@frozen(kw_only=True)
+class Job:
+    """One file to read.
+
+    Args:
+        spec: the campaign file.
+        now: present instant.
+        listing: where findings are appended.
+    """
+
+    spec: Path
+    now: Instant
+    listing: Path
+
+
+@frozen(kw_only=True)
+class End:
+    """The end of a job.
+
+    Args:
+        rows: rows in the batches that were sent.
+        faults, warnings: what was found.
+        resident: the worker's memory, in bytes.
+    """
+
+    rows: int
+    faults: Findings
+    warnings: Findings
+    resident: int
+
+
+def frame(kind: Kind, body: bytes = b"") -> bytes:
+    """Return a frame."""
+    return _HEAD.pack(kind, len(body)) + body
+
+
+def head(data: bytes | bytearray | memoryview) -> tuple[Kind, int]:
+    """Return kind and body length from the first `HEAD_SIZE` bytes of a frame.
+
+    Raises:
+        ValueError: they are no frame's.
+    """
+    kind, length = _HEAD.unpack_from(data)
+    if length > MAX_BODY:
+        raise ValueError(f"a frame of {length} bytes")
+    return Kind(kind), length
+
+
+def settings_body(settings: Settings) -> bytes:
+    """Return what the worker needs of the settings: not the trunks' options, which may hold secrets."""
+    trunks = {name: evolve(trunk, options={}) for name, trunk in settings.trunks.items()}
+    return pickle.dumps(evolve(settings, trunks=trunks))
+
+
+def read_settings(body: bytes) -> Settings:
+    """Return the settings in a body that the daemon made."""
+    settings: Settings = pickle.loads(body)
+    return settings
+
+
+def job_body(job: Job) -> bytes:
+    """Return a job's body."""
+    return pickle.dumps(job)
+
+
+def read_job(body: bytes) -> Job:
+    """Return the job in a body that the daemon made."""
+    job: Job = pickle.loads(body)
+    return job
+
+
+def campaign_body(new: NewCampaign, origin: Origin) -> bytes:
+    """Return a campaign's body."""
+    return msgspec.json.encode([unstructure(new), unstructure(origin)])
+
+
+def read_campaign(body: bytes) -> tuple[NewCampaign, Origin]:
+    """Return the campaign in a body, and where its rows come from."""
+    new, origin = msgspec.json.decode(body)
+    return structure(new, NewCampaign), structure(origin, Origin)
+
+
+def batch_body(fresh: Sequence[ZoneGroup], rows: Sequence[Any]) -> bytes:
+    """Return a batch's body.
+
+    Args:
+        fresh: the zone groups that no batch before brought.
+        rows: as in `RecipientBatch.rows`.
+    """
+    groups = msgspec.json.encode([unstructure(group) for group in fresh])
+    return _COUNTS.pack(len(rows), len(groups)) + groups + msgspec.json.encode(rows)
+
+
+def read_batch(body: bytes | memoryview, known: tuple[ZoneGroup, ...]) -> RecipientBatch:
+    """Return the batch in a body; its rows stay text.
+
+    Args:
+        body: the body.
+        known: zone groups that the batches before brought.
+    """
+    count, size = _COUNTS.unpack_from(body)
+    begin = _COUNTS.size + size
+    fresh = msgspec.json.decode(body[_COUNTS.size : begin])
+    groups = (*known, *(structure(group, ZoneGroup) for group in fresh)) if fresh else known
+    return RecipientBatch(groups=groups, rows=str(body[begin:], "utf-8"), count=count)
+
+
+def end_body(end: End) -> bytes:
+    """Return the body that ends a job."""
+    return msgspec.json.encode(unstructure(end))
+
+
+def read_end(body: bytes) -> End:
+    """Return the end in a body."""
+    return structure(msgspec.json.decode(body), End)

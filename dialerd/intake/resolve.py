@@ -1,0 +1,171 @@
+"""A campaign's spec against the settings: what its names stand for, when it starts and ends, and what cannot be.
+
+Pure: the present instant is an argument. Knows nothing of files and rows.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, tzinfo
+
+from attrs import frozen
+from uuid_utils.compat import uuid7
+
+from dialerd.model.campaign import CampaignSpec, Window
+from dialerd.model.errors import Fault
+from dialerd.model.instants import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_duration, to_instant, to_iso
+from dialerd.model.settings import Settings
+from dialerd.model.wrong import hint, shown
+from dialerd.rules.openings import Hours
+from dialerd.rules.routes import WORLD, agent_name, allowed_countries, caller_ids, known_number
+from dialerd.rules.zones import BadZone, zone
+from dialerd.store.records import NewCampaign
+
+
+@frozen(kw_only=True)
+class Resolved:
+    """What is known of a campaign before its rows are read.
+
+    Args:
+        new: the campaign, or None where its spec has faults.
+        hours: when it may ring, or None where its spec has faults.
+        skip_invalid: whether bad rows are left out instead of refusing the file.
+        trunks: trunks of its caller ids; None where they are not known because of faults.
+        countries: countries that at least one of these trunks may ring.
+    """
+
+    new: NewCampaign | None = None
+    hours: Hours | None = None
+    skip_invalid: bool = False
+    trunks: tuple[str, ...] | None = None
+    countries: frozenset[str] = frozenset()
+
+    def refusal(self, country: str | None) -> str | None:
+        """Return why numbers of `country` may not be rung, or None where they may; None is a number of no country."""
+        if self.trunks is None or (country or WORLD) in self.countries:
+            return None
+        if country is None:
+            land, code = "numbers of no country, such as +800", WORLD
+        else:
+            land, code = f"numbers of {country}", country
+        trunks = " or ".join(f"[trunks.{name}]" for name in self.trunks)
+        return f"no trunk of this campaign may ring {land}; leave it out, or add {shown(code)} to countries of {trunks}"
+
+
+def resolve(
+    spec: CampaignSpec, settings: Settings, now: Instant, *, sound: bool = True
+) -> tuple[Resolved, tuple[Fault, ...]]:
+    """Return what a spec stands for, and everything in it that cannot be.
+
+    Args:
+        spec: the campaign.
+        settings: the settings in force.
+        now: present instant.
+        sound: False where `spec` is what is left of a faulty one: it is checked, but becomes no campaign.
+
+    Returns:
+        what is known, and the faults; with any of them, `new` and `hours` are None.
+    """
+    faults = [*_people(spec, settings)]
+    zone_name = _zone_name(spec, settings)
+    start_at = end_at = None
+    try:
+        local = zone(zone_name)
+    except BadZone as error:
+        faults.append(Fault("timezone", str(error)))
+    else:
+        start_at = None if spec.start is None else _instant(spec.start, local)
+        end_at = None if spec.end is None else _instant(spec.end, local)
+        faults += _bounds(start_at, end_at, now)
+    faults += _windows(spec)
+    numbers = caller_ids(spec, settings)
+    known = not any(fault.path.startswith(("agent", "caller_ids")) for fault in faults)
+    trunks = tuple(dict.fromkeys(settings.numbers[number].trunk for number in numbers))
+    whole = sound and not faults
+    resolved = Resolved(
+        new=NewCampaign(
+            spec=spec,
+            uid=str(uuid7()),
+            timezone=zone_name,
+            start_at=start_at,
+            end_at=end_at,
+            created_at=now,
+        )
+        if whole
+        else None,
+        hours=Hours(
+            timezone=zone_name,
+            windows=spec.windows,
+            skip_holidays=spec.skip_holidays,
+            start_at=start_at,
+            end_at=end_at,
+            ring_timeout=spec.ring_timeout,
+        )
+        if whole
+        else None,
+        skip_invalid=spec.skip_invalid,
+        trunks=trunks if known else None,
+        countries=frozenset().union(*(allowed_countries(trunk, settings) for trunk in trunks)),
+    )
+    return resolved, tuple(faults)
+
+
+def _people(spec: CampaignSpec, settings: Settings) -> Iterator[Fault]:
+    """Yield what is wrong with the agent and the caller ids."""
+    if any(not char.isprintable() for char in spec.name):
+        yield Fault("name", "has control characters; write plain text")
+    name = agent_name(spec.agent, settings)
+    if name is None:
+        known = [*settings.agents, *(agent.id for agent in settings.agents.values() if agent.id is not None)]
+        yield Fault("agent", f"{shown(spec.agent)} is not a configured agent{hint(spec.agent, known)}")
+    for at, text in enumerate(spec.caller_ids):
+        if known_number(text, settings) is None:
+            known = [*settings.numbers, *(entry.id for entry in settings.numbers.values() if entry.id is not None)]
+            yield Fault(f"caller_ids[{at}]", f"{shown(text)} is not a configured number{hint(text, known)}")
+    if name is not None and not spec.caller_ids and not caller_ids(spec, settings):
+        yield Fault("caller_ids", 'there is no caller id to show; configure one under [numbers."+…"]')
+
+
+def _zone_name(spec: CampaignSpec, settings: Settings) -> str:
+    if spec.timezone is not None:
+        return spec.timezone
+    name = agent_name(spec.agent, settings)
+    agent_zone = None if name is None else settings.agents[name].timezone
+    return agent_zone or settings.daemon.timezone
+
+
+def _instant(moment: datetime | date, local: tzinfo) -> Instant:
+    """Return the instant of a moment: a day means its beginning, a moment without offset is local.
+
+    A local time that a change of clocks skips is read with the offset before the change, one that occurs twice is its
+    first occurrence (PEP 495, fold=0).
+    """
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time())
+    return to_instant(moment if moment.tzinfo is not None else moment.replace(tzinfo=local))
+
+
+def _bounds(start_at: Instant | None, end_at: Instant | None, now: Instant) -> Iterator[Fault]:
+    if end_at is None:
+        return
+    if end_at <= now:
+        yield Fault("end", f"{to_iso(end_at)} is past; nobody would be rung. Write a later end, or leave it out")
+    elif start_at is not None and end_at <= start_at:
+        yield Fault("end", f"{to_iso(end_at)} is not after the start, {to_iso(start_at)}; a day means its beginning")
+
+
+def _windows(spec: CampaignSpec) -> Iterator[Fault]:
+    for at, window in enumerate(spec.windows):
+        if (length := _length(window)) <= spec.ring_timeout:
+            ring = format_duration(spec.ring_timeout)
+            message = (
+                f"is {format_duration(length)} long, not longer than ring_timeout ({ring}): no call could start in it"
+            )
+            yield Fault(f"windows[{at}]", f"{message}; make it longer, or ring_timeout shorter")
+
+
+def _length(window: Window) -> Duration:
+    """Return how long a window is on a day without a change of clocks; equal times are 24 hours."""
+    return (_of_day(window.end) - _of_day(window.start) - 1) % DAY + 1
+
+
+def _of_day(moment: time) -> Duration:
+    return moment.hour * HOUR + moment.minute * MINUTE + moment.second * SECOND

@@ -1,0 +1,336 @@
+"""The spool: watches `incoming/` and sees every file dropped there into the store or into `rejected/`.
+
+The directory is the truth: it is read at the start, after every hint of the kernel that something changed, when a
+file is due to have become quiet, and on a timer. Small files and large ones are taken in two lanes, so that a
+campaign of ten does not wait behind one of a million; within a lane the order is that of the files' times and names.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+import trio
+import watchfiles
+
+from dialerd.intake import durable
+from dialerd.intake.accept import Acceptor, Candidate, NotYet, discard_loading
+from dialerd.intake.content import identity, is_being_written, is_our_note, look_into, note
+from dialerd.intake.departure import Departure, beside, forget_notes
+from dialerd.intake.folders import Folders, SpoolError
+from dialerd.intake.kinds import ERROR, WAITING, Kind, Sort, shown, subject
+from dialerd.intake.mover import Mover, rest_s
+from dialerd.intake.reading import Reader
+from dialerd.intake.settlement import leftovers
+from dialerd.intake.watchlist import Seen, Watched, Watchlist, in_order, read_folder
+from dialerd.model.errors import DialerdError
+from dialerd.model.instants import SECOND, Instant
+from dialerd.model.settings import Settings
+from dialerd.store.store import Store
+
+_HEAVY: Final = 256 * 1024  # bytes of campaign file and recipients from which on the slow lane takes them
+_SLICE: Final = 64  # files looked into, or some hundreds of names compared, before other tasks get their turn
+_NOTE_AFTER_S: Final = 60.0  # a file that waits longer than this gets a note beside it
+_LOOK_SHARE: Final = 5  # a look at the directory rests this many times its own duration afterwards
+_LEAST_GAP_S: Final = 0.02
+_WRITING_REST_S: Final = 0.25  # a file that is open for writing is asked after this often
+
+_IN_FLIGHT: Final = 16  # files of a lane that were read and whose commit is waited for
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class Spool:
+    """Takes campaign files from the spool directory.
+
+    Args:
+        folders: of the spool.
+        store: where campaigns go.
+        settings: returns the settings in force, so that a reload counts for the next file.
+        published: told the key of every campaign that is ready to be dialled.
+        accepted: told the id of a campaign and the name under which its file lies in `accepted/`.
+        now: returns the present instant.
+    """
+
+    def __init__(
+        self,
+        folders: Folders,
+        store: Store,
+        *,
+        settings: Callable[[], Settings],
+        published: Callable[[int], None],
+        accepted: Callable[[str, str], None],
+        now: Callable[[], Instant],
+    ) -> None:
+        self._accepted = accepted
+        self._folders = folders
+        self._store = store
+        self._settings = settings
+        self._now = now
+        self._watchlist = Watchlist(settings().spool.settle)
+        self._acceptor = Acceptor(folders, store, settings=settings, published=published, now=now)
+        self._mover = Mover(folders, store, claimed=self._claimed, gone=self._left)
+        self._hint = trio.Event()
+        self._watching = trio.CancelScope()
+        self._inode: int | None = None
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Watch until cancelled; started once the folders are ready and a former life's remains are dealt with.
+
+        Raises:
+            SpoolError: the folders cannot be used.
+            StoreError: the store cannot be read at the start.
+        """
+        await trio.to_thread.run_sync(self._folders.prepare)
+        if discarded := await discard_loading(self._store):
+            log.info("spool.unfinished_discarded", campaigns=discarded)
+        for departure in await leftovers(self._folders, self._store):
+            self._mover.add(departure)
+            await self._mover.carry_out(trio.current_time())
+        async with Reader() as quick, Reader() as slow, trio.open_nursery() as nursery:
+            quick_in, quick_out = trio.open_memory_channel[Watched](float("inf"))
+            slow_in, slow_out = trio.open_memory_channel[Watched](float("inf"))
+            nursery.start_soon(self._mover.run)
+            nursery.start_soon(self._serve, quick, quick_out)
+            nursery.start_soon(self._serve, slow, slow_out)
+            nursery.start_soon(self._watch)
+            task_status.started()
+            await self._look_again_and_again(quick_in, slow_in)
+
+    def rescan(self) -> None:
+        """Have the directory looked at now."""
+        self._hint.set()
+
+    async def _watch(self) -> None:
+        """Pass on the kernel's hints that something came; without them the timer alone has to do."""
+        while True:
+            with trio.CancelScope() as self._watching:
+                await self._watch_folder()
+            if not self._watching.cancelled_caught:
+                await trio.sleep(self._settings().spool.rescan / SECOND)
+
+    async def _watch_folder(self) -> None:
+        watching = False
+        try:
+            async for changes in watchfiles.awatch(
+                self._folders.incoming,
+                watch_filter=_is_news,
+                step=10,
+                debounce=50,
+                rust_timeout=100,  # also how long a stop may take
+                yield_on_timeout=True,
+                recursive=False,
+            ):
+                # the first time tells that the kernel watches now; what came shortly before it did not tell
+                if changes or not watching:
+                    self._hint.set()
+                watching = True
+        except (OSError, RuntimeError) as error:  # no watches left, or the folder went away
+            log.warning("spool.watch_failed", error=str(error))
+
+    async def _look_again_and_again(
+        self, quick: trio.MemorySendChannel[Watched], slow: trio.MemorySendChannel[Watched]
+    ) -> None:
+        failing = False
+        while True:
+            self._hint = trio.Event()
+            began, wall = trio.current_time(), self._now()
+            rescan = self._settings().spool.rescan / SECOND
+            try:
+                await self._look(began, wall, quick, slow)
+                failing = False
+            except (OSError, SpoolError) as error:
+                if not failing:
+                    log.warning("spool.look_failed", folder=str(self._folders.incoming), error=str(error))
+                failing = True
+            # as of the beginning: what has ripened since is due at once
+            ripens = self._watchlist.next_at(began, wall)
+            await trio.sleep(max(_LEAST_GAP_S, (trio.current_time() - began) * _LOOK_SHARE))
+            with trio.move_on_at(min(began + rescan, ripens)):
+                await self._hint.wait()
+
+    async def _look(
+        self,
+        now: float,
+        wall: Instant,
+        quick: trio.MemorySendChannel[Watched],
+        slow: trio.MemorySendChannel[Watched],
+    ) -> None:
+        """Read the directory once and hand on what is ripe."""
+        watchlist = self._watchlist
+        watchlist.settle = self._settings().spool.settle
+        seen = await self._read_folder()
+        names = {entry.name for entry in seen}
+        for index, entry in enumerate(seen, 1):
+            if subject(entry.name) not in names:  # a note lies beside its subject for as long as that is there
+                watchlist.see(entry, now)
+            if index % (_SLICE * 8) == 0:
+                await trio.lowlevel.checkpoint()
+        for absent in watchlist.missing(names):
+            watchlist.forget(absent.name)
+            if absent.noted:
+                await trio.to_thread.run_sync(forget_notes, self._folders.incoming, absent.name)
+        ripe = in_order(watchlist.ripe(now, wall))
+        await self._look_into([watched for watched in ripe if not watched.looked_into], now)
+        for index, watched in enumerate(ripe, 1):
+            if watched.looked_into and watchlist.get(watched.name) is watched:
+                await self._hand_on(watched, now, wall, quick, slow)
+            if index % _SLICE == 0:
+                await trio.lowlevel.checkpoint()
+
+    async def _read_folder(self) -> list[Seen]:
+        try:
+            inode, seen = await trio.to_thread.run_sync(read_folder, self._folders.incoming)
+        except FileNotFoundError:
+            await trio.to_thread.run_sync(self._folders.prepare)
+            inode, seen = await trio.to_thread.run_sync(read_folder, self._folders.incoming)
+        if self._inode not in (None, inode):  # another folder took its place, of which the kernel tells nothing yet
+            self._watching.cancel()
+        self._inode = inode
+        return seen
+
+    async def _look_into(self, files: list[Watched], now: float) -> None:
+        for start in range(0, len(files), _SLICE):
+            some = files[start : start + _SLICE]
+            found = await trio.to_thread.run_sync(
+                _glances, [(self._folders.incoming / watched.name, watched.sort) for watched in some]
+            )
+            for watched, glance in zip(some, found, strict=True):
+                if glance is None:
+                    self._not_yet(watched, now)
+                else:
+                    self._watchlist.learn(watched, *glance)
+                    if glance[0].kind is Kind.LEFT_ALONE:
+                        self._watchlist.forget(watched.name)
+
+    async def _hand_on(
+        self,
+        watched: Watched,
+        now: float,
+        wall: Instant,
+        quick: trio.MemorySendChannel[Watched],
+        slow: trio.MemorySendChannel[Watched],
+    ) -> None:
+        lacks = self._watchlist.blocked_by(watched, now, wall)
+        if lacks:
+            await self._announce(watched, lacks, now)
+        elif lacks is None:
+            watched.busy = True
+            recipients = self._watchlist.get(watched.needs) if watched.needs is not None else None
+            size = watched.seen.size + (recipients.seen.size if recipients is not None else 0)
+            (slow if size >= _HEAVY else quick).send_nowait(watched)
+
+    async def _announce(self, watched: Watched, lacks: str, now: float) -> None:
+        """Say once that a file waits, and say it beside the file when it goes on."""
+        if not watched.announced:
+            watched.announced = True
+            log.info("spool.file_waiting", file=watched.name, waits_for=lacks)
+        if not watched.noted and now - watched.arrived >= _NOTE_AFTER_S:
+            watched.noted = True
+            path = beside(self._folders.incoming, watched.name, WAITING)
+            text = note(f"{watched.name} waits for {lacks}; drop that into incoming/ too, or take this file away.")
+            try:
+                await trio.to_thread.run_sync(durable.replace, path, [text])
+            except OSError as error:
+                log.warning("spool.note_failed", file=watched.name, error=error.strerror or str(error))
+
+    async def _serve(self, reader: Reader, lane: trio.MemoryReceiveChannel[Watched]) -> None:
+        """Read one file after another; while the next is read, those before are published."""
+        places = trio.Semaphore(_IN_FLIGHT)
+        async with trio.open_nursery() as nursery:
+            async for watched in lane:
+                if self._watchlist.get(watched.name) is not watched or not watched.looked_into:
+                    watched.busy = False  # it changed while it stood in line
+                    self._hint.set()
+                elif watched.sort.kind is Kind.UNFIT:
+                    self._mover.add(await trio.to_thread.run_sync(self._turn_away, watched))
+                else:
+                    await places.acquire()
+                    candidate = await self._careful(watched, self._acceptor.read(reader, watched.name, watched.needs))
+                    if candidate is None:
+                        places.release()
+                    else:
+                        nursery.start_soon(self._conclude, watched, candidate, places)
+
+    async def _conclude(self, watched: Watched, candidate: Candidate, places: trio.Semaphore) -> None:
+        departure = await self._careful(watched, self._acceptor.conclude(candidate))
+        places.release()
+        if departure is not None:
+            self._mover.add(departure)
+
+    async def _careful(self, watched: Watched, work: Awaitable[T]) -> T | None:
+        """Return the result of `work` on a file, or None after having put the file back for later."""
+        try:
+            return await work
+        except NotYet:
+            self._not_yet(watched, trio.current_time())
+        except (DialerdError, OSError) as error:
+            log.warning("spool.file_deferred", file=watched.name, error=str(error))
+            self._defer(watched)
+        except Exception:  # a file must not stop the daemon, whatever it brings to light
+            log.exception("spool.file_deferred", file=watched.name)
+            self._defer(watched)
+        return None
+
+    def _turn_away(self, watched: Watched) -> Departure:
+        log.warning("spool.file_rejected", file=shown(watched.name), reason=watched.sort.reason)
+        return Departure(
+            spec=watched.name,
+            spec_identity=identity(self._folders.incoming / watched.name),
+            folder=self._folders.rejected,
+            ending=ERROR,
+            heading=f"{shown(watched.name)} is refused: {watched.sort.reason}.",
+        )
+
+    def _not_yet(self, watched: Watched, now: float) -> None:
+        self._watchlist.disturb(watched, now)
+        watched.retry_at = now + _WRITING_REST_S
+        watched.busy = False
+        self._hint.set()
+
+    def _defer(self, watched: Watched) -> None:
+        watched.failures += 1
+        watched.retry_at = trio.current_time() + rest_s(watched.failures)
+        watched.busy = False
+        self._hint.set()
+
+    def _claimed(self, name: str, *, besides: frozenset[str]) -> bool:
+        return self._watchlist.claimed(name, besides=besides)
+
+    def _left(self, departure: Departure) -> None:
+        """Forget what has left."""
+        if departure.campaign is not None and departure.name is not None:
+            self._accepted(departure.campaign, departure.name)
+        spec = self._watchlist.get(departure.spec)
+        if spec is not None and not spec.looked_into:  # another file of its name came meanwhile: look at that
+            self._hint.set()
+        self._watchlist.forget(departure.spec)
+        if departure.recipients_moved and departure.recipients is not None:
+            self._watchlist.forget(departure.recipients)
+
+
+def _is_news(change: watchfiles.Change, path: str) -> bool:
+    """Tell whether a change is worth a look: what went away, and what is being written under a dotted name, is not."""
+    return change is not watchfiles.Change.deleted and not Path(path).name.startswith(".")
+
+
+def _glances(files: list[tuple[Path, Sort]]) -> list[tuple[Sort, str | None] | None]:
+    return [_glance(path, sort) for path, sort in files]
+
+
+def _glance(path: Path, sort: Sort) -> tuple[Sort, str | None] | None:
+    """Return what a quiet file turns out to be and what it needs, or None when it is not finished after all."""
+    if subject(path.name) is not None and is_our_note(path):
+        path.unlink(
+            missing_ok=True
+        )  # a former life's, or about a file that has gone; written anew where it still holds
+        return Sort(Kind.LEFT_ALONE), None
+    if sort.kind is Kind.UNFIT:
+        return sort, None
+    if is_being_written(path):
+        return None
+    if sort.kind is Kind.SPEC:
+        return look_into(path, sort)
+    return sort, None

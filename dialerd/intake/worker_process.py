@@ -1,0 +1,137 @@
+"""The worker process as the daemon sees it: started, spoken to in frames, ended without a trace.
+
+Knows nothing of what the frames say.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import trio
+
+import dialerd
+from dialerd.intake import frames
+from dialerd.intake.frames import Kind
+from dialerd.model.errors import DialerdError
+from dialerd.model.settings import Settings
+
+_PIECE: Final = 1 << 16  # a pipe's capacity (pipe(7)); more never comes at once
+
+
+class ReaderError(DialerdError):
+    """The worker process cannot be started; says nothing about the file, which should be tried again later."""
+
+
+class WorkerDied(DialerdError):
+    """The worker process is no more, or speaks no sense; the message says how it ended."""
+
+
+class Worker:
+    """A running worker process."""
+
+    def __init__(self, process: trio.Process) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ReaderError("the reading process has no pipes")
+        self._process = process
+        self._in = process.stdin
+        self._out = process.stdout
+        self._buffer = bytearray()
+        self._settings: Settings | None = None
+
+    @classmethod
+    async def start(cls) -> "Worker":
+        """Start a worker process.
+
+        Raises:
+            ReaderError: it cannot be started.
+        """
+        # the worker finds the very package that runs here, installed or not
+        root = str(Path(dialerd.__file__).parent.parent)
+        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        try:
+            process = await trio.lowlevel.open_process(
+                [sys.executable, "-m", "dialerd.intake.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": path},
+            )
+        except OSError as error:
+            raise ReaderError(f"the reading process cannot be started: {error}") from error
+        return cls(process)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    async def send_settings(self, settings: Settings) -> None:
+        """Send the settings, unless they are those it has."""
+        if settings is not self._settings:
+            await self.send(Kind.SETTINGS, frames.settings_body(settings))
+            self._settings = settings
+
+    async def send(self, kind: Kind, body: bytes = b"") -> None:
+        """Send a frame.
+
+        Raises:
+            WorkerDied: nobody takes it.
+        """
+        try:
+            await self._in.send_all(frames.frame(kind, body))
+        except trio.BrokenResourceError:
+            raise await self._died() from None
+
+    async def receive(self) -> tuple[Kind, bytes]:
+        """Wait for the next frame.
+
+        Raises:
+            WorkerDied: there will be none.
+        """
+        await self._fill(frames.HEAD_SIZE)
+        try:
+            kind, length = frames.head(self._buffer)
+        except ValueError as error:
+            self._process.kill()
+            raise WorkerDied(f"it sent {error}") from error
+        whole = frames.HEAD_SIZE + length
+        await self._fill(whole)
+        body = bytes(self._buffer[frames.HEAD_SIZE : whole])
+        del self._buffer[:whole]
+        return kind, body
+
+    async def end(self) -> None:
+        """End the process at once, whatever it does, and wait until it is gone."""
+        # SIGKILL cannot be held up, and a process that is not waited for would stay as a zombie
+        with trio.CancelScope(shield=True):
+            self._process.kill()
+            await self._process.wait()
+            await self._in.aclose()
+            await self._out.aclose()
+
+    async def _fill(self, size: int) -> None:
+        while len(self._buffer) < size:
+            try:
+                piece = await self._out.receive_some(_PIECE)
+            except trio.BrokenResourceError:
+                piece = b""
+            if not piece:
+                raise await self._died()
+            self._buffer += piece
+
+    async def _died(self) -> WorkerDied:
+        """Wait for the process's end and put it into words; its input is closed, as it may wait for more."""
+        await self._in.aclose()
+        code = await self._process.wait()
+        return WorkerDied(_ending(code))
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,235 @@
+"""The plugin host: loads plugins, asks each for what it offers, and makes the providers of the configured trunks.
+
+A plugin that cannot be loaded, or that fails when it is asked, is logged and kept in mind; the others work, and only a
+trunk that asks for what it should have offered is at fault. There is no global plugin manager: each host has its own.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import Any, Final, TypeVar
+
+import pluggy
+import structlog
+from attrs import frozen
+
+from dialerd.model.errors import Fault, InvalidInput, PluginError
+from dialerd.model.settings import Settings, TrunkSettings
+from dialerd.model.structuring import structure
+from dialerd.model.wrong import dotted
+from dialerd.plugin import hookspecs
+from dialerd.plugin.hookspecs import Notifier, ProviderFactory, Screen
+from dialerd.plugin.provider import Provider
+
+ENTRY_POINTS: Final = "dialerd"
+"""The entry-point group by which plugins are found, and pluggy's name for the project."""
+
+T = TypeVar("T")
+
+_log: Final = structlog.get_logger("dialerd.plugin")
+
+
+@frozen
+class BrokenPlugin:
+    """A plugin that does not do what it should.
+
+    Args:
+        plugin: its name: of its entry point, or as it was registered.
+        target: what its entry point names, as `package.module`; its own name where it was registered directly.
+        problem: what happened, with the kind of the error.
+    """
+
+    plugin: str
+    target: str
+    problem: str
+
+
+class PluginHost:
+    """The plugins of one daemon.
+
+    Args:
+        extra: plugins to register besides: modules or objects with hook implementations.
+        entry_points: whether to load the installed ones too.
+    """
+
+    def __init__(self, extra: Iterable[object] = (), *, entry_points: bool = True) -> None:
+        self._manager = pluggy.PluginManager(ENTRY_POINTS)
+        self._manager.add_hookspecs(hookspecs)
+        self._targets: dict[str, str] = {}
+        self._broken: dict[tuple[str, str], BrokenPlugin] = {}
+        if entry_points:
+            self._load_installed()
+        for plugin in extra:
+            name = getattr(plugin, "__name__", None) or type(plugin).__name__
+            self._register(plugin, self._free(name), name)
+        self._factories = self._ask_for_providers()
+
+    @property
+    def broken(self) -> tuple[BrokenPlugin, ...]:
+        """What could not be loaded or failed when asked, for `check-config` and the log."""
+        return tuple(self._broken.values())
+
+    def plugins(self) -> tuple[str, ...]:
+        """Return the names of the plugins that were loaded."""
+        return tuple(self._targets)
+
+    def providers(self) -> Mapping[str, ProviderFactory]:
+        """Return how to make each provider, by its name."""
+        return dict(self._factories)
+
+    def screens(self) -> Mapping[str, Screen]:
+        """Return what is asked about each call before it leaves, by plugin."""
+        return {name: screen for name, screen in self._ask("dialerd_screen", _callable) if screen is not None}
+
+    def notifiers(self) -> Mapping[str, Notifier]:
+        """Return what is told every notice, by plugin."""
+        return {name: told for name, told in self._ask("dialerd_notify", _callable) if told is not None}
+
+    def dialects(self) -> Mapping[str, tuple[Any, ...]]:
+        """Return the request dialects, by plugin."""
+        return dict(self._ask("dialerd_dialects", tuple))
+
+    def check_trunks(self, settings: Settings) -> list[Fault]:
+        """Return every fault in the trunks: providers that nobody offers, and options that theirs refuse.
+
+        Args:
+            settings: the daemon's settings.
+        """
+        faults: list[Fault] = []
+        for name, trunk in settings.trunks.items():
+            try:
+                self._options(name, trunk)
+            except InvalidInput as invalid:
+                faults.extend(invalid.faults)
+        return faults
+
+    def make_provider(self, trunk_name: str, trunk: TrunkSettings) -> Provider:
+        """Make the provider of a trunk; it is not entered yet.
+
+        Args:
+            trunk_name: name of the trunk.
+            trunk: its settings.
+
+        Raises:
+            InvalidInput: nobody offers its provider, or its options have faults.
+            PluginError: the plugin failed to make it.
+        """
+        options = self._options(trunk_name, trunk)
+        try:
+            return self._factories[trunk.provider].make(trunk_name, options)
+        except InvalidInput:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"provider {trunk.provider} could not be made for trunk {trunk_name}: {_told(error)}"
+            ) from error
+
+    def _options(self, trunk_name: str, trunk: TrunkSettings) -> Any:
+        factory = self._factories.get(trunk.provider)
+        if factory is None:
+            raise InvalidInput([Fault(dotted("trunks", (trunk_name, "provider")), self._nobody(trunk.provider))])
+        path = dotted("trunks", (trunk_name, "options"))
+        try:
+            return structure(trunk.options, factory.options, path=path)
+        except InvalidInput:
+            raise
+        except Exception as error:
+            # The class of the options is the plugin's own, and so are its converters and validators.
+            message = f"cannot be read by the provider {trunk.provider!r}: {_told(error)}; report it to its author"
+            raise InvalidInput([Fault(path, message)]) from error
+
+    def _nobody(self, provider: str) -> str:
+        """Say that nobody offers a provider, and why that may be."""
+        suspects = [
+            broken
+            for broken in self._broken.values()
+            if provider in (broken.plugin, broken.target) or broken.target.endswith(f"_{provider}")
+        ]
+        message = f"no plugin offers the provider {provider!r}"
+        if suspects:
+            reasons = "; ".join(f"plugin {broken.plugin} {broken.problem}" for broken in suspects)
+            return f"{message}: {reasons}"
+        if near := get_close_matches(provider, self._factories, n=1):
+            return f"{message}; did you mean {near[0]!r}?"
+        known = ", ".join(sorted(self._factories)) or "none"
+        message += f"; known are: {known}. install the plugin that offers it into dialerd's environment"
+        if self._broken:
+            reasons = "; ".join(f"plugin {broken.plugin} {broken.problem}" for broken in self._broken.values())
+            message += f", or mend what failed: {reasons}"
+        return message
+
+    def _load_installed(self) -> None:
+        # pluggy's own loader stops at the first plugin that cannot be imported.
+        for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda entry: entry.name):
+            if entry.name in self._targets:
+                self._note_broken(entry.name, entry.value, "is installed twice; only the first is used")
+                continue
+            try:
+                plugin = entry.load()
+            except Exception as error:  # noqa: BLE001  # a third party's module may raise anything when imported
+                self._note_broken(entry.name, entry.value, f"cannot be imported: {_told(error)}", error)
+                continue
+            self._register(plugin, entry.name, entry.value)
+
+    def _register(self, plugin: object, name: str, target: str) -> None:
+        try:
+            self._manager.register(plugin, name)
+            self._manager.check_pending()
+        except (ValueError, pluggy.PluginValidationError) as error:
+            if self._manager.has_plugin(name):
+                self._manager.unregister(name=name)
+            self._note_broken(name, target, f"cannot be registered: {error}", error)
+            return
+        self._targets[name] = target
+
+    def _free(self, name: str) -> str:
+        taken = sum(known == name or known.startswith(f"{name}#") for known in self._targets)
+        return f"{name}#{taken + 1}" if taken else name
+
+    def _ask_for_providers(self) -> dict[str, ProviderFactory]:
+        factories: dict[str, ProviderFactory] = {}
+        for plugin, offers in self._ask("dialerd_providers", _factories):
+            for factory in offers:
+                if factory.name in factories:
+                    problem = f"offers the provider {factory.name!r}, which another plugin offers already"
+                    self._note_broken(plugin, self._targets[plugin], problem)
+                    continue
+                factories[factory.name] = factory
+        return factories
+
+    def _ask(self, hook: str, check: Callable[[Any], T]) -> list[tuple[str, T]]:
+        """Call one hook of each plugin on its own; return the answers of those that gave a proper one."""
+        answers = []
+        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            name = implementation.plugin_name
+            try:
+                answers.append((name, check(implementation.function())))
+            except Exception as error:  # noqa: BLE001  # a third party's code may raise anything
+                self._note_broken(name, self._targets[name], f"failed in {hook}: {_told(error)}", error)
+        return answers
+
+    def _note_broken(self, name: str, target: str, problem: str, error: Exception | None = None) -> None:
+        known = self._broken.get((name, problem))
+        self._broken[name, problem] = BrokenPlugin(name, target, problem)
+        if known is None:  # once, though the hooks may be asked again
+            _log.error("plugin.broken", plugin=name, target=target, problem=problem, exc_info=error)
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _callable(answer: Any) -> Any:
+    if answer is not None and not callable(answer):
+        raise PluginError(
+            f"it returned {type(answer).__name__}, which cannot be called; return an async function or None"
+        )
+    return answer
+
+
+def _factories(answer: Any) -> tuple[ProviderFactory, ...]:
+    factories = tuple(answer)
+    for factory in factories:
+        if not isinstance(factory, ProviderFactory):
+            raise PluginError(f"it returned {type(factory).__name__}; return an iterable of ProviderFactory")
+    return factories

@@ -1,0 +1,92 @@
+"""Opening the database: connections, pragmas, and the words for what is wrong with it."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from dialerd.model.errors import StoreError
+
+MEMORY = "sqlite://"
+"""URL of a store that lives and dies with its process."""
+
+
+def connect(url: str, *, read_only: bool = False) -> Engine:
+    """Return an engine whose connections are set up for durability.
+
+    SQLite: WAL with `synchronous=FULL`, because a commit here decides whether a phone rings and must outlive a power
+    cut (https://sqlite.org/pragma.html#pragma_synchronous: NORMAL may lose the last commits in WAL mode).
+
+    Args:
+        url: SQLAlchemy URL.
+        read_only: connections that cannot write, for look-ups beside the writer.
+
+    Raises:
+        StoreError: the URL is not understood or its database is not supported.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StoreError(
+            f"store url is not understood: {error}; write for example sqlite:////var/lib/dialerd/dialerd.db"
+        ) from None
+    if parsed.get_backend_name() != "sqlite":
+        raise StoreError(f"store url names {parsed.get_backend_name()!r}; only sqlite is supported")
+    memory = parsed.database in (None, "", ":memory:")
+    engine = create_engine(
+        parsed,
+        poolclass=StaticPool if memory else NullPool,
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 10.0},
+    )
+    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+
+    @event.listens_for(engine, "connect")
+    def set_up(dbapi: sqlite3.Connection, _record: Any) -> None:
+        if not memory:
+            dbapi.execute("PRAGMA journal_mode=WAL")
+        dbapi.execute("PRAGMA synchronous=FULL")
+        dbapi.execute("PRAGMA cache_size=-32768")  # 32 MiB: the hot indexes of a million recipients stay in memory
+        dbapi.execute("PRAGMA temp_store=MEMORY")
+        if read_only and not memory:
+            dbapi.execute("PRAGMA query_only=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin_explicitly(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def database_path(url: str) -> Path | None:
+    """Return the file of a SQLite URL, or None where it lives in memory."""
+    name = make_url(url).database
+    return None if name in (None, "", ":memory:") else Path(name)
+
+
+def explain(error: DBAPIError | sqlite3.Error) -> StoreError:
+    """Return `error` as a `StoreError` that says what to do about it."""
+    text = str(error.orig if isinstance(error, DBAPIError) else error)
+    for sign, remedy in _REMEDIES:
+        if sign in text:
+            return StoreError(f"{text}: {remedy}")
+    return StoreError(text)
+
+
+_REMEDIES = (
+    ("disk is full", "free space on the disk of the database; dialerd goes on by itself"),
+    ("disk I/O error", "look at the kernel log for the disk of the database"),
+    (
+        "malformed",
+        "the database is damaged: stop dialerd, keep the file, and restore a backup or run sqlite3's .recover",
+    ),
+    ("not a database", "the file is no SQLite database: restore a backup, or move it away to begin anew"),
+    ("readonly", "make the state directory writable for the user that dialerd runs as"),
+    ("unable to open", "make the state directory exist and be writable for the user that dialerd runs as"),
+    (
+        "locked",
+        "another process holds the database: find it with fuser, and do not open it with other tools while dialerd runs",
+    ),
+)

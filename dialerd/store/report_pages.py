@@ -1,0 +1,59 @@
+"""Pages of a campaign's report: every recipient in the order of its list, with its attempts or without."""
+
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from dialerd.model.states import Final, RecipientState
+from dialerd.store.records import CallRow, UndialedRow
+from dialerd.store.reports import _call, _object
+from dialerd.store.tables import attempts, campaigns, recipients
+
+_ATTEMPT = [column for column in attempts.c if column.name not in ("id", "number", "state", "recipient_id")]
+
+
+def report_page(
+    connection: Connection, campaign_id: int, after_id: int, limit: int
+) -> tuple[list[CallRow | UndialedRow], int | None]:
+    """Return the next recipients of a campaign, one row for each attempt and one for each recipient without any.
+
+    Args:
+        campaign_id: whose recipients.
+        after_id: what the page before returned, 0 for the first.
+        limit: recipients that the page holds.
+
+    Returns:
+        The rows, `id` being the recipient's key in both kinds, and where to go on; None = there are no more.
+    """
+    span = connection.execute(
+        select(campaigns.c.first_recipient, campaigns.c.last_recipient).where(campaigns.c.id == campaign_id)
+    ).first()
+    if span is None or span.first_recipient is None:
+        return [], None
+    page = (
+        select(recipients)
+        .where(recipients.c.id.between(max(span.first_recipient, after_id + 1), span.last_recipient))
+        .where(recipients.c.campaign_id == campaign_id)
+        .order_by(recipients.c.id)
+        .limit(limit)
+    ).subquery()
+    query = (
+        select(page.c.id.label("key"), page.c.position, page.c.number, page.c.final, page.c.metadata)
+        .add_columns(page.c.state.label("recipient"), attempts.c.state.label("state"), *_ATTEMPT)
+        .select_from(page)
+        .outerjoin(attempts, (attempts.c.number == page.c.number) & (attempts.c.recipient_id == page.c.id))
+        .order_by(page.c.id, attempts.c.claimed_at, attempts.c.id)
+    )
+    rows = [_undialed(row) if row.uid is None else _call(row) for row in connection.execute(query)]
+    return rows, rows[-1].id if rows else None
+
+
+def _undialed(row: Any) -> UndialedRow:
+    return UndialedRow(
+        id=row.key,
+        position=row.position,
+        number=row.number,
+        state=RecipientState(row.recipient),
+        final=Final(row.final) if row.final else None,
+        metadata=_object(row.metadata),
+    )

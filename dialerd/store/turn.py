@@ -1,0 +1,41 @@
+"""The turn: the dispatcher's one transaction, which stores what has ended and claims what is next."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from dialerd.model.instants import Instant
+from dialerd.model.settings import PersonSettings
+from dialerd.store.claiming import Answer, Ask, claim
+from dialerd.store.counters import add_day_counts, driver
+from dialerd.store.ending import Ended, Progress, store_ended, store_progress
+
+
+def turn(
+    connection: Connection,
+    ended: Sequence[Ended],
+    progress: Sequence[Progress],
+    asks: Sequence[Ask],
+    limits: PersonSettings,
+    now: Instant,
+) -> list[Answer]:
+    """Store what has ended, then claim what is asked for; return one answer an ask.
+
+    Args:
+        ended: attempts that are over.
+        progress: news of calls that go on.
+        asks: wishes to claim, for lines that are held.
+        limits: what one called number may bear.
+        now: the present instant.
+    """
+    dbapi = driver(connection)
+    counts: Counter[tuple[str, str]] = Counter()
+    if progress:
+        store_progress(dbapi, progress)
+    if ended:
+        store_ended(dbapi, ended, counts, now)
+    taken: dict[str, Instant] = {}
+    answers = [claim(dbapi, ask, taken, limits, counts, now) for ask in asks]
+    add_day_counts(dbapi, counts)
+    return answers

@@ -1,0 +1,178 @@
+"""Settings, campaign files, hooks and commands: what is there is documented, and what is documented is there."""
+
+import inspect
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import attrs
+import dialerd_simulator
+import pytest
+from dialerd_simulator.options import Outage, SimulatorOptions
+
+from dialerd.daemon.main import cli
+from dialerd.daemon.settings import load_settings
+from dialerd.intake.recipients import RecipientSpec
+from dialerd.model.campaign import CampaignSpec, Pacing, Window
+from dialerd.model.retry import RetryPolicy, RetryRule
+from dialerd.model.settings import Settings
+from dialerd.model.structuring import structure, unstructure
+from dialerd.plugin import hookspecs
+from dialerd.plugin.host import PluginHost
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "dialerd.toml.example"
+HOST = PluginHost([dialerd_simulator], entry_points=False)
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def whole_example() -> str:
+    """Return the example with every commented setting switched on; prose has a space behind its #."""
+    return re.sub(r'(?m)^#(?=[\["\w])', "", EXAMPLE.read_text())
+
+
+def collect(cls: type[Any], plain: Any, keys: dict[type[Any], set[str]]) -> None:
+    """Add the keys that stand in `plain`, by the record they are keys of."""
+    keys.setdefault(cls, set()).update(plain)
+    for name, target in get_type_hints(cls, include_extras=True).items():
+        if name not in plain:
+            continue
+        for record in (target, *get_args(target)):
+            if attrs.has(record):
+                tables = plain[name].values() if target is not record and _is_table(target) else [plain[name]]
+                for table in tables:
+                    collect(record, table, keys)
+
+
+def _is_table(target: Any) -> bool:
+    return getattr(target, "__origin__", None) is dict
+
+
+def test_the_example_is_valid(tmp_path):
+    """The example loads as it stands, and with every commented setting switched on."""
+    load_settings(EXAMPLE, host=HOST)
+    whole = tmp_path / "dialerd.toml"
+    whole.write_text(whole_example())
+    load_settings(whole, host=HOST)
+
+
+def test_every_setting_stands_in_the_example():
+    """Each attribute of each table is there; the other way round, loading refuses unknown keys."""
+    keys: dict[type[Any], set[str]] = {}
+    collect(Settings, tomllib.loads(whole_example()), keys)
+    assert RetryRule in keys
+    assert len(keys) >= 12
+    for record, found in keys.items():
+        assert {field.name for field in attrs.fields(record)} == found, record.__name__
+
+
+def test_every_simulator_option_stands_in_the_example():
+    """The provider that comes with dialerd is documented in the same place."""
+    options = tomllib.loads(whole_example())["trunks"]["main"]["options"]
+    assert set(options) == {field.name for field in attrs.fields(SimulatorOptions)}
+    assert set(options["outages"][0]) == {field.name for field in attrs.fields(Outage)}
+
+
+def test_the_example_shows_the_defaults():
+    """A commented setting shows its default; only what has none shows an example."""
+    example = tomllib.loads(whole_example())
+    defaults = unstructure(Settings())
+    written = set(tomllib.loads(EXAMPLE.read_text())["daemon"])
+    for table in ("daemon", "store", "spool", "retry", "pacing", "person", "quiet_hours"):
+        for key, default in defaults[table].items():
+            if (table == "daemon" and key in written) or isinstance(default, dict):
+                continue
+            assert example[table][key] == default, f"[{table}] {key}"
+    options = unstructure(structure(tomllib.loads(whole_example())["trunks"]["main"]["options"], SimulatorOptions))
+    for key, default in unstructure(SimulatorOptions()).items():
+        if key not in ("numbers", "outages"):
+            assert options[key] == default, key
+
+
+def test_every_key_of_a_campaign_file_is_documented():
+    """The reference of campaign files has a line for each key."""
+    page = (ROOT / "docs" / "campaign-files.md").read_text()
+    for record in (CampaignSpec, Window, Pacing, RetryPolicy, RetryRule, RecipientSpec):
+        for field in attrs.fields(record):
+            assert re.search(rf"^\| `{field.name}`", page, re.MULTILINE) or f"`{field.name}`," in page, field.name
+
+
+HOOKS = [name for name in vars(hookspecs) if name.startswith("dialerd_")]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_is_documented_and_used(hook):
+    """A hook has a docstring, a section in the docs and a test that implements it."""
+    assert inspect.getdoc(getattr(hookspecs, hook))
+    assert f"## `{hook}`" in (ROOT / "docs" / "hooks.md").read_text()
+    tests = [file for file in (ROOT / "tests").rglob("*.py") if file.parent.name != "house"]
+    assert any(f"def {hook}" in file.read_text() for file in tests), f"no test implements {hook}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_in_the_docs_exist(page):
+    """`make X` is a target and `dialerd X` a command."""
+    text = page.read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z]+)|^ {4}make ([a-z]+)", text, re.MULTILINE)) <= {
+        pair for target in targets for pair in ((target, ""), ("", target))
+    }
+    commands = {
+        group or other
+        for group, other in re.findall(r"`dialerd ([a-z-]+)|^ {4}(?:sudo )?dialerd ([a-z-]+)", text, re.M)
+    }
+    assert commands <= set(cli.commands)
+
+
+def test_every_command_is_documented():
+    """The README names each command of `dialerd` and the targets people need."""
+    text = (ROOT / "README.md").read_text()
+    for command in cli.commands:
+        assert f"dialerd {command}" in text, command
+    for target in ("demo", "test", "check", "bench"):
+        assert f"make {target}" in text, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_in_the_docs_lead_somewhere(page):
+    """A link between pages names a file that is there."""
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_samples_in_the_docs_are_valid(page, tmp_path):
+    """Campaigns and settings shown in the docs are accepted as they stand."""
+    samples = [tomllib.loads(text) for text in blocks(page, "toml")]
+    samples += [json.loads(text) for text in blocks(page, "json")]
+    for sample in samples:
+        if "agent" in sample:
+            recipients = sample.pop("recipients", [])
+            sample.pop("recipients_file", None)
+            structure(sample, CampaignSpec)
+            for recipient in recipients:
+                structure(recipient, RecipientSpec)
+        else:
+            structure(sample, Settings)
+
+
+def test_the_sample_campaigns_fit_the_demo_settings():
+    """The settings of the demonstration load, and its campaigns ask for agents that are there."""
+    settings = load_settings(ROOT / "config" / "demo.toml", host=HOST)
+    for file in sorted((ROOT / "config" / "campaigns").iterdir()):
+        if file.suffix not in (".toml", ".json"):
+            continue
+        plain = tomllib.loads(file.read_text()) if file.suffix == ".toml" else json.loads(file.read_text())
+        recipients = plain.pop("recipients", None)
+        name = plain.pop("recipients_file", None)
+        assert (recipients is None) != (name is None)
+        assert name is None or (file.parent / name).is_file()
+        assert structure(plain, CampaignSpec).agent in settings.agents
