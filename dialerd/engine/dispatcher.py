@@ -198,6 +198,7 @@ class Dispatcher:
                     self._scheduler.rest(campaign, now_s + _STALLED_S)
                     continue
                 result = ask(campaign, due, self._lines, given, now)
+                self._scheduler.unused(campaign, given - (len(result.slots) if isinstance(result, Asked) else 0))
                 if isinstance(result, Blocked):
                     for limit in result.limits:
                         limit.park(campaign)
@@ -227,6 +228,7 @@ class Dispatcher:
         for claimed in answer.claimed:
             self._start(campaign, claimed, slots[claimed.caller_id].popleft(), now)
         give_back(asked, (slot for left in slots.values() for slot in left))
+        self._scheduler.unused(campaign, len(asked.slots) - len(answer.claimed))
         if not answer.claimed and not answer.held and not answer.suppressed and campaign.due_groups(now):
             campaign.blocked_until = trio.current_time() + _STALLED_S
 

@@ -114,6 +114,11 @@ class Engine:
         """Begin the end: nothing is claimed from now on."""
         self._stop.set()
 
+    def hang_up(self) -> None:
+        """End every call in progress; each still gets its end stored."""
+        for call in self.dispatcher.calls.values():
+            call.hangup.set()
+
     async def suppress(
         self,
         numbers: Sequence[str],

@@ -75,6 +75,10 @@ class Scheduler:
         for key, given in self._fair.share(lines):
             yield self.campaigns[key], given
 
+    def unused(self, campaign: LiveCampaign, lines: int) -> None:
+        """Uncharge a campaign for lines that it was given and had nobody for."""
+        self._fair.give_back(campaign.row.id, lines)
+
     def next_wake(self) -> tuple[Instant, float | None]:
         """Return when to look again: an instant (NEVER = not by itself) and monotonic seconds (None = not)."""
         at = self._sleepers[0][0] if self._sleepers else NEVER

@@ -48,7 +48,10 @@ def separator(header: str) -> str:
     """
 
     def merit(candidate: str) -> tuple[bool, int]:
-        names = next(csv.reader([header.strip("\r\n")], delimiter=candidate), [])
+        try:
+            names = next(csv.reader([header.strip("\r\n")], delimiter=candidate), [])
+        except csv.Error:  # told when the header is read in earnest
+            return False, header.count(candidate)
         return "phone" in names, len(names)
 
     return max(SEPARATORS, key=merit)

@@ -90,9 +90,10 @@ class _Text:
                 value, end, objection = json_text.decode_one(self._text, self.at)
             except json_text.BadJson as error:
                 if len(self._text) - self.at <= MAX_RECORD:
+                    ahead = 0 if error.offset is None else error.offset - self.at
                     if self._fill():
                         continue
-                    self.at = self.at if error.offset is None else error.offset
+                    self.at += ahead
                     raise self.refused(str(error)) from error
                 raise self.refused(f"{error}; or it does not end within 1 MiB, the most for one recipient") from error
             # a number may go on in the next piece

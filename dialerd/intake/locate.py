@@ -70,7 +70,7 @@ class Locator:
             for place, offset in walk:
                 if place[0] != self._long or len(place) == 1:
                     yield place, offset
-                elif len(place) == 2:
+                elif len(place) == 2 and place[1] == len(self._entries):  # later headers name the entry again
                     self._entries.append(offset)
 
         return _collect(short((walk_toml if self._toml else walk_json)(self._text)))

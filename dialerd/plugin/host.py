@@ -166,12 +166,14 @@ class PluginHost:
                 continue
             try:
                 plugin = entry.load()
-            except Exception as error:  # noqa: BLE001  # a third party's module may raise anything when imported
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a module may raise anything when imported
                 self._note_broken(entry.name, entry.value, f"cannot be imported: {_told(error)}", error)
                 continue
             self._register(plugin, entry.name, entry.value)
 
     def _register(self, plugin: object, name: str, target: str) -> None:
+        if self._manager.is_registered(plugin):
+            return  # installed, and handed over besides
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
@@ -208,14 +210,14 @@ class PluginHost:
                 self._note_broken(name, self._targets[name], f"failed in {hook}: {_told(error)}", error)
         return answers
 
-    def _note_broken(self, name: str, target: str, problem: str, error: Exception | None = None) -> None:
+    def _note_broken(self, name: str, target: str, problem: str, error: BaseException | None = None) -> None:
         known = self._broken.get((name, problem))
         self._broken[name, problem] = BrokenPlugin(name, target, problem)
         if known is None:  # once, though the hooks may be asked again
             _log.error("plugin.broken", plugin=name, target=target, problem=problem, exc_info=error)
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 

@@ -1,0 +1,132 @@
+"""A spool on a real store and real files, for the tests of this room: drop something, wait for what becomes of it."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+from attrs import define, evolve, field
+
+from dialerd.intake.folders import Folders
+from dialerd.intake.reports import Reports
+from dialerd.intake.spool import Spool
+from dialerd.intake.status_files import StatusFiles
+from dialerd.model.settings import AgentSettings, NumberSettings, Settings, SpoolSettings, TrunkSettings
+from dialerd.store import campaigns
+from dialerd.store.store import Store, open_store
+
+PATIENCE_S = 20.0
+
+SETTINGS = Settings(
+    trunks={"sim": TrunkSettings(provider="simulator", countries=("GB",))},
+    numbers={"+447111000001": NumberSettings(trunk="sim")},
+    agents={"reminder": AgentSettings(say="Hello.")},
+    spool=SpoolSettings(settle=50, rescan=60_000),
+)
+
+
+def now() -> int:
+    """Return the present instant."""
+    return time.time_ns() // 1_000_000
+
+
+def spec(name: str = "Tuesday", **more: str) -> str:
+    """Return a campaign file; `more` holds further lines as TOML values."""
+    lines = [f'name = "{name}"', 'agent = "reminder"', *(f"{key} = {value}" for key, value in more.items())]
+    return "\n".join(lines) + "\n"
+
+
+def inline(name: str = "Tuesday", count: int = 2) -> str:
+    """Return a campaign file with `count` recipients of its own."""
+    return spec(name) + "".join(f'[[recipients]]\nphone = "+44711120{number:04}"\n' for number in range(count))
+
+
+def rows(count: int = 3) -> str:
+    """Return a recipients file."""
+    return "phone,first\n" + "".join(f"+44711121{number:04},Ann\n" for number in range(count))
+
+
+@define
+class Place:
+    """A spool directory and its store's file, which outlive the lives of the daemon."""
+
+    root: Path
+    folders: Folders
+    settings: Settings = SETTINGS
+    published: list[int] = field(factory=list)
+
+    @classmethod
+    def make(cls, root: Path, **spool: int) -> "Place":
+        """Return a new place; `spool` replaces single settings of `[spool]`."""
+        folders = Folders.below(root / "spool")
+        folders.prepare()
+        (root / "stage").mkdir()
+        return cls(root, folders, evolve(SETTINGS, spool=evolve(SETTINGS.spool, **spool)))
+
+    def drop(self, name: str, text: str | bytes) -> None:
+        """Rename a whole file into `incoming/`."""
+        staged = self.root / "stage" / "file"
+        staged.write_bytes(text.encode() if isinstance(text, str) else text)
+        staged.rename(self.folders.incoming / name)
+
+    def listing(self, folder: str) -> list[str]:
+        """Return what lies in a folder, without status files."""
+        return sorted(name for name in os.listdir(getattr(self.folders, folder)) if not name.endswith(".status.toml"))
+
+    def read(self, folder: str, name: str) -> str:
+        """Return what a file says."""
+        return (getattr(self.folders, folder) / name).read_text()
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[Store]:
+        """Open the store."""
+        async with open_store(f"sqlite:///{self.root / 'dialerd.db'}") as store:
+            yield store
+
+    def spool(self, store: Store, status: StatusFiles | None = None) -> Spool:
+        """Return a spool that has not begun."""
+        return Spool(
+            self.folders,
+            store,
+            settings=lambda: self.settings,
+            published=self.published.append,
+            accepted=status.accepted if status is not None else lambda _campaign, _name: None,
+            now=now,
+        )
+
+    def status(self, store: Store) -> StatusFiles:
+        """Return the status files' keeper."""
+        return StatusFiles(self.folders, store, settings=lambda: self.settings, now=now)
+
+    def reports(self, store: Store) -> Reports:
+        """Return the writer of reports."""
+        return Reports(
+            self.folders, store, status=self.status(store), settings=lambda: self.settings, now=now
+        )
+
+    @asynccontextmanager
+    async def life(self) -> AsyncIterator[Store]:
+        """Run a spool on the store until the block is left."""
+        async with self.store() as store, trio.open_nursery() as nursery:
+            await nursery.start(self.spool(store).run)
+            yield store
+            nursery.cancel_scope.cancel()
+
+    async def until(self, folder: str, *names: str) -> None:
+        """Wait until a folder holds these names, perhaps among others."""
+        with trio.fail_after(PATIENCE_S):
+            while not set(names) <= set(self.listing(folder)):
+                await trio.sleep(0.01)
+
+    async def until_only(self, folder: str, *names: str) -> None:
+        """Wait until a folder holds exactly these names."""
+        with trio.fail_after(PATIENCE_S):
+            while self.listing(folder) != sorted(names):
+                await trio.sleep(0.01)
+
+
+async def names_stored(store: Store) -> list[str]:
+    """Return the names of the campaigns that can be seen, in the order of their keys."""
+    return [campaign.spec.name for campaign in await store.read(campaigns.open_campaigns)]
