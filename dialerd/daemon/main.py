@@ -77,13 +77,20 @@ def check_config(config: Path) -> int:
 
 
 @cli.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default="config/demo.toml",
+    show_default=True,
+    help="Settings file; the campaigns lie in campaigns/ beside it.",
+)
 @_log_level("warning")
-def demo(log_level: str) -> int:
+def demo(config: Path, log_level: str) -> int:
     """Dial the sample campaigns over the simulator and leave a report behind."""
-    from dialerd.daemon import demo, logging
+    settings = _settings(config, log_level)
+    from dialerd.daemon import demo
 
-    logging.configure(log_level)
-    return demo.run()
+    return demo.run(settings, config)
 
 
 @cli.command()

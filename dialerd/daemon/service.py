@@ -94,9 +94,7 @@ class Daemon:
         self._host = host
         self._folders = Folders.below(settings.daemon.spool_dir)
         self._status = StatusFiles(self._folders, store, settings=self._current, now=clock.now)
-        self._reports = Reports(
-            self._folders, store, status=self._status, settings=self._current, now=clock.now
-        )
+        self._reports = Reports(self._folders, store, status=self._status, settings=self._current, now=clock.now)
         self._new, self._adopted = trio.open_memory_channel[int](float("inf"))
         self._spool = Spool(
             self._folders,

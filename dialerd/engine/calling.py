@@ -2,7 +2,7 @@
 comes back, or breaks, into the end of the attempt.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from random import Random
 
 import structlog
@@ -31,6 +31,9 @@ _SCREENED_AGAIN_MS = MINUTE  # when a call that a screen holds without a date is
 _TRUNK_FAULTS = (AtFault.TRUNK, AtFault.PROVIDER)
 
 
+Observer = Callable[[LiveCall, Ended], None]
+
+
 class Calling:
     """Runs calls.
 
@@ -43,6 +46,7 @@ class Calling:
         screens: asked before each call, by plugin.
         withheld: numbers under a do-not-call entry that is being stored.
         notices: whether anybody is told of ends.
+        observe: told of each end in this process, before it is stored.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Calling:
         screens: Mapping[str, Screen],
         withheld: Container[str],
         notices: bool,
+        observe: Observer | None,
     ) -> None:
         self._nursery = nursery
         self._dispatcher = dispatcher
@@ -64,6 +69,7 @@ class Calling:
         self._screens = screens
         self._withheld = withheld
         self._notices = notices
+        self._observe = observe
         self._asking = trio.CapacityLimiter(_ASKED_AT_ONCE)
 
     def start(self, call: LiveCall) -> None:
@@ -133,8 +139,10 @@ class Calling:
     def _withdraw(self, call: LiveCall, order: Order, reason: str) -> None:
         """Put a call back that the gate stopped at the last instant."""
         now = self._clock.now()
-        hold = order.objection()
+        hold = order.objection(now)
         self._return_probe(call)
+        if hold is not None:
+            self._dispatcher.held[hold.rule] += 1
         next_at = now if hold is None or hold.until is None else min(hold.until, now + MINUTE)
         self._end(call, withdrawn(call, Cause(fault=AtFault.US, code="withdrawn", detail=reason), now, next_at))
 
@@ -217,6 +225,8 @@ class Calling:
         )
         if self._notices:
             end.notice = call_ended(call, end)
+        if self._observe is not None:
+            self._observe(call, end)
         self._dispatcher.ended(call, end)
 
 

@@ -10,13 +10,14 @@ from random import Random
 import trio
 
 from dialerd.engine.days import DayCount
+from dialerd.engine.hours import hours_of
 from dialerd.engine.limits import Limit
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.instants import NEVER, Instant
 from dialerd.model.settings import Settings
 from dialerd.model.states import CampaignState, Rotation
 from dialerd.rules.gate import Opening
-from dialerd.rules.openings import Hours, opening
+from dialerd.rules.openings import opening
 from dialerd.rules.pacing import Pace
 from dialerd.rules.rotation import Rotor
 from dialerd.rules.routes import agent_name, caller_ids
@@ -42,6 +43,7 @@ class LiveCampaign:
         blocked_until: monotonic seconds before which it gets no line.
         wake_at: when it next has something due in an open group, as far as is known; NEVER = not by itself.
         closing: its pending recipients are being ended.
+        ended: set when nothing of it is left to do.
         was_claimed: somebody of it was dialled in this life of the daemon.
         changes: grows with every recipient that becomes due again.
         appetite: how many recipients it is asked for next.
@@ -57,6 +59,7 @@ class LiveCampaign:
         self.closing = False
         self.changes = 0
         self.was_claimed = False
+        self.ended = trio.Event()
         self.appetite = _FIRST_APPETITE
         self.limit = Limit(None)
         self.pace = Pace(None, trio.current_time())
@@ -73,14 +76,7 @@ class LiveCampaign:
         self.retry = spec.retry or settings.retry
         self.agent = agent_name(spec.agent, settings) or spec.agent
         self.quiet = settings.quiet_hours
-        self.hours = Hours(
-            timezone=self.row.timezone,
-            windows=spec.windows,
-            skip_holidays=spec.skip_holidays,
-            start_at=self.row.start_at,
-            end_at=self.row.end_at,
-            ring_timeout=spec.ring_timeout,
-        )
+        self.hours = hours_of(self.row)
         self.caller_ids = caller_ids(spec, settings)
         self.sticky = spec.rotation is Rotation.STICKY
         self.rotor = Rotor(Rotation.ROUND_ROBIN if self.sticky else spec.rotation, self.caller_ids, self._random)

@@ -5,7 +5,7 @@ it at once, so that batches grow with the load and nobody waits when there is no
 so that what a claim learns of due instants is never older than the retries that memory knows.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -24,7 +24,7 @@ from dialerd.model.call import Cause
 from dialerd.model.errors import StoreError
 from dialerd.model.instants import NEVER, SECOND, Instant
 from dialerd.model.settings import PersonSettings
-from dialerd.model.states import AtFault, AttemptState, CampaignState
+from dialerd.model.states import AtFault, AttemptState, CampaignState, Rule
 from dialerd.store.claiming import Answer, Claimed
 from dialerd.store.ending import Ended
 from dialerd.store.store import Store
@@ -70,6 +70,7 @@ class Dispatcher:
         self.withheld: dict[str, bool] = {}  # numbers under a new do-not-call entry, and whether that is stored
         self.accepting = False
         self.calls: dict[int, LiveCall] = {}  # by attempt, until their end is stored
+        self.held: Counter[Rule] = Counter()  # how often each rule put somebody off
         self.turns = 0
         self.progressed_at = trio.current_time()
         self._store = store
@@ -219,6 +220,7 @@ class Dispatcher:
             else:
                 campaign.heads[group_id] = head
         campaign.served(len(answer.claimed))
+        self.held += answer.held
         if answer.claimed and campaign.state is CampaignState.SCHEDULED:
             campaign.state = CampaignState.RUNNING
             _log.info("campaign.started", campaign=campaign.row.uid, name=campaign.row.spec.name)
@@ -230,7 +232,7 @@ class Dispatcher:
         give_back(asked, (slot for left in slots.values() for slot in left))
         self._scheduler.unused(campaign, len(asked.slots) - len(answer.claimed))
         if not answer.claimed and not answer.held and not answer.suppressed and campaign.due_groups(now):
-            campaign.blocked_until = trio.current_time() + _STALLED_S
+            self._scheduler.rest(campaign, trio.current_time() + _STALLED_S)
 
     def _start(self, campaign: LiveCampaign, claimed: Claimed, slot: Slot, now: Instant) -> None:
         days = [day for day in (campaign.day, slot.caller_id.day) if day is not None]

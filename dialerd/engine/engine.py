@@ -10,7 +10,7 @@ from random import Random
 import structlog
 import trio
 
-from dialerd.engine.calling import Calling
+from dialerd.engine.calling import Calling, Observer
 from dialerd.engine.clock import Clock
 from dialerd.engine.dispatcher import Dispatcher
 from dialerd.engine.lines import Lines
@@ -43,6 +43,7 @@ class Engine:
         random: what rotations and retries draw from; None = its own.
         screens: asked before each call, by plugin.
         notifiers: told what happens, by plugin.
+        observe: told of each call's end in this process, before it is stored.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Engine:
         random: Random | None = None,
         screens: Mapping[str, Screen] | None = None,
         notifiers: Mapping[str, Notifier] | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self.settings = settings
         self.lines = Lines(settings)
@@ -64,6 +66,7 @@ class Engine:
         self._random = random or Random()
         self._screens = screens or {}
         self._notifiers = notifiers or {}
+        self._observe = observe
         self._scheduler = Scheduler()
         self._stop = trio.Event()
         self._trunks: Trunks | None = None
@@ -96,6 +99,7 @@ class Engine:
                         self._screens,
                         self.dispatcher.withheld,
                         notices=bool(self._notifiers),
+                        observe=self._observe,
                     )
                     await self._trunks.update()
                     await self._recover()

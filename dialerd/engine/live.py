@@ -40,7 +40,7 @@ class LiveCall:
 
     Attributes:
         hangup: set when it is to be ended.
-        left: it was let go by the gate: from then on a phone may ring.
+        left_at: when the gate let it go: from then on a phone may ring.
     """
 
     claimed: Claimed
@@ -56,7 +56,7 @@ class LiveCall:
     day_keys: Sequence[tuple[DayCount, tuple[str, str]]] = ()
     hangup: trio.Event = field(factory=trio.Event)
     phase: AttemptState = AttemptState.CLAIMED
-    left: bool = False
+    left_at: Instant | None = None
     ended: bool = False
     dirty: bool = False
     ringing_at: Instant | None = None
@@ -88,6 +88,11 @@ class LiveCall:
             self.digits += event.digits
         self._mark()
 
+    @property
+    def left(self) -> bool:
+        """Whether the gate let it go."""
+        return self.left_at is not None
+
     def state(self, state: bytes, /) -> None:
         """Take what the provider needs to find the call again; see `Report.state`."""
         if len(state) > _STATE_BYTES:
@@ -102,7 +107,7 @@ class LiveCall:
 
     def found(self) -> None:
         """Note that the provider has found it alive."""
-        self.left = True
+        self.left_at = self.left_at or self.claimed_at
         self.phase = AttemptState.PLACED
         self._mark()
 

@@ -7,7 +7,7 @@ import msgspec
 from attrs import define
 
 from dialerd.engine.live import LiveCall
-from dialerd.model.instants import NEVER
+from dialerd.model.instants import NEVER, Instant
 from dialerd.model.settings import AgentSettings, PersonSettings
 from dialerd.model.states import RecipientState, Rule
 from dialerd.plugin.provider import CallOrder, Withdrawn
@@ -31,18 +31,17 @@ class Order(CallOrder):
 
     def leave(self) -> None:
         """See `CallOrder.leave`."""
-        call = self.call
-        hold = self.objection()
+        now = self.call.clock.now()
+        hold = self.objection(now)
         if hold is not None:
             raise Withdrawn(f"{hold.rule}: {hold.detail}" if hold.detail else str(hold.rule))
-        call.left = True
+        self.call.left_at = now
 
-    def objection(self) -> Hold | None:
-        """Return what the gate objects now."""
+    def objection(self, now: Instant) -> Hold | None:
+        """Return what the gate objects at `now`."""
         call = self.call
         if call.hangup.is_set():
             return Hold(Rule.CAMPAIGN_OVER, detail="the call is to be ended")
-        now = call.clock.now()
         facts = Facts(
             recipient=RecipientState.PENDING,
             next_at=now,

@@ -53,7 +53,7 @@ async def open_calls(
                 claimed_at=attempt.claimed_at,
                 started_at=trio.current_time(),
                 start_at=0.0,
-                left=True,
+                left_at=attempt.claimed_at,
                 phase=AttemptState.UNCERTAIN,
                 ringing_at=attempt.ringing_at,
                 answered_at=attempt.answered_at,

@@ -217,6 +217,7 @@ class Registry:
             await self._move(campaign, CampaignState.COMPLETED)
         self._scheduler.remove(campaign)
         del self._by_uid[campaign.row.uid]
+        campaign.ended.set()
 
     def _log(self, campaign: LiveCampaign, state: CampaignState) -> None:
         _log.info(f"campaign.{state}", campaign=campaign.row.uid, name=campaign.row.spec.name)

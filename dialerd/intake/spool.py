@@ -33,6 +33,7 @@ _SLICE: Final = 64  # files looked into, or some hundreds of names compared, bef
 _NOTE_AFTER_S: Final = 60.0  # a file that waits longer than this gets a note beside it
 _LOOK_SHARE: Final = 5  # a look at the directory rests this many times its own duration afterwards
 _LEAST_GAP_S: Final = 0.02
+_WATCH_REST_S: Final = 1.0  # between two tries to watch
 _WRITING_REST_S: Final = 0.25  # a file that is open for writing is asked after this often
 
 _IN_FLIGHT: Final = 16  # files of a lane that were read and whose commit is waited for
@@ -74,6 +75,7 @@ class Spool:
         self._mover = Mover(folders, store, claimed=self._claimed, gone=self._left)
         self._hint = trio.Event()
         self._watching = trio.CancelScope()
+        self._unwatched = False
         self._inode: int | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -109,7 +111,7 @@ class Spool:
             with trio.CancelScope() as self._watching:
                 await self._watch_folder()
             if not self._watching.cancelled_caught:
-                await trio.sleep(self._settings().spool.rescan / SECOND)
+                await trio.sleep(min(self._settings().spool.rescan / SECOND, _WATCH_REST_S))
 
     async def _watch_folder(self) -> None:
         watching = False
@@ -126,9 +128,13 @@ class Spool:
                 # the first time tells that the kernel watches now; what came shortly before it did not tell
                 if changes or not watching:
                     self._hint.set()
-                watching = True
-        except (OSError, RuntimeError) as error:  # no watches left, or the folder went away
-            log.warning("spool.watch_failed", error=str(error))
+                watching, self._unwatched = True, False
+        # no watches left, the folder went away, a name that is not UTF-8: the library raises what it likes
+        except* Exception as errors:  # noqa: BLE001  # see above; looking without hints goes on
+            self._hint.set()  # for what it did not tell
+            if watching or not self._unwatched:  # once, and not with every new try
+                log.warning("spool.watch_failed", errors=[str(error) for error in errors.exceptions])
+            self._unwatched = True
 
     async def _look_again_and_again(
         self, quick: trio.MemorySendChannel[Watched], slow: trio.MemorySendChannel[Watched]

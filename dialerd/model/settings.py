@@ -135,7 +135,7 @@ class CountryHours:
     Args:
         start: local time from which calls are allowed.
         end: local time until which calls are allowed.
-        days: weekdays on which calls are allowed; None = every day.
+        days: weekdays on which calls are allowed.
         holidays: True forbids calls on the country's public holidays.
         dates: further days without calls.
         placeless: zone by which numbers without a place are judged, or `"refuse"`, or `"every_zone"`.

@@ -38,4 +38,4 @@ def public_holidays(country: str, year: int) -> Mapping[date, str]:
     import holidays  # noqa: PLC0415  # slow; see above
 
     days = holidays.country_holidays(country, years=year, language="en_US")
-    return {day: name for day, name in sorted(days.items()) if day.year == year}
+    return dict(sorted(days.items()))

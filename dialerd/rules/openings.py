@@ -65,7 +65,8 @@ def opening(hours: Hours, group: ZoneGroup, quiet: QuietHours, now: Instant) -> 
     Of a closed stretch, `rule` is the first that objects at `now` and `since` is when that rule began to; later in
     the stretch another rule may object. `since` reaches back to `LOOK_BACK` at most, and is `now` for rules that
     have no beginning (not started, unknown zone, placeless number). `until` is NEVER where nothing opens within
-    `HORIZON` of the later of `now` and the campaign's start.
+    `HORIZON` of the later of `now` and the campaign's start; of an opening that no rule is seen to close by then, it
+    is that horizon, so that it is looked at again.
 
     Args:
         hours: the campaign's.

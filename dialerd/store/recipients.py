@@ -6,6 +6,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.instants import Instant
+from dialerd.model.states import RecipientState
 from dialerd.store.records import Duplicate, RecipientBatch
 from dialerd.store.tables import campaigns, recipients, totals, zone_groups
 
@@ -96,3 +97,13 @@ _HEADS = text(
     FROM groups WHERE group_id IS NOT NULL
     """
 )
+
+
+def pending_by_group(connection: Connection, campaign_id: int) -> dict[int, int]:
+    """Return how many recipients of a campaign are pending in each zone group; reads them all."""
+    query = (
+        select(recipients.c.group_id, func.count())
+        .where(recipients.c.campaign_id == campaign_id, recipients.c.state == RecipientState.PENDING)
+        .group_by(recipients.c.group_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}

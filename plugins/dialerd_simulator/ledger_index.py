@@ -19,6 +19,10 @@ _BUCKETS: Final = 4096  # 1,000,000 lines make buckets of 4 KB, in which bytearr
 _KEY: Final = 8  # bytes of an attempt's hash; equal hashes are told apart by the line itself
 _SLOT: Final = _KEY + 8
 
+_HEAD: Final = b'{"attempt": "'
+_TAIL: Final = b'"}\n'
+_REQUIRED: Final = ("attempt", "number", "at")
+
 
 @frozen
 class Entry:
@@ -62,13 +66,12 @@ class LedgerIndex:
             for line in file:
                 if not line.endswith(b"\n"):
                     break
-                if (entry := _parse(line)) is not None:
-                    self._add(entry, self._read)
+                self._add(line, self._read)
                 self._read += len(line)
 
     def find(self, attempt_id: str) -> Entry | None:
         """Return the entry of an attempt among the lines read, or None."""
-        key = _key(attempt_id)
+        key = _key(attempt_id.encode())
         offsets = list(self._offsets(key))
         if not offsets:
             return None
@@ -82,11 +85,15 @@ class LedgerIndex:
                     return Entry(attempt_id, number, to_instant(datetime.fromisoformat(plain["at"])), nth)
         return None
 
-    def _add(self, plain: dict[str, Any], offset: int) -> None:
-        key = _key(plain["attempt"])
+    def _add(self, line: bytes, offset: int) -> None:
+        if (attempt := _quick_look(line)) is None or self._scripted:
+            if (plain := _parse(line)) is None:
+                return
+            attempt = plain["attempt"].encode()
+            if (calls := self._scripted.get(plain["number"])) is not None:
+                calls.setdefault(plain["attempt"], len(calls))
+        key = _key(attempt)
         self._bucket(key).extend(key + offset.to_bytes(8, "big"))
-        if (calls := self._scripted.get(plain["number"])) is not None:
-            calls.setdefault(plain["attempt"], len(calls))
 
     def _offsets(self, key: bytes) -> Iterator[int]:
         bucket = self._bucket(key)
@@ -100,8 +107,19 @@ class LedgerIndex:
         return self._buckets[int.from_bytes(key[:2], "big") % _BUCKETS]
 
 
-def _key(attempt_id: str) -> bytes:
-    return blake2b(attempt_id.encode(), digest_size=_KEY).digest()
+def _key(attempt_id: bytes) -> bytes:
+    return blake2b(attempt_id, digest_size=_KEY).digest()
+
+
+def _quick_look(line: bytes) -> bytes | None:
+    """Return the attempt of a whole line as the ledger writes them; None = it has to be parsed.
+
+    This is four times faster than parsing, and 1,000,000 lines are read while calls wait to be reconciled.
+    """
+    if not line.startswith(_HEAD) or not line.endswith(_TAIL):
+        return None
+    attempt = line[len(_HEAD) : line.find(b'"', len(_HEAD))]
+    return None if b"\\" in attempt else attempt
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
@@ -110,4 +128,6 @@ def _parse(line: bytes) -> dict[str, Any] | None:
         plain = json.loads(line)
     except ValueError:
         return None
-    return plain if isinstance(plain, dict) and plain.keys() >= {"attempt", "number", "at"} else None
+    if not isinstance(plain, dict) or not all(isinstance(plain.get(key), str) for key in _REQUIRED):
+        return None
+    return plain

@@ -45,8 +45,9 @@ _DOUBTFUL_MOST: Final = 10_000  # without a ledger: lost calls that are remember
 
 @frozen
 class _Placed:
-    """What the network knows of a call: how long ago it took it, and as the how-manieth to its number."""
+    """What the network knows of a call: when it took it, how long ago that is, and how many to its number before."""
 
+    at: Instant
     passed: Duration
     nth: int
 
@@ -125,7 +126,7 @@ class Simulator:
         way = self._course(attempt, placed.nth)
         if placed.passed < way.lasts:
             return WasPlaced(end=None)
-        return WasPlaced(end=self._dated(way, way.end, placed, way.lasts))
+        return WasPlaced(end=_dated(way, way.end, placed, way.lasts))
 
     async def follow(self, attempt: AttemptRef, report: Report, hangup: trio.Event) -> CallEnd:
         """Stay with a call until its time is over or it is hung up."""
@@ -140,7 +141,7 @@ class Simulator:
             end = await _live(way, report, hangup, placed.passed)
         finally:
             self._calls -= 1
-        return self._dated(way, end, placed, None)
+        return _dated(way, end, placed, None)
 
     async def _call(self, order: CallOrder, report: Report) -> CallEnd:
         number, attempt_id = order.number, order.attempt_id
@@ -185,12 +186,17 @@ class Simulator:
     async def _look_up(self, attempt_id: str) -> _Placed | WasNotPlaced | CannotTell:
         if self._ledger is not None:
             entry = await self._ledger.find(attempt_id)
-            return WasNotPlaced() if entry is None else _Placed(max(0, self._now() - entry.at), entry.nth)
+            if entry is None:
+                return WasNotPlaced()
+            return _Placed(entry.at, max(0, self._now() - entry.at), entry.nth)
         await trio.lowlevel.checkpoint()
         if attempt_id not in self._doubtful:
             return CannotTell(reason=f"trunk {self._trunk} keeps no ledger; set options.ledger to be able to tell")
         placed_s = self._doubtful[attempt_id]
-        return WasNotPlaced() if placed_s is None else _Placed(int((trio.current_time() - placed_s) * 1000), 0)
+        if placed_s is None:
+            return WasNotPlaced()
+        passed = int((trio.current_time() - placed_s) * 1000)
+        return _Placed(self._now() - passed, passed, 0)
 
     def _course(self, attempt: AttemptRef, nth: int) -> Course:
         # State is handed over for calls with detection only.
@@ -198,16 +204,16 @@ class Simulator:
         fate = self._fates.of(attempt.attempt_id, attempt.number, Amd(amd), nth)
         return course(fate, attempt.ring_timeout, attempt.max_duration, OnVoicemail(on_voicemail))
 
-    def _dated(self, way: Course, end: CallEnd, placed: _Placed, lasted: Duration | None) -> CallEnd:
-        """Return an end with the instants that lie in a former life; `lasted` None = it ends now."""
-        placed_at = self._now() - placed.passed
-        answered = way.answered and end.outcome is not Outcome.CANCELLED
-        return evolve(
-            end,
-            ringing_at=placed_at if way.ring_time else None,
-            answered_at=placed_at + way.ring_time if answered else None,
-            ended_at=None if lasted is None else placed_at + lasted,
-        )
+
+def _dated(way: Course, end: CallEnd, placed: _Placed, lasted: Duration | None) -> CallEnd:
+    """Return an end with the instants that lie in a former life; `lasted` None = it ends now."""
+    answered = way.answered and end.outcome is not Outcome.CANCELLED
+    return evolve(
+        end,
+        ringing_at=placed.at if way.ring_time else None,
+        answered_at=placed.at + way.ring_time if answered else None,
+        ended_at=None if lasted is None else placed.at + lasted,
+    )
 
 
 async def _live(way: Course, report: Report, hangup: trio.Event, passed: Duration) -> CallEnd:

@@ -1,15 +1,19 @@
 """A spool on a real store and real files, for the tests of this room: drop something, wait for what becomes of it."""
 
+import fcntl
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import trio
 from attrs import define, evolve, field
 
+from dialerd.intake.durable import SCRATCH
 from dialerd.intake.folders import Folders
+from dialerd.intake.kinds import STATUS
 from dialerd.intake.reports import Reports
 from dialerd.intake.spool import Spool
 from dialerd.intake.status_files import StatusFiles
@@ -17,7 +21,7 @@ from dialerd.model.settings import AgentSettings, NumberSettings, Settings, Spoo
 from dialerd.store import campaigns
 from dialerd.store.store import Store, open_store
 
-PATIENCE_S = 20.0
+PATIENCE_S = 30.0
 
 SETTINGS = Settings(
     trunks={"sim": TrunkSettings(provider="simulator", countries=("GB",))},
@@ -72,8 +76,9 @@ class Place:
         staged.rename(self.folders.incoming / name)
 
     def listing(self, folder: str) -> list[str]:
-        """Return what lies in a folder, without status files."""
-        return sorted(name for name in os.listdir(getattr(self.folders, folder)) if not name.endswith(".status.toml"))
+        """Return what lies in a folder, without status files and what is not finished."""
+        names = os.listdir(getattr(self.folders, folder))
+        return sorted(name for name in names if not name.endswith(STATUS) and not name.startswith(SCRATCH))
 
     def read(self, folder: str, name: str) -> str:
         """Return what a file says."""
@@ -102,9 +107,7 @@ class Place:
 
     def reports(self, store: Store) -> Reports:
         """Return the writer of reports."""
-        return Reports(
-            self.folders, store, status=self.status(store), settings=lambda: self.settings, now=now
-        )
+        return Reports(self.folders, store, status=self.status(store), settings=lambda: self.settings, now=now)
 
     @asynccontextmanager
     async def life(self) -> AsyncIterator[Store]:
@@ -116,17 +119,35 @@ class Place:
 
     async def until(self, folder: str, *names: str) -> None:
         """Wait until a folder holds these names, perhaps among others."""
-        with trio.fail_after(PATIENCE_S):
-            while not set(names) <= set(self.listing(folder)):
-                await trio.sleep(0.01)
+        await eventually(lambda: set(names) <= set(self.listing(folder)))
 
     async def until_only(self, folder: str, *names: str) -> None:
         """Wait until a folder holds exactly these names."""
-        with trio.fail_after(PATIENCE_S):
-            while self.listing(folder) != sorted(names):
-                await trio.sleep(0.01)
+        await eventually(lambda: self.listing(folder) == sorted(names))
+
+
+def skip_without_leases(folder: Path) -> None:
+    """Skip the test where the file system has no leases or this user may not take them."""
+    path = folder / "leased"
+    path.touch()
+    with path.open() as file:
+        try:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except OSError as error:
+            pytest.skip(f"no leases here: {error.strerror}")
 
 
 async def names_stored(store: Store) -> list[str]:
     """Return the names of the campaigns that can be seen, in the order of their keys."""
     return [campaign.spec.name for campaign in await store.read(campaigns.open_campaigns)]
+
+
+async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Wait until `condition` holds: what becomes of a file shows in the file system, which tells nobody."""
+    with trio.fail_after(PATIENCE_S):
+        while True:
+            holds = condition()
+            if await holds if not isinstance(holds, bool) else holds:
+                return
+            await trio.sleep(0.01)

@@ -36,7 +36,10 @@ phone = "+447111000002"
 variables.b = {c = 2}
 '''
 
-JSON = '{"name": "a \\" ]", "windows": [{"days": ["mon"],\n "start": 1}, {}],\n"recipients": [{"phone": "x"},\n{"phone": "y", "variables": {"b": 2}}]}'
+JSON = (
+    '{"name": "a \\" ]", "windows": [{"days": ["mon"],\n "start": 1}, {}],\n'
+    '"recipients": [{"phone": "x"},\n{"phone": "y", "variables": {"b": 2}}]}'
+)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_every_form_reads_the_same(tmp_path, form):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    ("row", "column", "path", "part"),
+    "fault",
     [
         ('{"phone": "123"}', 2, "phone", "is a short code"),
         ('{"phne": "x", "phone": "+447111000009"}', 2, "phne", 'is not a known key; did you mean "phone"?'),
@@ -57,8 +57,9 @@ def test_every_form_reads_the_same(tmp_path, form):
         ('{"phone": "+447111000009", "metadata": {"a": "\\ud800"}}', 41, "metadata.a", "half of a surrogate pair"),
     ],
 )
-def test_faults_of_a_row(tmp_path, form, row, column, path, part):
+def test_faults_of_a_row(tmp_path, form, fault):
     """A row's fault is told with its place, down to the key where it is written."""
+    row, column, path, part = fault
     found = faults(lay(tmp_path, [f'{{"phone": "{ANN}"}}', row, f'{{"phone": "{BOB}"}}'], form))
     assert len(found) == 1, found
     place, prefix = FORMS[form]

@@ -3,23 +3,15 @@
 import os
 
 import pytest
+from spooling import skip_without_leases
 
 from dialerd.intake.content import identity, is_being_written, is_our_note, look_into, note
 from dialerd.intake.kinds import RECIPIENTS, SPEC
 
 
-def leases_work(folder):
-    """Tell whether this file system and this user can have leases."""
-    path = folder / "probe"
-    path.write_text("x")
-    with path.open("a"):
-        return is_being_written(path)
-
-
 def test_a_file_open_for_writing_is_noticed(tmp_path):
     """As long as its writer holds it open, however long the writer rests."""
-    if not leases_work(tmp_path):
-        pytest.skip("no leases here")
+    skip_without_leases(tmp_path)
     path = tmp_path / "a.csv"
     with path.open("w") as file:
         file.write("half")

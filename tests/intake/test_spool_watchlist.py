@@ -141,7 +141,10 @@ def test_reading_a_folder_skips_dotfiles_and_follows_nothing(tmp_path):
     (tmp_path / "c.toml").symlink_to("nowhere")
     inode, entries = read_folder(tmp_path)
     assert inode == tmp_path.stat().st_ino
-    assert {entry.name: stat.S_IFMT(entry.mode) for entry in entries} == {"a.toml": stat.S_IFREG, "c.toml": stat.S_IFLNK}
+    assert {entry.name: stat.S_IFMT(entry.mode) for entry in entries} == {
+        "a.toml": stat.S_IFREG,
+        "c.toml": stat.S_IFLNK,
+    }
 
 
 def test_an_unfit_thing_that_a_spec_asks_for_goes_with_it():

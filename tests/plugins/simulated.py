@@ -34,7 +34,7 @@ def simulator(**options: Any) -> Simulator:
 
 def order(attempt_id: str = "a1", **changes: Any) -> RehearsedOrder:
     """Return an order."""
-    wanted = {
+    wanted: dict[str, Any] = {
         "attempt_id": attempt_id,
         "trunk": "lab",
         "number": NUMBER,
@@ -47,7 +47,7 @@ def order(attempt_id: str = "a1", **changes: Any) -> RehearsedOrder:
 
 def ref(attempt_id: str = "a1", **changes: Any) -> AttemptRef:
     """Return an attempt of a former life."""
-    wanted = {
+    wanted: dict[str, Any] = {
         "attempt_id": attempt_id,
         "number": NUMBER,
         "caller_id": CALLER_ID,

@@ -51,6 +51,40 @@ def test_registered_simulator_serves_a_trunk() -> None:
     assert isinstance(host.make_provider("lab", trunk), Simulator)
 
 
+class Whole:
+    """A plugin that has every hook, as an object."""
+
+    @hookimpl
+    def dialerd_providers(self) -> list[ProviderFactory]:
+        """Offer a provider."""
+        return offer("whole")()
+
+    @hookimpl
+    def dialerd_screen(self) -> Any:
+        """Screen calls."""
+        return deaf
+
+    @hookimpl
+    def dialerd_notify(self) -> Any:
+        """Hear notices."""
+        return deaf
+
+    @hookimpl
+    def dialerd_dialects(self) -> list[str]:
+        """Understand a dialect."""
+        return ["dialect"]
+
+
+def test_every_hook_of_an_object_is_asked() -> None:
+    """A plugin may be an object; what each of its hooks returns is kept under its name."""
+    host = PluginHost([Whole(), Whole()], entry_points=False)
+    assert host.plugins() == ("Whole", "Whole#2")
+    assert list(host.providers()) == ["whole"]
+    assert dict(host.screens()) == {"Whole": deaf, "Whole#2": deaf}
+    assert dict(host.notifiers()) == {"Whole": deaf, "Whole#2": deaf}
+    assert dict(host.dialects()) == {"Whole": ("dialect",), "Whole#2": ("dialect",)}
+
+
 def test_plugin_handed_over_twice_is_asked_once() -> None:
     """An installed plugin that is registered besides counts once."""
     host = PluginHost([dialerd_simulator, dialerd_simulator], entry_points=False)
@@ -154,7 +188,7 @@ def test_provider_that_cannot_be_made_is_the_plugins_fault() -> None:
 
 def test_options_class_that_breaks_is_a_fault() -> None:
     """An options class that is none breaks nothing but its trunk."""
-    factory = ProviderFactory(name="x", options=Callable, make=lambda *_: None)  # type: ignore[arg-type]
+    factory = ProviderFactory(name="x", options=Callable, make=lambda *_: None)  # type: ignore[arg-type]  # no attrs class
     host = PluginHost([plugin("a", dialerd_providers=lambda: [factory])], entry_points=False)
     (fault,) = host.check_trunks(trunks(lab=TrunkSettings(provider="x")))
     assert fault.path == "trunks.lab.options"

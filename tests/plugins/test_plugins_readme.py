@@ -37,7 +37,7 @@ run("dialerd_labmodem.py")
 _written = run("test_labmodem.py").TestLabModem
 
 
-class TestReadmeProvider(_written):  # type: ignore[misc,valid-type]  # the page's own text
+class TestReadmeProvider(_written):  # type: ignore[misc, valid-type]  # the page's own text
     """The page's provider and the page's test, against a modem in this process."""
 
     virtual_time = True

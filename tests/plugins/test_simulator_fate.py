@@ -80,7 +80,7 @@ def test_losses_come_as_often_as_asked_and_half_were_placed() -> None:
 )
 def test_certain_losses_leave_none_over(option: str, lost: set[Loss]) -> None:
     """A probability of 1 is each call."""
-    fates = Fates(SimulatorOptions(**{option: 1.0}))  # type: ignore[arg-type]
+    fates = Fates(SimulatorOptions(**{option: 1.0}))  # type: ignore[arg-type]  # both are floats
     assert {fates.of(attempt, NUMBER, Amd.OFF).loss for attempt in ATTEMPTS} == lost
 
 

@@ -26,9 +26,15 @@ CAUSE = Cause(fault=AtFault.TRUNK, detail="toy")
 
 @define
 class ToyNetwork:
-    """What the far side has seen: ends by attempt, None while a call lasts."""
+    """What the far side has seen.
+
+    Args:
+        calls: ends by attempt, None while a call lasts.
+        taken: whether its one port is in use.
+    """
 
     calls: dict[str, CallEnd | None] = field(factory=dict)
+    taken: bool = False
 
 
 @frozen(kw_only=True)

@@ -74,6 +74,8 @@ def test_reads(text: str, region: str | None, number: str) -> None:
         ("0909 879 0123", "GB", "premium"),
         ("+19005550123", None, "premium"),
         ("+979123456789", None, "premium"),
+        ("+78091234567", None, "premium"),  # 8 is a national prefix here, though the number would be valid with it
+        ("+3758109234567", None, "is not a valid number of BY"),
     ],
 )
 def test_refuses(text: str, region: str | None, words: str) -> None:

@@ -9,7 +9,8 @@ from dialerd.model.campaign import Window, ZoneGroup
 from dialerd.model.instants import DAY, HOUR, MINUTE, NEVER, SECOND, Instant, to_instant, to_iso
 from dialerd.model.settings import CountryHours, QuietHours
 from dialerd.model.states import ALL_WEEKDAYS, Rule, Weekday
-from dialerd.rules.openings import HORIZON, LOOK_BACK, Hours, opening, opens_before_end
+from dialerd.rules.localtime import local_date
+from dialerd.rules.openings import HORIZON, LOOK_BACK, Hours, local_day, opening, opens_before_end
 
 OFF = QuietHours(enabled=False)
 GB = ZoneGroup(country="GB", zones=("Europe/London",))
@@ -286,6 +287,22 @@ def test_quiet_holidays_hold_in_every_zone() -> None:
         ("2027-07-06T07:00:00Z", "2027-07-08T00:00:00Z"),  # the 5th is observed
     ]
     assert opening(hours(), US, quiet, at("2027-07-06T05:00+00:00")).rule is Rule.QUIET_HOLIDAY
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Etc/GMT+12"])
+@pytest.mark.parametrize("ahead", [0, 1, 3, 4, 5, 27, 28, 29, 75, 76, 77, 171, 300])
+def test_days_without_calls_however_far_ahead(zone: str, ahead: int) -> None:
+    """A day without calls is closed from midnight to midnight, and what is open before it closes there."""
+    now = at("2027-06-15T12:00+00:00")
+    day = local_date(zone, now + ahead * DAY)
+    quiet = QuietHours(start=time(0), end=time(0), countries={"GB": CountryHours(dates=(day,))})
+    group = evolve(GB, zones=(zone,))
+    start, end, _ = local_day(zone, now + ahead * DAY)
+    stretch = opening(hours(), group, quiet, now)
+    if start <= now:
+        assert (stretch.rule, stretch.since, stretch.until) == (Rule.QUIET_HOLIDAY, start, end)
+    else:
+        assert (stretch.rule, stretch.until) == (None, start)
 
 
 def test_quiet_hours_over_midnight() -> None:

@@ -1,7 +1,7 @@
 """A provider at work in its network, as the checks see it."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Protocol
 
 import trio
@@ -138,7 +138,11 @@ class Rehearsal:
     async def open(self, scenario: str) -> AsyncIterator[Provider]:
         """Enter a provider on which a scenario happens, and see to it that nothing stays behind when it is left."""
         before = living_tasks()
-        async with self.trunk(self.scenarios[scenario]) as provider:
+        async with AsyncExitStack() as stack:
+            try:
+                provider = await stack.enter_async_context(self.trunk(self.scenarios[scenario]))
+            except Exception as error:
+                raise Violation(f"the provider could not be entered: {error!r}") from error
             yield provider
         left = await self.leftover(before)
         require(left == 0, f"the provider was left, but {left} of its tasks still live")

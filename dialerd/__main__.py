@@ -1,0 +1,5 @@
+"""`python -m dialerd`: the `dialerd` command."""
+
+from dialerd.daemon.main import main
+
+main()

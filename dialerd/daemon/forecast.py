@@ -1,0 +1,215 @@
+"""The forecast: the production scheduler on a virtual clock, against the simulator, in a store in memory.
+
+Nothing here decides anything: the same engine claims, gates, retries and ends; only its clock does not wait. It takes
+over the event loop, so it runs in a process, or at least outside any other `trio.run`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from random import Random
+
+import msgspec
+import trio
+from attrs import evolve, frozen
+from trio.testing import MockClock
+
+from dialerd.engine.clock import VirtualClock
+from dialerd.engine.engine import Engine
+from dialerd.engine.live import LiveCall
+from dialerd.model.campaign import Recipient, ZoneGroup
+from dialerd.model.instants import DAY, HOUR, SECOND, Instant
+from dialerd.model.settings import Settings
+from dialerd.model.states import CampaignState, Outcome, Rule
+from dialerd.plugin.host import PluginHost
+from dialerd.store import campaigns, recipients, reports
+from dialerd.store.database import MEMORY
+from dialerd.store.ending import Ended
+from dialerd.store.records import NewCampaign, RecipientBatch, Totals
+from dialerd.store.store import Store, open_store
+
+_SIMULATOR = "simulator"
+_HORIZON = 400 * DAY  # a campaign that has not ended by then is held by something that does not end by itself
+_BATCH = 2_000
+
+
+@frozen(kw_only=True)
+class PlannedCall:
+    """One call of a forecast.
+
+    Args:
+        number: called number.
+        caller_id: number shown.
+        started_at: when it leaves.
+        ended_at: when it is over.
+        outcome: what the simulator made of it.
+        refunded: it does not count, because nothing rang.
+    """
+
+    number: str
+    caller_id: str
+    started_at: Instant
+    ended_at: Instant
+    outcome: Outcome
+    refunded: bool
+
+
+@frozen(kw_only=True)
+class Forecast:
+    """What a campaign is expected to do.
+
+    Args:
+        start_at: from when it was forecast.
+        end_at: when it ends, or None where it does not end by itself.
+        calls: every call that leaves, in order of leaving.
+        totals: its counters at the end.
+        peak_lines: most calls in progress at once.
+        held: how often each rule put somebody off.
+        stuck: recipients still waiting at the end, by the rule that holds them for good.
+    """
+
+    start_at: Instant
+    end_at: Instant | None
+    calls: Sequence[PlannedCall]
+    totals: Totals
+    peak_lines: int
+    held: Mapping[Rule, int]
+    stuck: Mapping[Rule, int]
+
+    def calls_per_hour(self) -> dict[Instant, int]:
+        """Return the number of calls by the beginning of their hour."""
+        return dict(sorted(Counter(call.started_at - call.started_at % HOUR for call in self.calls).items()))
+
+
+def forecast(
+    new: NewCampaign,
+    people: Sequence[Recipient],
+    settings: Settings,
+    start_at: Instant,
+    *,
+    host: PluginHost | None = None,
+    seed: int = 0,
+) -> Forecast:
+    """Run a campaign through the engine as if its time were now, and return what became of it.
+
+    Args:
+        new: the campaign.
+        people: its recipients.
+        settings: the settings in force; trunks of other providers are simulated with the simulator's defaults.
+        start_at: the instant at which the virtual clock begins.
+        host: where the simulator is found; None = the installed plugins.
+        seed: what rotations and retries draw from.
+    """
+    return trio.run(
+        _forecast,
+        new,
+        people,
+        simulated(settings),
+        start_at,
+        host or PluginHost(),
+        seed,
+        clock=MockClock(autojump_threshold=0),
+    )
+
+
+def simulated(settings: Settings) -> Settings:
+    """Return `settings` with every trunk on the simulator, which keeps its limits and rings nobody."""
+    trunks = {}
+    for name, trunk in settings.trunks.items():
+        # a simulated trunk goes on as it is, but writes no ledger: nothing was placed
+        options = {key: value for key, value in trunk.options.items() if key != "ledger"}
+        own = trunk.provider == _SIMULATOR
+        trunks[name] = evolve(trunk, provider=_SIMULATOR, options=options if own else {})
+    return evolve(settings, trunks=trunks)
+
+
+async def _forecast(
+    new: NewCampaign,
+    people: Sequence[Recipient],
+    settings: Settings,
+    start_at: Instant,
+    host: PluginHost,
+    seed: int,
+) -> Forecast:
+    clock = VirtualClock(start_at)
+    calls: list[PlannedCall] = []
+
+    def observe(call: LiveCall, end: Ended) -> None:
+        if call.left_at is not None:
+            calls.append(
+                PlannedCall(
+                    number=call.claimed.number,
+                    caller_id=call.claimed.caller_id,
+                    started_at=call.left_at,
+                    ended_at=end.ended_at,
+                    outcome=Outcome(end.outcome),
+                    refunded=end.refunded,
+                )
+            )
+
+    async with open_store(MEMORY) as store:
+        campaign_id = await _stored(store, new, people, start_at)
+        engine = Engine(store, settings, host.make_provider, clock, random=Random(seed), observe=observe)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            campaign = engine.campaigns.by_key(campaign_id)
+            with trio.move_on_after(_HORIZON / SECOND):
+                if campaign is not None:
+                    await campaign.ended.wait()
+            end_at = clock.now() if campaign is None or campaign.ended.is_set() else None
+            stuck = await _stuck(store, engine, campaign_id, clock.now()) if end_at is None else {}
+            nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            totals = (await store.read(reports.totals, [campaign_id]))[campaign_id]
+    calls.sort(key=lambda call: call.started_at)
+    return Forecast(
+        start_at=start_at,
+        end_at=end_at,
+        calls=calls,
+        totals=totals,
+        peak_lines=peak(calls),
+        held=dict(engine.dispatcher.held),
+        stuck=stuck,
+    )
+
+
+async def _stored(store: Store, new: NewCampaign, people: Sequence[Recipient], now: Instant) -> int:
+    """Store the campaign as intake does and return its key."""
+    campaign_id = await store.write(campaigns.begin, new)
+    places: dict[ZoneGroup, int] = {}
+    for first in range(0, len(people), _BATCH):
+        rows = [
+            [
+                one.position,
+                one.number,
+                places.setdefault(one.group, len(places)),
+                one.prompt,
+                one.max_attempts,
+                msgspec.json.encode(one.variables).decode() if one.variables else None,
+                msgspec.json.encode(one.metadata).decode() if one.metadata else None,
+            ]
+            for one in people[first : first + _BATCH]
+        ]
+        batch = RecipientBatch(groups=tuple(places), rows=msgspec.json.encode(rows).decode(), count=len(rows))
+        await store.write(recipients.add, campaign_id, batch)
+    await store.write(campaigns.publish, campaign_id, state=CampaignState.SCHEDULED, taken=None, now=now)
+    return campaign_id
+
+
+async def _stuck(store: Store, engine: Engine, campaign_id: int, now: Instant) -> dict[Rule, int]:
+    """Return how many recipients wait for good, by the rule that holds their zone group."""
+    campaign = engine.campaigns.by_key(campaign_id)
+    assert campaign is not None
+    found: Counter[Rule] = Counter()
+    for group_id, count in (await store.read(recipients.pending_by_group, campaign_id)).items():
+        found[campaign.opening(group_id, now).rule or Rule.COUNTRY] += count
+    return dict(found)
+
+
+def peak(calls: Sequence[PlannedCall]) -> int:
+    """Return the most calls in progress at once; one that ends at the instant another begins has left its line."""
+    changes = sorted([(call.started_at, 1) for call in calls] + [(call.ended_at, -1) for call in calls])
+    lines = most = 0
+    for _, change in changes:
+        lines += change
+        most = max(most, lines)
+    return most
