@@ -1,0 +1,228 @@
+"""An engine on a bench: a store, a virtual clock, providers made for tests, and a look at what is left afterwards."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import msgspec
+import trio
+from attrs import define, evolve
+from sqlalchemy import text
+
+from dialerd.engine.clock import Clock, VirtualClock
+from dialerd.engine.engine import Engine
+from dialerd.model.campaign import CampaignSpec, ZoneGroup
+from dialerd.model.instants import Instant, to_instant
+from dialerd.model.settings import (
+    AgentSettings,
+    NumberSettings,
+    PersonSettings,
+    QuietHours,
+    Settings,
+    TrunkSettings,
+)
+from dialerd.model.states import CampaignState
+from dialerd.plugin.provider import Provider
+from dialerd.store import campaigns, recipients, reports
+from dialerd.store.records import CampaignRow, NewCampaign, RecipientBatch, Totals
+from dialerd.store.store import Store, open_store
+from datetime import UTC, datetime
+
+START: Instant = to_instant(datetime(2026, 6, 1, 10, 0, tzinfo=UTC))  # a Monday; 11:00 in London
+CALLER_ID = "+441632960001"
+OTHER_ID = "+441632960002"
+LONDON = ZoneGroup(country="GB", zones=("Europe/London",))
+NEW_YORK = ZoneGroup(country="US", zones=("America/New_York",))
+
+
+def number(i: int) -> str:
+    """Return the i-th made-up number; each thousand of them lies in another place."""
+    return f"+4471{i // 1000 % 100:02}{i % 1000:03}{i // 100000:03}"
+
+
+def settings(**changes: Any) -> Settings:
+    """Return settings with one trunk, one caller id and one agent, without quiet hours, but for `changes`."""
+    wanted: dict[str, Any] = {
+        "trunks": {"t": TrunkSettings(provider="phone", max_concurrent=50, countries=("GB", "US"))},
+        "numbers": {CALLER_ID: NumberSettings(trunk="t")},
+        "agents": {"a": AgentSettings(say="hello")},
+        "quiet_hours": QuietHours(enabled=False),
+        "person": PersonSettings(cooldown=0),
+    }
+    return Settings(**wanted | changes)
+
+
+@define(eq=False)
+class Rig:
+    """A running engine with its store.
+
+    Args:
+        store: the store.
+        engine: the engine.
+        clock: its wall clock.
+    """
+
+    store: Store
+    engine: Engine
+    clock: Clock
+
+    async def add(
+        self,
+        people: int | Iterable[str],
+        *,
+        name: str = "x",
+        groups: Sequence[ZoneGroup] = (LONDON,),
+        start_at: Instant | None = None,
+        end_at: Instant | None = None,
+        limits: Mapping[str, int] | None = None,
+        adopt: bool = True,
+        timezone: str = "Europe/London",
+        agent: str = "a",
+        **spec: Any,
+    ) -> CampaignRow:
+        """Store a campaign and hand it to the engine.
+
+        Args:
+            people: numbers, or how many.
+            name: its name, its id too.
+            groups: zone groups over which the people are spread in turn.
+            limits: numbers of attempts of single people.
+            adopt: whether the engine is told.
+            others: as of `CampaignSpec` and `NewCampaign`.
+        """
+        numbers = [number(i) for i in range(people)] if isinstance(people, int) else list(people)
+        new = NewCampaign(
+            spec=CampaignSpec(name=name, agent=agent, **spec),
+            uid=name,
+            timezone=timezone,
+            start_at=start_at,
+            end_at=end_at,
+            created_at=self.clock.now(),
+        )
+        key = await self.store.write(campaigns.begin, new)
+        rows = [
+            [i + 1, called, i % len(groups), None, (limits or {}).get(called), None, None]
+            for i, called in enumerate(numbers)
+        ]
+        for at in range(0, len(rows), 2_000):
+            part = rows[at : at + 2_000]
+            batch = RecipientBatch(groups=tuple(groups), rows=msgspec.json.encode(part).decode(), count=len(part))
+            assert not await self.store.write_bulk(recipients.add, key, batch)
+        now = self.clock.now()
+        await self.store.write(lambda c: campaigns.publish(c, key, state=CampaignState.SCHEDULED, taken=None, now=now))
+        if adopt:
+            await self.engine.campaigns.adopt(key)
+        row = await self.store.read(campaigns.by_id, key)
+        assert row is not None
+        return row
+
+    async def over(self, *rows: CampaignRow, within_s: float = 3600.0, poll_s: float = 1.0) -> None:
+        """Wait until campaigns are over.
+
+        Args:
+            rows: which.
+            within_s: seconds of trio's clock after which the test fails.
+            poll_s: how often to look.
+        """
+        with trio.fail_after(within_s):
+            for row in rows:
+                while self.engine.campaigns.by_key(row.id) is not None:
+                    await trio.sleep(poll_s)
+
+    async def totals(self, row: CampaignRow) -> Totals:
+        """Return a campaign's counters."""
+        return (await self.store.read(reports.totals, [row.id]))[row.id]
+
+    async def state(self, row: CampaignRow) -> CampaignState:
+        """Return a campaign's state as it is stored."""
+        found = await self.store.read(campaigns.by_id, row.id)
+        assert found is not None
+        return found.state
+
+    async def rows(self, query: str, **values: object) -> list[Any]:
+        """Return what a query finds."""
+        return await self.store.read(lambda c: list(c.execute(text(query), values)))
+
+    async def open_attempts(self) -> int:
+        """Return how many attempts have no end."""
+        return int((await self.rows("SELECT count(*) FROM attempts WHERE ended_at IS NULL"))[0][0])
+
+    async def recipients(self, row: CampaignRow) -> Counter[tuple[str, str | None]]:
+        """Return how many recipients stand in which state with which final word."""
+        found = await self.rows("SELECT state, final FROM recipients WHERE campaign_id = :key", key=row.id)
+        return Counter((state, final) for state, final in found)
+
+    def borrowed(self) -> dict[str, int]:
+        """Return the limits of which something is taken."""
+        lines = self.engine.lines
+        limits = {"daemon": lines.daemon}
+        for kind in (lines.trunks, lines.caller_ids, lines.agents):
+            limits |= {name: line.limit for name, line in kind.items()}
+        return {name: taken for name, limit in limits.items() if (taken := limit.limiter.borrowed_tokens)}
+
+
+Phones = Provider | Mapping[str, Provider]
+
+
+@asynccontextmanager
+async def rig(
+    phones: Phones,
+    wanted: Settings | None = None,
+    *,
+    url: str = "sqlite://",
+    start: Instant = START,
+    clock: Clock | None = None,
+    clean: bool = True,
+    **parts: Any,
+) -> AsyncIterator[Rig]:
+    """Run an engine until the block ends; then stop it and look that it left nothing behind.
+
+    Args:
+        phones: the provider of every trunk, or one by trunk.
+        wanted: the settings; None = `settings()`.
+        url: the store's.
+        start: the wall clock's beginning.
+        clock: another wall clock.
+        clean: whether every line must be free and no attempt open after the stop.
+        parts: further arguments of `Engine`.
+    """
+    async with open_store(url) as store:
+        wall = clock or VirtualClock(start)
+
+        def make(name: str, _: TrunkSettings) -> Provider:
+            return phones[name] if isinstance(phones, Mapping) else phones
+
+        engine = Engine(store, wanted or settings(), parts.pop("make", make), wall, random=Random(1), **parts)
+        bench = Rig(store, engine, wall)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            yield bench
+            engine.stop()
+        if clean:
+            assert bench.borrowed() == {}
+            assert await bench.open_attempts() == 0
+
+
+@asynccontextmanager
+async def crashed(
+    phones: Phones, wanted: Settings | None = None, *, url: str, start: Instant = START, **parts: Any
+) -> AsyncIterator[Rig]:
+    """Run an engine that is cancelled in the middle of everything when the block ends."""
+    async with open_store(url) as store:
+        wall = VirtualClock(start)
+
+        def make(name: str, _: TrunkSettings) -> Provider:
+            return phones[name] if isinstance(phones, Mapping) else phones
+
+        engine = Engine(store, wanted or settings(), make, wall, random=Random(1), **parts)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(engine.run)
+            yield Rig(store, engine, wall)
+            nursery.cancel_scope.cancel()
+
+
+def trunk(**changes: Any) -> TrunkSettings:
+    """Return the table of a trunk that may ring Britain and the United States."""
+    return evolve(TrunkSettings(provider="phone", max_concurrent=50, countries=("GB", "US")), **changes)
