@@ -7,11 +7,13 @@ the settings again; faults in them are logged and the old ones stay.
 import signal
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import structlog
 import trio
 
+from dialerd.daemon.housekeeping import keep_house
 from dialerd.daemon.instance import sole_instance
 from dialerd.daemon.settings import load_settings
 from dialerd.engine.clock import SystemClock
@@ -20,13 +22,14 @@ from dialerd.intake.folders import Folders
 from dialerd.intake.reports import Reports
 from dialerd.intake.spool import Spool
 from dialerd.intake.status_files import StatusFiles
-from dialerd.model.errors import DialerdError
+from dialerd.model.errors import DialerdError, StoreError
 from dialerd.model.settings import Settings
 from dialerd.plugin.host import PluginHost
 from dialerd.store.store import Store, open_store
 
 _log = structlog.get_logger()
 
+_STORE_RETRY_S = 1.0
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread may keep the interpreter from another that wants it. The writer's thread comes back from every
 statement to a busy event loop; at Python's 5 ms it would stand still for most of a turn."""
@@ -83,6 +86,8 @@ class Daemon:
         clock = SystemClock()
         self.settings = settings
         self.ended = trio.Event()
+        self._store = store
+        self._now = clock.now
         self.engine = Engine(
             store,
             settings,
@@ -109,6 +114,7 @@ class Daemon:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Work until `stop`; started when calls may be placed and files are taken."""
         async with trio.open_nursery() as files:
+            files.start_soon(partial(keep_house, self._store, settings=self._current, now=self._now))
             async with trio.open_nursery() as engine:
                 await engine.start(self.engine.run)
                 _log.info("daemon.started", spool=str(self._folders.incoming.absolute()))
@@ -134,11 +140,17 @@ class Daemon:
         """Read the settings again and follow them; on any fault the old ones stay."""
         try:
             settings = await trio.to_thread.run_sync(lambda: load_settings(config, host=self._host))
+            if (settings.daemon.state_dir, settings.daemon.spool_dir, settings.store.url) != self._places():
+                _log.warning("settings.need_restart", what="state_dir, spool_dir or store.url has changed")
             await self.engine.reload(settings)
         except DialerdError as error:
             _log.error("settings.reload_refused", error=str(error), remedy="mend the file and reload again")
             return
         self.settings = settings
+
+    def _places(self) -> tuple[Path, Path, str | None]:
+        """Return what cannot change while it runs."""
+        return self.settings.daemon.state_dir, self.settings.daemon.spool_dir, self.settings.store.url
 
     def _current(self) -> Settings:
         return self.settings
@@ -146,7 +158,13 @@ class Daemon:
     async def _adopt(self) -> None:
         """Hand campaigns from the spool to the engine."""
         async for campaign_id in self._adopted:
-            await self.engine.campaigns.adopt(campaign_id)
+            while True:
+                try:
+                    await self.engine.campaigns.adopt(campaign_id)
+                    break
+                except StoreError as error:
+                    _log.error("store.campaign_not_read", key=campaign_id, error=str(error), retry_s=_STORE_RETRY_S)
+                    await trio.sleep(_STORE_RETRY_S)
 
     async def _last_words(self) -> None:
         """Bring reports and status files up to what the last calls left."""

@@ -113,6 +113,8 @@ class Engine:
                 await self.dispatcher.finish()
                 drain.cancel_scope.cancel()
             self._trunks.leave()
+            # a provider that was given up on in the drain must not keep the daemon from stopping
+            providers.cancel_scope.deadline = trio.current_time() + _HANGUP_S
 
     def stop(self) -> None:
         """Begin the end: nothing is claimed from now on."""

@@ -2,9 +2,10 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable
 from typing import Final
+
+import msgspec
 
 from dialerd.intake.tally import talk
 from dialerd.model.instants import Instant, to_iso
@@ -41,7 +42,7 @@ def encode(rows: Iterable[CallRow | UndialedRow]) -> bytes:
 
 def _cells(row: CallRow | UndialedRow) -> tuple[object, ...]:
     final = row.final.value if row.final is not None else ""
-    metadata = json.dumps(row.metadata, ensure_ascii=False) if row.metadata else ""
+    metadata = msgspec.json.encode(row.metadata).decode() if row.metadata else ""
     if isinstance(row, UndialedRow):
         return (row.position, row.number, final, *[""] * 11, metadata)
     return (

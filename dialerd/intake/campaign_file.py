@@ -13,6 +13,7 @@ import attrs
 from attrs import evolve, frozen
 
 from dialerd.intake.csv_rows import read_csv
+from dialerd.intake.defaults import completed
 from dialerd.intake.duplicate import Origin
 from dialerd.intake.fingerprint import fingerprint
 from dialerd.intake.formats import ROWS_EXTENSIONS, Document, read_document
@@ -158,7 +159,7 @@ class _File:
 
     def _resolve(self, document: Document, others: Iterable[Fault]) -> Resolved:
         """Check the spec and tell its faults, and with them those of `others`."""
-        data = document.data
+        data = completed(document.data, self._settings)
         faults: list[Fault] = []
         try:
             whole = structure(data, CampaignFile)

@@ -6,6 +6,7 @@ Everything here blocks: call it in a thread. Knows nothing of what the files hol
 import errno
 import itertools
 import os
+import secrets
 import shutil
 import stat
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from typing import IO, Final
 SCRATCH: Final = ".dialerd-"
 """Beginning of the names of unfinished files; what a former life left behind under it may be deleted."""
 
+_OURS: Final = f"{SCRATCH}{secrets.token_hex(4)}-"  # a process id would be the former life's again in a container
+
 NAME_MAX: Final = 255  # bytes of a file name: limits.h, and every Linux file system in use
 
 _FILE_MODE: Final = 0o640  # they hold phone numbers
@@ -23,13 +26,13 @@ _numbers = itertools.count()
 
 def scratch(folder: Path) -> Path:
     """Return a path in `folder` for an unfinished file, unused by this process and hidden from listings."""
-    return folder / f"{SCRATCH}{os.getpid()}-{next(_numbers)}"
+    return folder / f"{_OURS}{next(_numbers)}"
 
 
 def sweep(folder: Path) -> None:
     """Delete the unfinished files and folders that a former life left in `folder`."""
     with os.scandir(folder) as entries:
-        stale = [entry for entry in entries if entry.name.startswith(SCRATCH)]
+        stale = [entry for entry in entries if entry.name.startswith(SCRATCH) and not entry.name.startswith(_OURS)]
     for entry in stale:
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)

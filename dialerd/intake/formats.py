@@ -80,10 +80,12 @@ def _parse_toml(text: str, source: Source) -> dict[str, Any]:
         message, line, column = match.groups() if match else (str(error), None, None)
         if not text.strip():
             message = "is empty"
+        at_end = str(error).endswith("(at end of document)")  # cut off, mostly: where it ends says how far it came
+        end = text.rpartition("\n")[2]
         fault = source.fault(
-            f"is not TOML: {message[:1].lower()}{message[1:]}",
-            line=int(line) if line else None,
-            column=int(column) if column else None,
+            f"is not TOML: {message[:1].lower()}{message[1:]}" + (", at the end of the file" if at_end else ""),
+            line=text.count("\n") + 1 if at_end else int(line) if line else None,
+            column=len(end) + 1 if at_end else int(column) if column else None,
         )
         raise InvalidInput([fault]) from error
 

@@ -90,8 +90,9 @@ class Mover:
             await trio.to_thread.run_sync(carry_out_all, due, self._folders, kept)
             done = [departure for departure in due if departure.error is None]
             await self._mark(done)
-        except (OSError, DialerdError) as error:
-            log.warning("spool.move_failed", files=len(due), error=str(error))
+        except Exception as error:  # what cannot leave now must stop neither the others nor the daemon
+            unexpected = not isinstance(error, OSError | DialerdError)
+            log.warning("spool.move_failed", files=len(due), error=str(error), exc_info=unexpected)
             self._rest(due, now)
             return
         gone = set(map(id, done))

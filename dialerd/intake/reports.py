@@ -92,10 +92,13 @@ class Reports:
                 path = await self._write(campaign, count)
                 await self._status.write([campaign])
                 await self._store.write(reports.mark_reported, campaign.id, now=self._now())
-            except (OSError, DialerdError) as error:
+            except Exception as error:  # one campaign's report must stop neither the others nor the daemon
                 self._failures[campaign.id] = failures = self._failures.get(campaign.id, 0) + 1
                 self._retry_at[campaign.id] = trio.current_time() + rest_s(failures)
-                log.warning("report.deferred", campaign=campaign.uid, error=str(error), failures=failures)
+                unexpected = not isinstance(error, OSError | DialerdError)
+                log.warning(
+                    "report.deferred", campaign=campaign.uid, error=str(error), failures=failures, exc_info=unexpected
+                )
                 continue
             self._failures.pop(campaign.id, None)
             self._retry_at.pop(campaign.id, None)

@@ -34,7 +34,7 @@ Script = Callable[["Phone", CallOrder, Report], Awaitable[CallEnd]]
 """What a call does from its first instant to its end."""
 
 
-@define(eq=False)
+@define(eq=False, slots=False)
 class Phone:
     """A provider for tests.
 

@@ -117,6 +117,7 @@ def test_start(tmp_path, written, moment):
         ('timezone = "Europe/Londn"', ["c.toml:3:1: timezone: 'Europe/Londn' is not an IANA time zone; did you mean"]),
         ('caller_ids = ["uk", "ku"]', ['c.toml:3:21: caller_ids[1]: "ku" is not a configured number']),
         ("end = 2027-06-01", ["c.toml:3:1: end: 2027-05-31T23:00:00Z is past; nobody would be rung"]),
+        ("end = 2027-06-01T13:00:00", ["end: 2027-06-01T12:00:00Z is past"]),
         ("start = 2027-07-02\nend = 2027-07-02", ["c.toml:4:1: end: 2027-07-01T23:00:00Z is not after the start"]),
         (
             'ring_timeout = "60s"\n'
@@ -263,6 +264,12 @@ def test_no_caller_id_at_all(tmp_path):
     assert faults(spec(tmp_path), bare) == [
         'c.toml: caller_ids: there is no caller id to show; configure one under [numbers."+…"]'
     ]
+
+
+def test_what_is_missing_is_told_once(tmp_path):
+    """A required key that is missing is not told again as something that is not configured."""
+    bare = evolve(SETTINGS, agents={})
+    assert faults(lay(tmp_path, f'name = "x"\n{ROW}'), bare) == ["c.toml: agent: is required"]
 
 
 def test_a_name_with_control_characters(tmp_path):

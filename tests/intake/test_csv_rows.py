@@ -169,6 +169,14 @@ def test_all_rows_skipped_is_a_fault(tmp_path):
     assert found == ["tuesday.csv: has no valid recipient: all 2 faults are listed as warnings"]
 
 
+def test_a_row_with_a_fault_beside_a_good_number_is_left_out(tmp_path):
+    """With skip_invalid a row is kept whole or not at all."""
+    text = f"phone,max_attempts\n{ANN},none\n{BOB},2\n"
+    _, recipients, warnings = read(drop(tmp_path, text, more="skip_invalid = true\n"))
+    assert [r.number for r in recipients] == [BOB]
+    assert len(warnings) == 1
+
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=12)
 
 

@@ -139,6 +139,14 @@ def test_a_list_larger_than_a_piece_keeps_its_places(tmp_path):
     assert [fault.split(": ")[0] for fault in found] == ["r.json:2002:12"]
 
 
+def test_a_number_across_two_pieces_is_one_value(tmp_path):
+    """What stands across the border of two pieces is not read as two values."""
+    text = "[" + " " * (65_536 - 2) + f'12, {{"phone": "{ANN}"}}]'
+    found = faults(drop(tmp_path, text, "r.json"))
+    assert len(found) == 1
+    assert "must be an object" in found[0]
+
+
 def test_a_row_of_more_than_a_mebibyte_is_refused(tmp_path):
     """One object may not take more memory than a line may."""
     found = faults(drop(tmp_path, '[{"phone": "' + "x" * (3 << 20), "r.json"))

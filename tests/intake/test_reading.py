@@ -68,8 +68,10 @@ def numbers(count, begin=0):
 
 async def test_the_daemon_gets_what_reading_in_place_gives(reader, tmp_path):
     """Campaign and rows arrive in order, in bounded batches, and say what `read_now` says."""
-    text = numbers(4_500).replace("phone,name", "phone,name,timezone").replace("\n", ",Europe/Paris\n")
-    spec = drop(tmp_path, text.replace("name,timezone,Europe/Paris", "name,timezone"), more="variables = {a = 1}\n")
+    header, *lines = numbers(4_500).splitlines()
+    zones = ["Europe/Paris"] * 1_000 + ["Europe/London"] * 2_000 + ["Europe/Paris"] * 1_500
+    rows = [f"{line},{zone}" for line, zone in zip(lines, zones, strict=True)]
+    spec = drop(tmp_path, "\n".join([f"{header},timezone", *rows]), more="variables = {a = 1}\n")
     store = Store()
     reading = await reader.read(spec, SETTINGS, NOW, store, listing=tmp_path / "listing")
     new, recipients = read_now(spec, SETTINGS, NOW)
@@ -79,6 +81,7 @@ async def test_the_daemon_gets_what_reading_in_place_gives(reader, tmp_path):
     assert [
         (row[0], row[1], store.groups[row[2]], row[3], row[4], json.loads(row[5]), row[6]) for row in store.rows
     ] == [(r.position, r.number, r.group, None, None, r.variables, None) for r in recipients]
+    assert [group.zones for group in store.groups] == [("Europe/Paris",), ("Europe/London",)]
     assert (reading.rows, reading.duplicates, reading.warnings.total) == (4_500, 0, 0)
     assert not (tmp_path / "listing").exists()
 
@@ -235,9 +238,10 @@ async def test_a_file_that_changes_meanwhile_is_a_fault(reader, tmp_path, which)
     for change in (
         lambda path: path.write_text(path.read_text() + "\n"),
         lambda path: (path.with_name("new").write_text(path.read_text()), path.with_name("new").replace(path)),
+        lambda path: path.write_bytes(path.read_bytes()),
         lambda path: path.unlink(),
     ):
-        spec = drop(tmp_path, numbers(2_500))
+        spec = drop(tmp_path, numbers(10_000))  # more than the pipe takes while the first batch is delivered
 
         async def meddle(change=change):
             change(tmp_path / which)

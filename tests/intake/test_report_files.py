@@ -75,7 +75,7 @@ async def test_a_row_tells_everything_of_a_call(tmp_path):
     assert called["claimed_at"].endswith("Z")
     assert called["ringing_at"] == ""
     assert (called["outcome"], called["talk_s"], called["final"]) == ("answered", "2.000", "succeeded")
-    assert called["metadata"] == '{"row": "é, \\"x\\""}'
+    assert called["metadata"] == '{"row":"é, \\"x\\""}'
     assert undialed["final"] == "expired"
     assert not any(undialed[column] for column in COLUMNS[3:-1])
 
@@ -99,8 +99,7 @@ async def test_a_stop_before_the_mark_writes_it_anew(tmp_path, monkeypatch):
         await write_all(store, LIVES, now())
         with monkeypatch.context() as patch:
             patch.setattr(reports, "mark_reported", lambda _connection, _id, *, now: 1 / 0)
-            with pytest.raises(ZeroDivisionError):
-                await place.reports(store).write_due()
+            assert await place.reports(store).write_due() == 0
         (place.folders.reports / "tuesday-0000abcd" / "calls.csv").write_text("old")
         assert await place.reports(store).write_due() == 1
     assert os.listdir(place.folders.reports) == ["tuesday-0000abcd"]

@@ -48,7 +48,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "empty.toml": (b"", r"^empty\.toml(:1:1)?: .*(empty|name)"),
     "empty.json": (b"", r"^empty\.json(:1:1)?: .*empty"),
     "long.toml": (b'name = "' + b"x" * (4 << 20) + b'"\n', r"^long\.toml:1(:\d+)?: "),
-    "nested.json": (b"[" * 100_000, r"^nested\.json(:\d+:\d+)?: "),
+    "nested.json": (b'{"name": ' + b"[" * 100_000, r"^nested\.json(:\d+:\d+)?: .*deep"),
     "notes.docx": (b"PK\x03\x04", r"ending"),
 }
 
@@ -162,14 +162,14 @@ def test_an_unreadable_file(place):
 
 
 def test_many_bad_rows_are_all_listed_and_do_not_grow_memory(place):
-    """A file with 30,000 bad rows is refused with a line for each, and the daemon does not keep them in memory."""
+    """A file with 10,000 bad rows is refused with a line for each, and the daemon does not keep them in memory."""
     place.start()
     before = place.memory_kib()
-    content = b"phone,first\n" + b"".join(b"%d,Ann\n" % index for index in range(30_000))
+    content = b"phone,first\n" + b"".join(b"%d,Ann\n" % index for index in range(10_000))
     place.drop("bad.csv", content)
     place.drop("bad.toml", spec_for("bad.csv"))
     place.until_in("rejected", "bad.csv", "bad.toml", "bad.toml.error.txt")
     text = (place.spool / "rejected" / "bad.toml.error.txt").read_text()
-    assert len(re.findall(r"^bad\.csv:\d+", text, re.MULTILINE)) == 30_000
+    assert len(re.findall(r"^bad\.csv:\d+", text, re.MULTILINE)) == 10_000
     assert place.memory_kib() - before < 40_000
     assert place.count("SELECT count(*) FROM recipients") == 0

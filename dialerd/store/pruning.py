@@ -1,0 +1,38 @@
+"""Pruning: campaigns that ended long ago are deleted, with everything that was theirs, in small transactions."""
+
+from sqlalchemy import Connection, delete, select
+
+from dialerd.model.instants import Instant
+from dialerd.store.tables import attempts, campaigns, recipients, spool_files, suppressions, totals
+
+_CHUNK = 500  # recipients a transaction, with their attempts: as long as dispatch may be kept waiting
+
+
+def prune_some(connection: Connection, *, ended_before: Instant) -> bool:
+    """Delete a part of the oldest campaign that ended, and was reported, before an instant; return whether to go on."""
+    campaign = connection.execute(
+        select(campaigns.c.id, campaigns.c.uid, campaigns.c.first_recipient, campaigns.c.last_recipient)
+        .where(campaigns.c.ended_at < ended_before, campaigns.c.reported_at.is_not(None))
+        .order_by(campaigns.c.id)
+        .limit(1)
+    ).first()
+    if campaign is None:
+        return False
+    rows = connection.execute(
+        select(recipients.c.id, recipients.c.number)
+        .where(recipients.c.id.between(campaign.first_recipient or 0, campaign.last_recipient or -1))
+        .where(recipients.c.campaign_id == campaign.id)
+        .order_by(recipients.c.id)
+        .limit(_CHUNK)
+    ).all()
+    if rows:
+        keys = [row.id for row in rows]
+        theirs = attempts.c.number.in_([row.number for row in rows]) & attempts.c.recipient_id.in_(keys)
+        connection.execute(delete(attempts).where(theirs))
+        connection.execute(delete(recipients).where(recipients.c.id.in_(keys)))
+        return True
+    connection.execute(delete(suppressions).where(suppressions.c.scope == f"campaign:{campaign.uid}"))
+    connection.execute(delete(spool_files).where(spool_files.c.campaign_id == campaign.id))
+    connection.execute(delete(totals).where(totals.c.campaign_id == campaign.id))
+    connection.execute(delete(campaigns).where(campaigns.c.id == campaign.id))
+    return True
