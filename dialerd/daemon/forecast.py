@@ -10,7 +10,7 @@ from random import Random
 
 import msgspec
 import trio
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 from trio.testing import MockClock
 
 from dialerd.engine.clock import VirtualClock
@@ -99,16 +99,15 @@ def forecast(
         host: where the simulator is found; None = the installed plugins.
         seed: what rotations and retries draw from.
     """
-    return trio.run(
-        _forecast,
-        new,
-        people,
-        simulated(settings),
-        start_at,
-        host or PluginHost(),
-        seed,
-        clock=MockClock(autojump_threshold=0),
+    run = _Run(
+        new=new,
+        people=people,
+        settings=simulated(settings),
+        start_at=start_at,
+        host=host or PluginHost(),
+        seed=seed,
     )
+    return trio.run(run.forecast, clock=MockClock(autojump_threshold=0))
 
 
 def simulated(settings: Settings) -> Settings:
@@ -122,20 +121,56 @@ def simulated(settings: Settings) -> Settings:
     return evolve(settings, trunks=trunks)
 
 
-async def _forecast(
-    new: NewCampaign,
-    people: Sequence[Recipient],
-    settings: Settings,
-    start_at: Instant,
-    host: PluginHost,
-    seed: int,
-) -> Forecast:
-    clock = VirtualClock(start_at)
-    calls: list[PlannedCall] = []
+@frozen(kw_only=True)
+class _Run:
+    """One forecast; arguments as of `forecast`."""
 
-    def observe(call: LiveCall, end: Ended) -> None:
+    new: NewCampaign
+    people: Sequence[Recipient]
+    settings: Settings
+    start_at: Instant
+    host: PluginHost
+    seed: int
+    calls: list[PlannedCall] = field(factory=list)
+
+    async def forecast(self) -> Forecast:
+        """Let the engine run until the campaign has ended, or until nothing happens any more."""
+        clock = VirtualClock(self.start_at)
+        async with open_store(MEMORY) as store:
+            campaign_id = await _stored(store, self.new, self.people, self.start_at)
+            engine = Engine(
+                store,
+                self.settings,
+                self.host.make_provider,
+                clock,
+                random=Random(self.seed),  # the same every time it is asked
+                observe=self._observe,
+            )
+            async with trio.open_nursery() as nursery:
+                await nursery.start(engine.run)
+                campaign = engine.campaigns.by_key(campaign_id)
+                with trio.move_on_after(_HORIZON / SECOND):
+                    if campaign is not None:
+                        await campaign.ended.wait()
+                end_at = clock.now() if campaign is None or campaign.ended.is_set() else None
+                stuck = await _stuck(store, engine, campaign_id, clock.now()) if end_at is None else {}
+                nursery.cancel_scope.cancel()
+            with trio.CancelScope(shield=True):
+                totals = (await store.read(reports.totals, [campaign_id]))[campaign_id]
+        self.calls.sort(key=lambda call: call.started_at)
+        return Forecast(
+            start_at=self.start_at,
+            end_at=end_at,
+            calls=self.calls,
+            totals=totals,
+            peak_lines=peak(self.calls),
+            held=dict(engine.dispatcher.held),
+            stuck=stuck,
+        )
+
+    def _observe(self, call: LiveCall, end: Ended) -> None:
         if call.left_at is not None:
-            calls.append(
+            self.calls.append(
                 PlannedCall(
                     number=call.claimed.number,
                     caller_id=call.claimed.caller_id,
@@ -145,31 +180,6 @@ async def _forecast(
                     refunded=end.refunded,
                 )
             )
-
-    async with open_store(MEMORY) as store:
-        campaign_id = await _stored(store, new, people, start_at)
-        engine = Engine(store, settings, host.make_provider, clock, random=Random(seed), observe=observe)
-        async with trio.open_nursery() as nursery:
-            await nursery.start(engine.run)
-            campaign = engine.campaigns.by_key(campaign_id)
-            with trio.move_on_after(_HORIZON / SECOND):
-                if campaign is not None:
-                    await campaign.ended.wait()
-            end_at = clock.now() if campaign is None or campaign.ended.is_set() else None
-            stuck = await _stuck(store, engine, campaign_id, clock.now()) if end_at is None else {}
-            nursery.cancel_scope.cancel()
-        with trio.CancelScope(shield=True):
-            totals = (await store.read(reports.totals, [campaign_id]))[campaign_id]
-    calls.sort(key=lambda call: call.started_at)
-    return Forecast(
-        start_at=start_at,
-        end_at=end_at,
-        calls=calls,
-        totals=totals,
-        peak_lines=peak(calls),
-        held=dict(engine.dispatcher.held),
-        stuck=stuck,
-    )
 
 
 async def _stored(store: Store, new: NewCampaign, people: Sequence[Recipient], now: Instant) -> int:

@@ -1,4 +1,4 @@
-"""`dialerd plan`: forecasts a campaign file and prints when it will end, what holds it up, and how busy the lines get."""
+"""`dialerd plan`: forecasts a campaign file and prints when it ends, what holds it up, and how busy the lines get."""
 
 import csv
 import os

@@ -15,7 +15,8 @@ from dialerd.model.states import Rule
 from dialerd.rules.numbers import parse_number
 from dialerd.rules.zones import zone
 from dialerd.store import campaigns
-from dialerd.store.database import connect, database_path, explain as explained
+from dialerd.store.database import connect, database_path
+from dialerd.store.database import explain as explained
 
 _WORDS = {
     Rule.DONE: "it is done",

@@ -4,7 +4,7 @@ Permits come first and the claim second, so that whoever is claimed can be rung 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import trio
 from attrs import define, field
@@ -22,6 +22,7 @@ AHEAD_S = 0.1
 """Seconds ahead for which paced starts are claimed together: calls wait for their start with their gate still before
 them, and a trunk of 200 calls a second takes ten commits a second instead of 200."""
 
+_TRUNK_DOWN_S = 1.0  # a trunk that comes up wakes the dispatcher, but not the campaigns that wait for it
 _LOOK_AGAIN_S = 30.0  # a day's end is an instant of the wall clock, which may be stepped
 
 
@@ -78,157 +79,176 @@ def ask(campaign: LiveCampaign, due: Sequence[int], lines: Lines, wanted: int, n
         wanted: free lines it may have.
         now: the present instant.
     """
-    now_s = trio.current_time()
-    blocked = Blocked()
     agent = lines.agents.get(campaign.agent)
-    if agent is None:
-        blocked.until(now_s + _LOOK_AGAIN_S)
-        return blocked
-    k = _most(campaign, agent, wanted, blocked, now, now_s)
-    countries = dict.fromkeys(campaign.group(group_id).country for group_id in due) if k else ()
-    for country in countries:
-        usable = [
-            line
-            for number in campaign.caller_ids
-            if (line := lines.caller_ids.get(number)) is not None and (country or WORLD) in line.trunk.countries
-        ]
-        slots = _slots(campaign, agent, lines, usable, k, blocked, now, now_s)
-        if slots:
-            groups = [group_id for group_id in due if campaign.group(group_id).country == country]
-            return Asked(campaign, _ask(campaign, groups, slots, now), slots)
-    if not blocked.limits and blocked.until_s is None:
-        blocked.until(now_s + _LOOK_AGAIN_S)  # no trunk may ring any of these countries until the settings change
-    return blocked
+    if agent is None:  # it was taken out of the settings
+        return Blocked(until_s=trio.current_time() + _LOOK_AGAIN_S)
+    return _Asking(campaign=campaign, agent=agent, lines=lines, now=now).ask(due, wanted)
 
 
-def give_back(asked: Asked, unused: Iterable[Slot]) -> None:
-    """Give back lines for which nobody was claimed."""
+def give_back(campaign: LiveCampaign, unused: Sequence[Slot]) -> None:
+    """Give back lines for which nobody was claimed.
+
+    Args:
+        campaign: for which they were taken.
+        unused: the lines.
+    """
+    campaign.pace.refund(len(unused))
+    _release(campaign, unused)
+
+
+def _release(campaign: LiveCampaign, slots: Sequence[Slot]) -> None:
+    """Give back what `slots` hold of everything but the campaign's own pace."""
     starts: Counter[Trunk] = Counter()
-    count = 0
-    for slot in unused:
+    for slot in slots:
         slot.permit.release()
-        starts[slot.caller_id.trunk] += 1
-        count += 1
+        trunk = slot.caller_id.trunk
+        starts[trunk] += 1
         if slot.probe:
-            slot.caller_id.trunk.breaker.returned_probe()
-    asked.campaign.pace.refund(count)
+            trunk.breaker.returned_probe()
     for trunk, n in starts.items():
-        if trunk.last_taker is asked.campaign:  # starts that others have taken since cannot be put back behind them
+        if trunk.last_taker is campaign:  # starts that others have taken since cannot be put back behind them
             trunk.pace.refund(n)
 
 
-def _most(campaign: LiveCampaign, agent: AgentLine, wanted: int, blocked: Blocked, now: Instant, now_s: float) -> int:
-    """Return how many calls the campaign's and the agent's own limits allow now."""
-    k = wanted
-    for limit in (campaign.limit, agent.limit):
-        if limit.free < 1:
-            blocked.limits.append(limit)
-        k = min(k, int(min(limit.free, wanted)))
-    if campaign.day is not None:
-        k = min(k, _left(campaign.day, blocked, now, now_s))
-    if campaign.pace.next_at(now_s) > now_s + AHEAD_S:
-        blocked.until(campaign.pace.next_at(now_s))
-        k = 0
-    return k
+@define(kw_only=True, eq=False, slots=True)
+class _Asking:
+    """The search for lines for one campaign.
 
+    Args:
+        campaign: whose calls.
+        agent: who is to speak.
+        lines: all lines.
+        now: the present instant.
+    """
 
-def _left(day: DayCount, blocked: Blocked, now: Instant, now_s: float) -> int:
-    left = day.left(now)
-    if not left:
-        blocked.until(now_s + min(_LOOK_AGAIN_S, (day.resets_at(now) - now) / SECOND))
-    return left
+    campaign: LiveCampaign
+    agent: AgentLine
+    lines: Lines
+    now: Instant
+    now_s: float = field(factory=trio.current_time)
+    blocked: Blocked = field(factory=Blocked)
 
+    def ask(self, due: Sequence[int], wanted: int) -> Asked | Blocked:
+        """Try the countries of the due groups in turn; the first for which there are lines is asked for."""
+        campaign = self.campaign
+        k = self._most(wanted)
+        for country in dict.fromkeys(campaign.group(group_id).country for group_id in due) if k else ():
+            slots = self._slots(self._usable(country), k)
+            if slots:
+                groups = [group_id for group_id in due if campaign.group(group_id).country == country]
+                return Asked(campaign, self._wish(groups, slots), slots)
+        if not self.blocked.limits and self.blocked.until_s is None:
+            # no trunk may ring any of these countries until the settings change
+            self.blocked.until(self.now_s + _LOOK_AGAIN_S)
+        return self.blocked
 
-def _slots(
-    campaign: LiveCampaign,
-    agent: AgentLine,
-    lines: Lines,
-    usable: list[CallerId],
-    k: int,
-    blocked: Blocked,
-    now: Instant,
-    now_s: float,
-) -> list[Slot]:
-    """Choose caller ids for up to `k` calls and take everything that they need."""
-    free: dict[str, int] = {}
-    rooms = {trunk: _room(trunk, k, blocked, now_s) for trunk in {line.trunk for line in usable}}
-    for line in usable:
-        room = min(rooms[line.trunk], k)
-        if line.limit.free < 1:
-            blocked.limits.append(line.limit)
-        room = int(min(room, line.limit.free))
-        if room and line.day is not None:
-            room = min(room, _left(line.day, blocked, now, now_s))
-        if room:
-            free[line.number] = room
-    chosen: dict[Trunk, list[CallerId]] = {}
-    for number in campaign.rotor.choose(free, k):
-        line = lines.caller_ids[number]
-        chosen.setdefault(line.trunk, []).append(line)
-    slots = [slot for trunk, picks in chosen.items() for slot in _hold(campaign, agent, lines, trunk, picks, now_s)]
-    starts = campaign.pace.slots(len(slots), now_s, AHEAD_S)
-    for slot in slots[len(starts) :]:
-        slot.permit.release()
-    del slots[len(starts) :]
-    for slot, start_at in zip(slots, starts, strict=True):
-        slot.start_at = max(slot.start_at, start_at)
-    return slots
+    def _usable(self, country: str | None) -> list[CallerId]:
+        """Return the campaign's caller ids whose trunk may ring a country."""
+        return [
+            line
+            for number in self.campaign.caller_ids
+            if (line := self.lines.caller_ids.get(number)) is not None and (country or WORLD) in line.trunk.countries
+        ]
 
+    def _most(self, wanted: int) -> int:
+        """Return how many calls the campaign's and the agent's own limits allow now."""
+        k = wanted
+        for limit in (self.campaign.limit, self.agent.limit):
+            if limit.free < 1:
+                self.blocked.limits.append(limit)
+            k = min(k, int(min(limit.free, wanted)))
+        if self.campaign.day is not None:
+            k = min(k, self._left(self.campaign.day))
+        if (start_at := self.campaign.pace.next_at(self.now_s)) > self.now_s + AHEAD_S:
+            self.blocked.until(start_at)
+            k = 0
+        return k
 
-def _room(trunk: Trunk, k: int, blocked: Blocked, now_s: float) -> int:
-    """Return how many calls a trunk can take now."""
-    breaker = trunk.breaker
-    if trunk.provider is None:
-        blocked.until(now_s + 1.0)
-        return 0
-    if breaker.state is not BreakerState.CLOSED:
-        if breaker.until is not None and breaker.until > now_s:
-            blocked.until(breaker.until)
+    def _left(self, day: DayCount) -> int:
+        left = day.left(self.now)
+        if not left:
+            wait_s = (day.resets_at(self.now) - self.now) / SECOND
+            self.blocked.until(self.now_s + min(_LOOK_AGAIN_S, wait_s))
+        return left
+
+    def _slots(self, usable: Sequence[CallerId], k: int) -> list[Slot]:
+        """Choose caller ids for up to `k` calls and take everything that they need."""
+        rooms = {trunk: self._room(trunk, k) for trunk in {line.trunk for line in usable}}
+        free: dict[str, int] = {}
+        for line in usable:
+            room = rooms[line.trunk]
+            if line.limit.free < 1:
+                self.blocked.limits.append(line.limit)
+            room = int(min(room, line.limit.free))
+            if room and line.day is not None:
+                room = min(room, self._left(line.day))
+            if room:
+                free[line.number] = room
+        chosen: dict[Trunk, list[CallerId]] = {}
+        for number in self.campaign.rotor.choose(free, k):
+            line = self.lines.caller_ids[number]
+            chosen.setdefault(line.trunk, []).append(line)
+        slots = [slot for trunk, picks in chosen.items() for slot in self._hold(trunk, picks)]
+        starts = self.campaign.pace.slots(len(slots), self.now_s, AHEAD_S)
+        _release(self.campaign, slots[len(starts) :])
+        del slots[len(starts) :]
+        for slot, start_at in zip(slots, starts, strict=True):
+            slot.start_at = max(slot.start_at, start_at)
+        return slots
+
+    def _room(self, trunk: Trunk, k: int) -> int:
+        """Return how many calls a trunk can take now."""
+        breaker = trunk.breaker
+        if trunk.provider is None:
+            self.blocked.until(self.now_s + _TRUNK_DOWN_S)
             return 0
-        k = 1
-    if trunk.limit.free < 1:
-        blocked.limits.append(trunk.limit)
-        return 0
-    if (start_at := trunk.pace.next_at(now_s)) > now_s + AHEAD_S:
-        blocked.until(start_at)
-        return 0
-    return int(min(k, trunk.limit.free))
+        if breaker.state is not BreakerState.CLOSED:
+            if breaker.until is not None and breaker.until > self.now_s:
+                self.blocked.until(breaker.until)
+                return 0
+            k = 1
+        if trunk.limit.free < 1:
+            self.blocked.limits.append(trunk.limit)
+            return 0
+        if (start_at := trunk.pace.next_at(self.now_s)) > self.now_s + AHEAD_S:
+            self.blocked.until(start_at)
+            return 0
+        return int(min(k, trunk.limit.free))
 
+    def _hold(self, trunk: Trunk, picks: Sequence[CallerId]) -> list[Slot]:
+        """Take permits and starts for calls over one trunk, as many as there are of both."""
+        allowed = trunk.breaker.allow(self.now_s)
+        most = min(len(picks), allowed, int(min(trunk.limit.free, len(picks))))
+        starts = trunk.pace.slots(most, self.now_s, AHEAD_S)
+        trunk.last_taker = self.campaign
+        slots = []
+        for line, start_at in zip(picks, starts, strict=False):
+            permit = take((self.lines.daemon, trunk.limit, line.limit, self.agent.limit, self.campaign.limit))
+            if permit is None:
+                break
+            slots.append(Slot(line, permit, start_at, probe=allowed != UNLIMITED))
+        trunk.pace.refund(len(starts) - len(slots))
+        if allowed != UNLIMITED and not slots:
+            trunk.breaker.returned_probe()
+        return slots
 
-def _hold(
-    campaign: LiveCampaign, agent: AgentLine, lines: Lines, trunk: Trunk, picks: list[CallerId], now_s: float
-) -> list[Slot]:
-    """Take permits and starts for calls over one trunk, as many as there are of both."""
-    allowed = trunk.breaker.allow(now_s)
-    starts = trunk.pace.slots(min(len(picks), allowed, int(min(trunk.limit.free, len(picks)))), now_s, AHEAD_S)
-    trunk.last_taker = campaign
-    slots = []
-    for line, start_at in zip(picks, starts, strict=False):
-        permit = take((lines.daemon, trunk.limit, line.limit, agent.limit, campaign.limit))
-        if permit is None:
-            break
-        slots.append(Slot(line, permit, start_at, probe=allowed != UNLIMITED))
-    trunk.pace.refund(len(starts) - len(slots))
-    if allowed != UNLIMITED and not slots:
-        trunk.breaker.returned_probe()
-    return slots
-
-
-def _ask(campaign: LiveCampaign, groups: list[int], slots: list[Slot], now: Instant) -> Ask:
-    day_keys: dict[str, list[tuple[str, str]]] = {}
-    if campaign.day is not None:
-        day_keys[""] = [campaign.day.key(now)]
-    for slot in slots:
-        if slot.caller_id.day is not None:
-            day_keys[slot.caller_id.number] = [slot.caller_id.day.key(now)]
-    return Ask(
-        campaign_id=campaign.row.id,
-        campaign=campaign.row.uid,
-        agent=campaign.agent,
-        state=campaign.state,
-        groups=[(group_id, campaign.opening(group_id, now)) for group_id in groups],
-        slots=[slot.caller_id.number for slot in slots],
-        trunks={slot.caller_id.number: slot.caller_id.trunk.name for slot in slots},
-        sticky=campaign.sticky,
-        day_keys=day_keys,
-    )
+    def _wish(self, groups: Sequence[int], slots: Sequence[Slot]) -> Ask:
+        """Return the ask for calls on `slots`."""
+        campaign = self.campaign
+        day_keys: dict[str, list[tuple[str, str]]] = {}
+        if campaign.day is not None:
+            day_keys[""] = [campaign.day.key(self.now)]
+        for slot in slots:
+            if slot.caller_id.day is not None:
+                day_keys[slot.caller_id.number] = [slot.caller_id.day.key(self.now)]
+        return Ask(
+            campaign_id=campaign.row.id,
+            campaign=campaign.row.uid,
+            agent=campaign.agent,
+            state=campaign.state,
+            groups=[(group_id, campaign.opening(group_id, self.now)) for group_id in groups],
+            slots=[slot.caller_id.number for slot in slots],
+            trunks={slot.caller_id.number: slot.caller_id.trunk.name for slot in slots},
+            sticky=campaign.sticky,
+            day_keys=day_keys,
+        )

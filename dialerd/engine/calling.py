@@ -51,6 +51,7 @@ class Calling:
 
     def __init__(
         self,
+        *,
         nursery: trio.Nursery,
         dispatcher: Dispatcher,
         lines: Lines,
@@ -153,7 +154,7 @@ class Calling:
         self._return_probe(call)
         cause = error.cause or Cause(fault=AtFault.TRUNK, code="throttled")
         now = self._clock.now()
-        self._end(call, refunded(call, Outcome.CONGESTION, cause, now, self._random, retry_after))
+        self._end(call, refunded(call, Outcome.CONGESTION, cause, now, self._random, retry_after=retry_after))
 
     def _not_placed(self, call: LiveCall, error: NotPlaced) -> None:
         cause = error.cause

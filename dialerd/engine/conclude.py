@@ -51,6 +51,7 @@ def refunded(
     cause: Cause | None,
     now: Instant,
     random: Random,
+    *,
     retry_after: Duration | None = None,
 ) -> Ended:
     """Return the end of an attempt that does not count because nothing rang; past the bound it counts after all.

@@ -25,10 +25,11 @@ from dialerd.model.errors import StoreError
 from dialerd.model.instants import NEVER, SECOND, Instant
 from dialerd.model.settings import PersonSettings
 from dialerd.model.states import AtFault, AttemptState, CampaignState, Rule
+from dialerd.store import turn
 from dialerd.store.claiming import Answer, Claimed
 from dialerd.store.ending import Ended
 from dialerd.store.store import Store
-from dialerd.store.turn import turn
+from dialerd.store.turn import Turn
 
 _log = structlog.get_logger()
 
@@ -59,6 +60,7 @@ class Dispatcher:
 
     def __init__(
         self,
+        *,
         store: Store,
         scheduler: Scheduler,
         lines: Lines,
@@ -152,7 +154,14 @@ class Dispatcher:
         progress = [call.progress() for call in news if not call.ended]
         try:
             answers = await self._store.write(
-                turn, [end for _, end in ended], progress, [one.ask for one in asked], self.limits, now
+                turn.take,
+                Turn(
+                    ended=[end for _, end in ended],
+                    progress=progress,
+                    asks=[one.ask for one in asked],
+                    limits=self.limits,
+                    now=now,
+                ),
             )
         except StoreError as error:
             await self._put_off(ended, news, asked, error)
@@ -182,7 +191,7 @@ class Dispatcher:
         self._ended[:0] = ended
         self._news.extend(news)
         for one in asked:
-            give_back(one, one.slots)
+            give_back(one.campaign, one.slots)
         self.progressed_at = trio.current_time()  # waiting for the disk counts as alive
         await trio.sleep(_STORE_RETRY_S)
 
@@ -229,7 +238,7 @@ class Dispatcher:
             slots.setdefault(slot.caller_id.number, deque()).append(slot)
         for claimed in answer.claimed:
             self._start(campaign, claimed, slots[claimed.caller_id].popleft(), now)
-        give_back(asked, (slot for left in slots.values() for slot in left))
+        give_back(campaign, [slot for left in slots.values() for slot in left])
         self._scheduler.unused(campaign, len(asked.slots) - len(answer.claimed))
         if not answer.claimed and not answer.held and not answer.suppressed and campaign.due_groups(now):
             self._scheduler.rest(campaign, trio.current_time() + _STALLED_S)

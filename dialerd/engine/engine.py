@@ -11,6 +11,7 @@ import structlog
 import trio
 
 from dialerd.engine.calling import Calling, Observer
+from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import Clock
 from dialerd.engine.dispatcher import Dispatcher
 from dialerd.engine.lines import Lines
@@ -72,11 +73,22 @@ class Engine:
         self._trunks: Trunks | None = None
         self._calling: Calling | None = None
         self.dispatcher = Dispatcher(
-            store, self._scheduler, self.lines, clock, self._start_call, lambda campaign: self.campaigns.idle(campaign)
+            store=store,
+            scheduler=self._scheduler,
+            lines=self.lines,
+            clock=clock,
+            start_call=self._start_call,
+            idle=self._idle,
         )
         self.dispatcher.limits = settings.person
         self.campaigns = Registry(
-            store, self._scheduler, self.dispatcher, clock, self._random, settings, told=bool(self._notifiers)
+            store=store,
+            scheduler=self._scheduler,
+            dispatcher=self.dispatcher,
+            clock=clock,
+            random=self._random,
+            settings=settings,
+            told=bool(self._notifiers),
         )
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -91,13 +103,13 @@ class Engine:
                 await self.campaigns.load()
                 async with trio.open_nursery() as calls:
                     self._calling = Calling(
-                        calls,
-                        self.dispatcher,
-                        self.lines,
-                        self._clock,
-                        self._random,
-                        self._screens,
-                        self.dispatcher.withheld,
+                        nursery=calls,
+                        dispatcher=self.dispatcher,
+                        lines=self.lines,
+                        clock=self._clock,
+                        random=self._random,
+                        screens=self._screens,
+                        withheld=self.dispatcher.withheld,
                         notices=bool(self._notifiers),
                         observe=self._observe,
                     )
@@ -188,6 +200,9 @@ class Engine:
     def _start_call(self, call: LiveCall) -> None:
         assert self._calling is not None
         self._calling.start(call)
+
+    def _idle(self, campaign: LiveCampaign) -> None:
+        self.campaigns.idle(campaign)
 
     async def _load_day_counts(self) -> None:
         now = self._clock.now()

@@ -40,6 +40,7 @@ class Registry:
 
     def __init__(
         self,
+        *,
         store: Store,
         scheduler: Scheduler,
         dispatcher: Dispatcher,
@@ -191,10 +192,11 @@ class Registry:
                     await self.refresh(campaign)
                     if campaign.over:
                         await self._end(campaign)
-                    return
                 except StoreError as error:
                     _log.error("store.campaign_not_ended", campaign=campaign.row.uid, error=str(error))
                     await trio.sleep(_STORE_RETRY_S)
+                else:
+                    return
         finally:
             campaign.closing = False
 

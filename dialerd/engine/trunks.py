@@ -105,5 +105,5 @@ class Trunks:
 
     async def _emptied(self, trunk: Trunk) -> None:
         """Wait until the calls that are on a provider's hands have ended, before it is closed."""
-        while trunk.limit.limiter.borrowed_tokens:
+        while trunk.limit.limiter.borrowed_tokens:  # noqa: ASYNC110  # seldom, and not worth an event per call's end
             await trio.sleep(1.0)

@@ -109,6 +109,10 @@ _CANDIDATES = """
 _STICKY = "AND (caller_id IS NULL OR caller_id IN (SELECT value FROM json_each(?)))"
 _HEAD = "SELECT min(next_at) FROM recipients WHERE campaign_id = ? AND group_id = ? AND state = 'pending'"
 
+# A pause that was stored meanwhile stays; the gate at the last instant keeps these calls back.
+_START = """UPDATE campaigns SET state = 'running', started_at = coalesce(started_at, ?)
+    WHERE id = ? AND state = 'scheduled'"""
+
 # Rows that one ask looks at beyond its lines, so that a campaign whose people are all held cannot stretch a turn.
 _LOOK_AHEAD = 256
 
@@ -116,9 +120,10 @@ _LOOK_AHEAD = 256
 def claim(
     dbapi: sqlite3.Connection,
     ask: Ask,
+    *,
     taken: dict[str, Instant],
-    limits: PersonSettings,
     counts: Counter[tuple[str, str]],
+    limits: PersonSettings,
     now: Instant,
 ) -> Answer:
     """Claim due recipients of one campaign for the lines of `ask`.
@@ -127,163 +132,179 @@ def claim(
         dbapi: the driver's connection, inside a transaction.
         ask: what is wanted.
         taken: numbers that this turn has claimed already, with the instant; added to.
-        limits: what one called number may bear.
         counts: changes of the day counts; added to.
+        limits: what one called number may bear.
         now: the present instant.
     """
-    answer = Answer()
-    slots = list(reversed(ask.slots))
-    looks = len(slots) + _LOOK_AHEAD
-    attempt_id = dbapi.execute("SELECT coalesce(max(id), 0) FROM attempts").fetchone()[0]
-    put_off: list[tuple[int, Instant]] = []
-    suppressed: list[tuple[int]] = []
-    for group_id, opening in ask.groups:
-        if not slots or looks <= 0:
-            break
-        asked = min(len(slots), looks)
-        rows = _candidates(dbapi, ask, group_id, slots, asked, now)
-        while rows:
-            looks -= len(rows)
-            known = {row[1] for row in rows if row[9] or row[1] in taken}
-            people = persons.of_numbers(dbapi, known, agent=ask.agent, campaign=ask.campaign, now=now) if known else {}
-            for_strangers = _judge(ask, opening, STRANGER, limits, now)
-            first = len(answer.claimed)
-            for recipient_id, number, attempts, refunds, most, kept, prompt, variables, metadata, _ in rows:
-                hold = for_strangers
-                if number in known or number in taken:
-                    person = _with_taken(people.get(number, STRANGER), taken.get(number))
-                    hold = _judge(ask, opening, person, limits, now)
-                if hold is not None:
-                    if hold.rule is Rule.SUPPRESSED and hold.until == NEVER:
-                        suppressed.append((recipient_id,))
-                    else:
-                        put_off.append((recipient_id, _again_at(hold, limits, now)))
-                        answer.held[hold.rule] += 1
-                    continue
-                caller_id = _slot(slots, kept) if ask.sticky else slots.pop()
-                if caller_id is None:
-                    continue
-                attempt_id += 1
-                taken[number] = now
-                answer.claimed.append(
-                    Claimed(
-                        attempt_id=attempt_id,
-                        uid=str(uuid_utils.uuid7()),
-                        recipient_id=recipient_id,
-                        group_id=group_id,
-                        number=number,
-                        caller_id=caller_id,
-                        attempts=attempts,
-                        refunds=refunds,
-                        max_attempts=most,
-                        prompt=prompt,
-                        variables=variables,
-                        metadata=metadata,
-                    )
-                )
-            _apply(dbapi, ask, answer.claimed[first:], put_off, suppressed, now)
-            answer.suppressed += len(suppressed)
-            put_off, suppressed = [], []
-            if len(rows) < asked or not slots or looks <= 0:
+    claiming = _Claiming(dbapi=dbapi, ask=ask, taken=taken, limits=limits, now=now)
+    claiming.run()
+    claiming.settle(counts)
+    return claiming.answer
+
+
+@define(kw_only=True, eq=False)
+class _Claiming:
+    """The claim for one ask.
+
+    Args:
+        dbapi, ask, taken, limits, now: as of `claim`.
+
+    Attributes:
+        answer: what has come of it so far.
+    """
+
+    dbapi: sqlite3.Connection
+    ask: Ask
+    taken: dict[str, Instant]
+    limits: PersonSettings
+    now: Instant
+    answer: Answer = field(factory=Answer)
+    _slots: list[str] = field(init=False)
+    _last_id: int = field(init=False)
+
+    def run(self) -> None:
+        """Go through the groups until the lines, or the patience, are used up."""
+        self._slots = list(reversed(self.ask.slots))
+        self._last_id = self.dbapi.execute("SELECT coalesce(max(id), 0) FROM attempts").fetchone()[0]
+        looks = len(self._slots) + _LOOK_AHEAD
+        for group_id, opening in self.ask.groups:
+            full = True
+            while full and self._slots and looks > 0:
+                wanted = min(len(self._slots), looks)
+                rows = self._candidates(group_id, wanted)
+                self._take(group_id, opening, rows)
+                looks -= len(rows)
+                full = len(rows) == wanted
+            head = self.dbapi.execute(_HEAD, (self.ask.campaign_id, group_id)).fetchone()[0]
+            self.answer.heads[group_id] = head
+            if not self._slots or looks <= 0:
                 break
-            asked = min(len(slots), looks)
-            rows = _candidates(dbapi, ask, group_id, slots, asked, now)
-        answer.heads[group_id] = dbapi.execute(_HEAD, (ask.campaign_id, group_id)).fetchone()[0]
-    _settle(dbapi, ask, answer, counts, now)
-    return answer
 
+    def _candidates(self, group_id: int, limit: int) -> list[Any]:
+        values: list[object] = [self.now - WEEK, self.ask.campaign_id, group_id, self.now]
+        if self.ask.sticky:
+            values.append(msgspec.json.encode(sorted(set(self._slots))).decode())
+        query = _CANDIDATES.format(sticky=_STICKY if self.ask.sticky else "")
+        return self.dbapi.execute(query, (*values, limit)).fetchall()
 
-def _candidates(
-    dbapi: sqlite3.Connection, ask: Ask, group_id: int, slots: Iterable[str], limit: int, now: Instant
-) -> list[Any]:
-    values: list[object] = [now - WEEK, ask.campaign_id, group_id, now]
-    if ask.sticky:
-        values.append(msgspec.json.encode(sorted(set(slots))).decode())
-    query = _CANDIDATES.format(sticky=_STICKY if ask.sticky else "")
-    return dbapi.execute(query, (*values, limit)).fetchall()
-
-
-def _judge(ask: Ask, opening: Opening, person: Person, limits: PersonSettings, now: Instant) -> Hold | None:
-    # A campaign that is scheduled opens with this claim; the index has seen to it that the recipient is pending and due.
-    facts = Facts(
-        recipient=RecipientState.PENDING,
-        next_at=now,
-        campaign=ask.state,
-        opening=opening,
-        person=person,
-        limits=limits,
-    )
-    return gate(facts, now)
-
-
-def _with_taken(person: Person, taken_at: Instant | None) -> Person:
-    """Return `person` with the call that this very turn has claimed for it."""
-    if taken_at is None:
-        return person
-    calls = (*person.calls, PastCall(taken_at, None))
-    return Person(suppressed_until=person.suppressed_until, calls=calls)
-
-
-def _again_at(hold: Hold, limits: PersonSettings, now: Instant) -> Instant:
-    """Return when a held recipient is to be looked at again; a live call ends nobody knows when."""
-    return hold.until if hold.until is not None else now + max(SECOND, limits.cooldown)
-
-
-def _slot(slots: list[str], kept: str | None) -> str | None:
-    """Take a slot for a recipient of a sticky campaign: the caller id that it keeps, or any for a newcomer."""
-    if kept is None:
-        return slots.pop() if slots else None
-    if kept in slots:
-        slots.remove(kept)
-        return kept
-    return None
-
-
-def _apply(
-    dbapi: sqlite3.Connection,
-    ask: Ask,
-    claimed: Sequence[Claimed],
-    put_off: Sequence[tuple[int, Instant]],
-    suppressed: Sequence[tuple[int]],
-    now: Instant,
-) -> None:
-    """Write what was decided about one set of candidates, so that the next look does not see them again."""
-    if claimed:
-        if ask.sticky:
-            _DIALING_STICKY.run(dbapi, [(c.recipient_id, c.caller_id) for c in claimed])
-        else:
-            _DIALING.run(dbapi, [(c.recipient_id,) for c in claimed])
-        _CLAIM.run(
-            dbapi,
-            [
-                (
-                    c.attempt_id, c.uid, c.recipient_id, ask.campaign_id, c.number, c.caller_id,
-                    ask.trunks[c.caller_id], "claimed", now,
+    def _take(self, group_id: int, opening: Opening, rows: list[Any]) -> None:
+        """Judge one set of candidates and write what was decided, so that the next look does not see them again."""
+        known = {row[1] for row in rows if row[9] or row[1] in self.taken}
+        people = self._people(known) if known else {}
+        for_strangers = self._judge(opening, STRANGER)
+        claimed: list[Claimed] = []
+        put_off: list[tuple[int, Instant]] = []
+        suppressed: list[tuple[int]] = []
+        for recipient_id, number, attempts, refunds, most, kept, prompt, variables, metadata, _ in rows:
+            hold = for_strangers
+            if number in known or number in self.taken:
+                hold = self._judge(opening, self._with_taken(people.get(number, STRANGER), number))
+            if hold is not None:
+                if hold.rule is Rule.SUPPRESSED and hold.until == NEVER:
+                    suppressed.append((recipient_id,))
+                else:
+                    put_off.append((recipient_id, self._again_at(hold)))
+                    self.answer.held[hold.rule] += 1
+                continue
+            caller_id = self._slot(kept) if self.ask.sticky else self._slots.pop()
+            if caller_id is None:
+                continue
+            self._last_id += 1
+            self.taken[number] = self.now
+            claimed.append(
+                Claimed(
+                    attempt_id=self._last_id,
+                    uid=str(uuid_utils.uuid7()),
+                    recipient_id=recipient_id,
+                    group_id=group_id,
+                    number=number,
+                    caller_id=caller_id,
+                    attempts=attempts,
+                    refunds=refunds,
+                    max_attempts=most,
+                    prompt=prompt,
+                    variables=variables,
+                    metadata=metadata,
                 )
-                for c in claimed
-            ],
-        )  # fmt: skip
-    if put_off:
-        _PUT_OFF.run(dbapi, put_off)
-    if suppressed:
-        _SUPPRESS.run(dbapi, suppressed)
+            )
+        self._write(claimed)
+        if put_off:
+            _PUT_OFF.run(self.dbapi, put_off)
+        if suppressed:
+            _SUPPRESS.run(self.dbapi, suppressed)
+        self.answer.claimed += claimed
+        self.answer.suppressed += len(suppressed)
 
+    def _people(self, numbers: Iterable[str]) -> dict[str, Person]:
+        return persons.of_numbers(self.dbapi, numbers, agent=self.ask.agent, campaign=self.ask.campaign, now=self.now)
 
-def _settle(
-    dbapi: sqlite3.Connection, ask: Ask, answer: Answer, counts: Counter[tuple[str, str]], now: Instant
-) -> None:
-    """Write what follows for the campaign and for the daily caps."""
-    if answer.suppressed:
-        add_totals(dbapi, ask.campaign_id, {f"final_{Final.SUPPRESSED}": answer.suppressed}, now)
-    if not answer.claimed:
-        return
-    if ask.state is CampaignState.SCHEDULED:
-        dbapi.execute(
-            "UPDATE campaigns SET state = 'running', started_at = coalesce(started_at, ?) WHERE id = ? AND state = 'scheduled'",
-            (now, ask.campaign_id),
+    def _judge(self, opening: Opening, person: Person) -> Hold | None:
+        facts = Facts(
+            recipient=RecipientState.PENDING,  # the index has seen to this, and to that it is due
+            next_at=self.now,
+            campaign=self.ask.state,
+            opening=opening,
+            person=person,
+            limits=self.limits,
         )
-        dbapi.execute("UPDATE totals SET changed_at = ? WHERE campaign_id = ?", (now, ask.campaign_id))
-    if ask.day_keys:
-        for caller_id, calls in Counter(claimed.caller_id for claimed in answer.claimed).items():
-            for key in (*ask.day_keys.get(caller_id, ()), *ask.day_keys.get("", ())):
-                counts[key] += calls
+        return gate(facts, self.now)
+
+    def _with_taken(self, person: Person, number: str) -> Person:
+        """Return `person` with the call that this very turn has claimed for it."""
+        taken_at = self.taken.get(number)
+        if taken_at is None:
+            return person
+        calls = (*person.calls, PastCall(taken_at, None))
+        return Person(suppressed_until=person.suppressed_until, calls=calls)
+
+    def _again_at(self, hold: Hold) -> Instant:
+        """Return when a held recipient is to be looked at again; a live call ends nobody knows when."""
+        return hold.until if hold.until is not None else self.now + max(SECOND, self.limits.cooldown)
+
+    def _slot(self, kept: str | None) -> str | None:
+        """Take a line for a recipient of a sticky campaign: with the caller id that it keeps, or any for a newcomer."""
+        if kept is None:
+            return self._slots.pop() if self._slots else None
+        if kept in self._slots:
+            self._slots.remove(kept)
+            return kept
+        return None
+
+    def _write(self, claimed: Sequence[Claimed]) -> None:
+        if not claimed:
+            return
+        if self.ask.sticky:
+            _DIALING_STICKY.run(self.dbapi, [(one.recipient_id, one.caller_id) for one in claimed])
+        else:
+            _DIALING.run(self.dbapi, [(one.recipient_id,) for one in claimed])
+        trunks, campaign_id = self.ask.trunks, self.ask.campaign_id
+        rows = [
+            (
+                one.attempt_id,
+                one.uid,
+                one.recipient_id,
+                campaign_id,
+                one.number,
+                one.caller_id,
+                trunks[one.caller_id],
+                "claimed",
+                self.now,
+            )
+            for one in claimed
+        ]
+        _CLAIM.run(self.dbapi, rows)
+
+    def settle(self, counts: Counter[tuple[str, str]]) -> None:
+        """Write what follows for the campaign, and count for the daily caps."""
+        ask, answer = self.ask, self.answer
+        if answer.suppressed:
+            add_totals(self.dbapi, ask.campaign_id, {f"final_{Final.SUPPRESSED}": answer.suppressed}, self.now)
+        if not answer.claimed:
+            return
+        if ask.state is CampaignState.SCHEDULED:
+            self.dbapi.execute(_START, (self.now, ask.campaign_id))
+            add_totals(self.dbapi, ask.campaign_id, {}, self.now)
+        if ask.day_keys:
+            for caller_id, calls in Counter(claimed.caller_id for claimed in answer.claimed).items():
+                for key in (*ask.day_keys.get(caller_id, ()), *ask.day_keys.get("", ())):
+                    counts[key] += calls

@@ -18,10 +18,10 @@ def add_day_counts(dbapi: sqlite3.Connection, counts: Mapping[tuple[str, str], i
 
 
 def add_totals(dbapi: sqlite3.Connection, campaign_id: int, columns: Mapping[str, int], now: Instant) -> None:
-    """Add to the counters of a campaign."""
-    changes = ", ".join(f"{column} = {column} + ?" for column in columns)
+    """Add to the counters of a campaign and mark it as changed."""
+    changes = "".join(f"{column} = {column} + ?, " for column in columns)
     dbapi.execute(
-        f"UPDATE totals SET {changes}, changed_at = ? WHERE campaign_id = ?", (*columns.values(), now, campaign_id)
+        f"UPDATE totals SET {changes} changed_at = ? WHERE campaign_id = ?", (*columns.values(), now, campaign_id)
     )
 
 

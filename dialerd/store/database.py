@@ -87,6 +87,6 @@ _REMEDIES = (
     ("unable to open", "make the state directory exist and be writable for the user that dialerd runs as"),
     (
         "locked",
-        "another process holds the database: find it with fuser, and do not open it with other tools while dialerd runs",
+        "another process holds the database: find it with fuser; open it with no other tool while dialerd runs",
     ),
 )

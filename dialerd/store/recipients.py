@@ -13,9 +13,10 @@ from dialerd.store.tables import campaigns, recipients, totals, zone_groups
 # One statement a batch: the rows cross as one text and are taken apart inside SQLite, without the interpreter's lock.
 _ADD = text(
     """
-    INSERT INTO recipients (campaign_id, group_id, position, number, state, next_at, max_attempts, prompt, variables, metadata)
-    SELECT :campaign_id, json_extract(:groups, '$[' || (value ->> 2) || ']'), value ->> 0, value ->> 1, 'pending', :due_at,
-           value ->> 4, value ->> 3, value ->> 5, value ->> 6
+    INSERT INTO recipients
+        (campaign_id, group_id, position, number, state, next_at, max_attempts, prompt, variables, metadata)
+    SELECT :campaign_id, json_extract(:groups, '$[' || (value ->> 2) || ']'), value ->> 0, value ->> 1, 'pending',
+           :due_at, value ->> 4, value ->> 3, value ->> 5, value ->> 6
     FROM json_each(:rows)
     WHERE true
     ON CONFLICT DO NOTHING
@@ -92,8 +93,9 @@ _HEADS = text(
                 WHERE state = 'pending' AND campaign_id = :campaign_id AND group_id > groups.group_id)
         FROM groups WHERE group_id IS NOT NULL
     )
-    SELECT group_id, (SELECT min(next_at) FROM recipients AS r
-                      WHERE state = 'pending' AND campaign_id = :campaign_id AND r.group_id = groups.group_id) AS next_at
+    SELECT group_id,
+           (SELECT min(next_at) FROM recipients AS r
+            WHERE state = 'pending' AND campaign_id = :campaign_id AND r.group_id = groups.group_id) AS next_at
     FROM groups WHERE group_id IS NOT NULL
     """
 )

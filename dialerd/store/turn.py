@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from attrs import frozen
 from sqlalchemy import Connection
 
 from dialerd.model.instants import Instant
@@ -12,15 +13,9 @@ from dialerd.store.counters import add_day_counts, driver
 from dialerd.store.ending import Ended, Progress, store_ended, store_progress
 
 
-def turn(
-    connection: Connection,
-    ended: Sequence[Ended],
-    progress: Sequence[Progress],
-    asks: Sequence[Ask],
-    limits: PersonSettings,
-    now: Instant,
-) -> list[Answer]:
-    """Store what has ended, then claim what is asked for; return one answer an ask.
+@frozen(kw_only=True)
+class Turn:
+    """What one turn stores and wants.
 
     Args:
         ended: attempts that are over.
@@ -29,13 +24,23 @@ def turn(
         limits: what one called number may bear.
         now: the present instant.
     """
+
+    ended: Sequence[Ended] = ()
+    progress: Sequence[Progress] = ()
+    asks: Sequence[Ask] = ()
+    limits: PersonSettings
+    now: Instant
+
+
+def take(connection: Connection, turn: Turn) -> list[Answer]:
+    """Store what has ended, then claim what is asked for; return one answer an ask."""
     dbapi = driver(connection)
     counts: Counter[tuple[str, str]] = Counter()
-    if progress:
-        store_progress(dbapi, progress)
-    if ended:
-        store_ended(dbapi, ended, counts, now)
+    if turn.progress:
+        store_progress(dbapi, turn.progress)
+    if turn.ended:
+        store_ended(dbapi, turn.ended, counts, turn.now)
     taken: dict[str, Instant] = {}
-    answers = [claim(dbapi, ask, taken, limits, counts, now) for ask in asks]
+    answers = [claim(dbapi, ask, taken=taken, counts=counts, limits=turn.limits, now=turn.now) for ask in turn.asks]
     add_day_counts(dbapi, counts)
     return answers

@@ -1,0 +1,198 @@
+"""A life after a crash: nothing is dialled twice, and who was on the phone is still counted."""
+
+import pytest
+import trio
+from phone import ANSWERED, Phone, hung_up, talk
+from rig import START, crashed, number, rig, settings, trunk
+
+from dialerd.model.call import CannotTell, WasNotPlaced, WasPlaced
+from dialerd.model.states import CampaignState, Final, Outcome
+from dialerd.plugin.provider import Accepted, Answered
+
+
+@pytest.fixture
+def url(tmp_path):
+    """Return the URL of a store in a file."""
+    return f"sqlite:///{tmp_path}/dialerd.db"
+
+
+async def wait_for(condition, seconds=10):
+    """Wait on the system's clock until a condition holds."""
+    with trio.fail_after(seconds):
+        while not condition():
+            await trio.sleep(0.002)
+
+
+async def test_the_last_calls_of_a_campaign_survive_a_crash(url):
+    """A campaign of which nobody is pending, only dialing, is not taken for complete before its calls are known."""
+    phone = Phone(talk(3600))
+    async with crashed(phone, url=url) as bench:
+        row = await bench.add(3)
+        await wait_for(lambda: len(phone.left) == 3)
+    after = Phone(talk(), answer=lambda _: WasPlaced(end=ANSWERED))
+    async with rig(after, url=url) as bench:
+        await bench.over(row, within_s=5, poll_s=0.01)
+        assert await bench.state(row) is CampaignState.COMPLETED
+        totals = await bench.totals(row)
+        assert (totals.finals[Final.SUCCEEDED], totals.dialing, totals.pending) == (3, 0, 0)
+        assert after.left == []
+        assert len(after.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "final", "again"),
+    [
+        (WasPlaced(end=ANSWERED), Final.SUCCEEDED, 0),
+        (CannotTell(reason="no records"), Final.UNCERTAIN, 0),
+        (WasNotPlaced(), Final.SUCCEEDED, 5),
+    ],
+)
+async def test_nobody_is_dialled_again_without_proof(url, answer, final, again):
+    """After a crash with five of twenty on the phone, the carrier's word decides over those five."""
+    wanted = settings(trunks={"t": trunk(max_concurrent=5)})
+    phone = Phone(talk(3600))
+    async with crashed(phone, wanted, url=url) as bench:
+        row = await bench.add(20)
+        await wait_for(lambda: len(phone.left) == 5)
+    before = set(phone.numbers())
+    after = Phone(talk(), answer=lambda _: answer)
+    # a refund waits a second: a wall clock that is later finds it due at once
+    async with rig(after, wanted, url=url) as bench:
+        await bench.over(row, within_s=8, poll_s=0.01)
+        totals = await bench.totals(row)
+        assert len(before & set(after.numbers())) == again
+        assert len(after.numbers()) == len(set(after.numbers())) == 15 + again
+        assert totals.finals[final] >= 5
+        assert sum(totals.finals.values()) == 20
+
+
+async def test_calls_found_alive_are_counted_before_the_first_claim(url):
+    """Four of five lines are taken by calls of the former life; one new call leaves at a time until they end."""
+    wanted = settings(trunks={"t": trunk(max_concurrent=5)})
+    phone = Phone(talk(3600))
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        if order.number == number(0):
+            return ANSWERED
+        await trio.sleep(3600)
+        return ANSWERED
+
+    phone.script = script
+    async with crashed(phone, wanted, url=url) as bench:
+        row = await bench.add(5)
+        await wait_for(lambda: len(phone.left) == 5)
+        await wait_for(lambda: len(bench.engine.dispatcher.calls) == 4)
+        more = await bench.add([number(2000 + i) for i in range(20)], name="more", start_at=START + 3_600_000)
+    done = trio.Event()
+
+    async def followed(attempt, report, hangup):
+        report(Answered())
+        await done.wait()
+        return ANSWERED
+
+    after = Phone(talk(0.005), answer=lambda _: WasPlaced(end=None), followed=followed)
+    async with rig(after, wanted, url=url, start=START + 3_600_000) as bench:
+        assert bench.borrowed()["t"] >= 4
+        await bench.over(more, within_s=8, poll_s=0.01)
+        assert after.peak["all"] == 1
+        done.set()
+        await bench.over(row, within_s=8, poll_s=0.01)
+        assert (await bench.totals(row)).finals[Final.SUCCEEDED] == 5
+
+
+async def test_what_a_provider_handed_over_comes_back(url):
+    """Reference and state reach the provider that is asked in the next life."""
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        report(Accepted("CA123"))
+        report.state(b"\x00\xffstate")
+        await trio.sleep(3600)
+        return ANSWERED
+
+    phone = Phone(script)
+    async with crashed(phone, url=url) as bench:
+        row = await bench.add(1)
+        with trio.fail_after(5):
+            while not await bench.rows("SELECT 1 FROM attempts WHERE reference IS NOT NULL"):
+                await trio.sleep(0.02)
+    after = Phone(talk(), answer=lambda _: WasPlaced(end=ANSWERED))
+    async with rig(after, url=url) as bench:
+        await bench.over(row, within_s=5, poll_s=0.01)
+    (asked,) = after.asked
+    assert (asked.reference, asked.state, asked.number) == ("CA123", b"\x00\xffstate", number(0))
+
+
+async def test_a_second_crash_during_recovery_changes_nothing(url):
+    """Killed again while the carriers are being asked, the attempts are asked about once more."""
+    phone = Phone(talk(3600))
+    async with crashed(phone, url=url) as bench:
+        row = await bench.add(4)
+        await wait_for(lambda: len(phone.left) == 4)
+    for _ in range(2):
+        silent = Phone(talk(), answer=lambda _: ConnectionError("down"))
+        async with crashed(silent, url=url) as bench:
+            assert len(silent.asked) == 4
+            assert await bench.open_attempts() == 4
+    after = Phone(talk(), answer=lambda _: CannotTell(reason="no"))
+    async with rig(after, url=url) as bench:
+        await bench.over(row, within_s=5, poll_s=0.01)
+        assert (await bench.totals(row)).outcomes[Outcome.UNCERTAIN] == 4
+    assert after.left == []
+
+
+async def test_a_campaign_cancelled_before_the_crash_is_ended_after_it(url):
+    """The calls of a cancelled campaign that are found are hung up on nobody, and the campaign ends with them."""
+    phone = Phone(talk(3600))
+    async with crashed(phone, url=url) as bench:
+        row = await bench.add(3)
+        await wait_for(lambda: len(phone.left) == 3)
+        await bench.engine.campaigns.cancel("x")
+    after = Phone(talk(), answer=lambda _: WasNotPlaced())
+    async with rig(after, url=url) as bench:
+        await bench.over(row, within_s=5, poll_s=0.01)
+        totals = await bench.totals(row)
+        assert (totals.finals[Final.CANCELLED], totals.pending) == (3, 0)
+        assert await bench.state(row) is CampaignState.CANCELLED
+    assert after.left == []
+
+
+async def test_a_carrier_that_is_slow_to_answer_does_not_hold_a_stop_up(url):
+    """A stop while a carrier is still being asked ends in order; the attempts are left to the next life."""
+    phone = Phone(talk(3600))
+    async with crashed(phone, url=url) as bench:
+        row = await bench.add(3)
+        await wait_for(lambda: len(phone.left) == 3)
+
+    class Silent(Phone):
+        async def reconcile(self, attempt):
+            await trio.sleep_forever()
+
+    with trio.fail_after(20):
+        async with rig(Silent(talk()), url=url, clean=False) as bench:
+            pass
+    after = Phone(talk(), answer=lambda _: WasPlaced(end=ANSWERED))
+    async with rig(after, url=url) as bench:
+        await bench.over(row, within_s=5, poll_s=0.01)
+
+
+async def test_an_attempt_of_a_trunk_that_is_gone_waits_and_the_others_go_on(url):
+    """A trunk that was taken out of the settings cannot be asked; nobody else is held up by it."""
+    phone = Phone(talk(3600))
+    async with crashed(phone, url=url) as bench:
+        await bench.add(2)
+        await wait_for(lambda: len(phone.left) == 2)
+    from rig import CALLER_ID
+
+    from dialerd.model.settings import NumberSettings
+
+    moved = settings(trunks={"u": trunk()}, numbers={CALLER_ID: NumberSettings(trunk="u")})
+    after = Phone(talk())
+    async with rig(after, moved, url=url, clean=False) as bench:
+        other = await bench.add([number(5)], name="other")
+        await bench.over(other, within_s=5, poll_s=0.01)
+        assert await bench.open_attempts() == 2
+
+
+__all__ = ["hung_up"]
