@@ -117,7 +117,7 @@ def _since_midnight(moment: time) -> Duration:
 def _year(name: str, year: int) -> tuple[Stretch, ...]:
     """Return the stretches of one UTC year."""
     start = datetime(year, 1, 1)  # noqa: DTZ001  # naive UTC, which is what `fromutc` takes
-    end = datetime(year + 1, 1, 1)  # noqa: DTZ001
+    end = datetime(year + 1, 1, 1)  # noqa: DTZ001  # the same
     found = []
     since, offset = start, _offset(name, start)
     at = start

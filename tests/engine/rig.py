@@ -1,8 +1,10 @@
 """An engine on a bench: a store, a virtual clock, providers made for tests, and a look at what is left afterwards."""
 
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
@@ -27,8 +29,8 @@ from dialerd.model.states import CampaignState
 from dialerd.plugin.provider import Provider
 from dialerd.store import campaigns, recipients, reports
 from dialerd.store.records import CampaignRow, NewCampaign, RecipientBatch, Totals
+from dialerd.store.database import MEMORY
 from dialerd.store.store import Store, open_store
-from datetime import UTC, datetime
 
 START: Instant = to_instant(datetime(2026, 6, 1, 10, 0, tzinfo=UTC))  # a Monday; 11:00 in London
 CALLER_ID = "+441632960001"
@@ -52,6 +54,39 @@ def settings(**changes: Any) -> Settings:
         "person": PersonSettings(cooldown=0),
     }
     return Settings(**wanted | changes)
+
+
+class RealClock:
+    """A wall clock that begins at an instant of the test's and goes with the host's.
+
+    Args:
+        start: what it reads now.
+    """
+
+    recheck_s = 1.0
+
+    def __init__(self, start: Instant) -> None:
+        self._start = start
+        self._zero = time.monotonic()
+
+    def now(self) -> Instant:
+        """See `Clock.now`."""
+        return self._start + int((time.monotonic() - self._zero) * 1_000)
+
+
+class SteppedClock(VirtualClock):
+    """A wall clock that goes with trio's, and that a test steps.
+
+    Attributes:
+        offset: milliseconds by which it was stepped.
+    """
+
+    recheck_s = 1.0
+    offset = 0
+
+    def now(self) -> Instant:
+        """See `Clock.now`."""
+        return super().now() + self.offset
 
 
 @define(eq=False)
@@ -171,7 +206,7 @@ async def rig(
     phones: Phones,
     wanted: Settings | None = None,
     *,
-    url: str = "sqlite://",
+    url: str = MEMORY,
     start: Instant = START,
     clock: Clock | None = None,
     clean: bool = True,
@@ -189,7 +224,7 @@ async def rig(
         parts: further arguments of `Engine`.
     """
     async with open_store(url) as store:
-        wall = clock or VirtualClock(start)
+        wall = clock or (VirtualClock(start) if url == MEMORY else RealClock(start))
 
         def make(name: str, _: TrunkSettings) -> Provider:
             return phones[name] if isinstance(phones, Mapping) else phones
@@ -211,7 +246,7 @@ async def crashed(
 ) -> AsyncIterator[Rig]:
     """Run an engine that is cancelled in the middle of everything when the block ends."""
     async with open_store(url) as store:
-        wall = VirtualClock(start)
+        wall = RealClock(start)
 
         def make(name: str, _: TrunkSettings) -> Provider:
             return phones[name] if isinstance(phones, Mapping) else phones

@@ -27,7 +27,7 @@ def at(text: str) -> Instant:
 
 def hours(*windows: Window, zone: str = "UTC", ring: int = 0, **others: object) -> Hours:
     """Return a campaign's hours, by default without a ring timeout."""
-    return Hours(timezone=zone, windows=windows, ring_timeout=ring, **others)  # type: ignore[arg-type]
+    return Hours(timezone=zone, windows=windows, ring_timeout=ring, **others)  # type: ignore[arg-type]  # fields of several types
 
 
 def openings_of(

@@ -1,9 +1,8 @@
 """${message}"""
 
-from alembic import op
 import sqlalchemy as sa
+from alembic import op
 ${imports if imports else ""}
-
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None
@@ -11,8 +10,10 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """Take this step."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
+    """Take it back."""
     ${downgrades if downgrades else "pass"}
