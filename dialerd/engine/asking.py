@@ -23,6 +23,7 @@ AHEAD_S = 0.1
 them, and a trunk of 200 calls a second takes ten commits a second instead of 200."""
 
 _TRUNK_DOWN_S = 1.0  # a trunk that comes up wakes the dispatcher, but not the campaigns that wait for it
+_PROBE_S = 1.0  # nor does a probe that gets through
 _LOOK_AGAIN_S = 30.0  # a day's end is an instant of the wall clock, which may be stepped
 
 
@@ -35,12 +36,14 @@ class Slot:
         permit: what is held.
         start_at: monotonic seconds before which the call must not start.
         probe: the call finds out whether the trunk works again.
+        day: the daily cap of which it holds one, or None.
     """
 
     caller_id: CallerId
     permit: Permit
     start_at: float
     probe: bool
+    day: DayCount | None = None
 
 
 @define(eq=False, slots=True)
@@ -101,6 +104,8 @@ def _release(campaign: LiveCampaign, slots: Sequence[Slot]) -> None:
     starts: Counter[Trunk] = Counter()
     for slot in slots:
         slot.permit.release()
+        if slot.day is not None:
+            slot.day.asked -= 1
         trunk = slot.caller_id.trunk
         starts[trunk] += 1
         if slot.probe:
@@ -108,6 +113,21 @@ def _release(campaign: LiveCampaign, slots: Sequence[Slot]) -> None:
     for trunk, n in starts.items():
         if trunk.last_taker is campaign:  # starts that others have taken since cannot be put back behind them
             trunk.pace.refund(n)
+
+
+def close_ranks(used: Sequence[Slot], slots: Sequence[Slot]) -> None:
+    """Let the calls that were chosen have the earliest starts, so that those given back are the last ones.
+
+    Args:
+        used: the lines that are used, any of `slots`.
+        slots: the lines that were held.
+    """
+    starts: dict[Trunk, list[float]] = {}
+    for slot in slots:
+        starts.setdefault(slot.caller_id.trunk, []).append(slot.start_at)
+    free = {trunk: iter(sorted(of_trunk)) for trunk, of_trunk in starts.items()}
+    for slot in used:
+        slot.start_at = next(free[slot.caller_id.trunk])
 
 
 @define(kw_only=True, eq=False, slots=True)
@@ -159,10 +179,18 @@ class _Asking:
             k = min(k, int(min(limit.free, wanted)))
         if self.campaign.day is not None:
             k = min(k, self._left(self.campaign.day))
-        if (start_at := self.campaign.pace.next_at(self.now_s)) > self.now_s + AHEAD_S:
+        if (start_at := self.campaign.pace.next_at(self.now_s)) > self.now_s + self._ahead_s():
             self.blocked.until(start_at)
             k = 0
         return k
+
+    def _ahead_s(self) -> float:
+        """Return how far ahead of its own pace the campaign may be asked for.
+
+        A slow one must not take a start of the trunk that lies in the future: those before it would go unused.
+        """
+        rate = self.campaign.pace.rate
+        return AHEAD_S if rate is None or rate * AHEAD_S > 1 else 0.0
 
     def _left(self, day: DayCount) -> int:
         left = day.left(self.now)
@@ -189,11 +217,6 @@ class _Asking:
             line = self.lines.caller_ids[number]
             chosen.setdefault(line.trunk, []).append(line)
         slots = [slot for trunk, picks in chosen.items() for slot in self._hold(trunk, picks)]
-        starts = self.campaign.pace.slots(len(slots), self.now_s, AHEAD_S)
-        _release(self.campaign, slots[len(starts) :])
-        del slots[len(starts) :]
-        for slot, start_at in zip(slots, starts, strict=True):
-            slot.start_at = max(slot.start_at, start_at)
         return slots
 
     def _room(self, trunk: Trunk, k: int) -> int:
@@ -204,7 +227,8 @@ class _Asking:
             return 0
         if breaker.state is not BreakerState.CLOSED:
             if breaker.until is not None and breaker.until > self.now_s:
-                self.blocked.until(breaker.until)
+                probed = breaker.state is BreakerState.HALF_OPEN
+                self.blocked.until(min(breaker.until, self.now_s + _PROBE_S) if probed else breaker.until)
                 return 0
             k = 1
         if trunk.limit.free < 1:
@@ -219,8 +243,10 @@ class _Asking:
         """Take permits and starts for calls over one trunk, as many as there are of both."""
         allowed = trunk.breaker.allow(self.now_s)
         most = min(len(picks), allowed, int(min(trunk.limit.free, len(picks))))
-        starts = trunk.pace.slots(most, self.now_s, AHEAD_S)
         trunk.last_taker = self.campaign
+        if self.campaign.pace.rate is not None:
+            return self._hold_paced(trunk, picks[:most], probe=allowed != UNLIMITED)
+        starts = trunk.pace.slots(most, self.now_s, AHEAD_S)
         slots = []
         for line, start_at in zip(picks, starts, strict=False):
             permit = take((self.lines.daemon, trunk.limit, line.limit, self.agent.limit, self.campaign.limit))
@@ -232,6 +258,24 @@ class _Asking:
             trunk.breaker.returned_probe()
         return slots
 
+    def _hold_paced(self, trunk: Trunk, picks: Sequence[CallerId], *, probe: bool) -> list[Slot]:
+        """Take permits and starts that suit both the trunk's pace and the campaign's own."""
+        own, slots = self.campaign.pace, []
+        for line in picks:
+            at = own.next_at(self.now_s)
+            starts = trunk.pace.slots(1, at, AHEAD_S) if at <= self.now_s + self._ahead_s() else []
+            if not starts:
+                break
+            permit = take((self.lines.daemon, trunk.limit, line.limit, self.agent.limit, self.campaign.limit))
+            if permit is None:
+                trunk.pace.refund(1)
+                break
+            own.slots(1, starts[0])
+            slots.append(Slot(line, permit, starts[0], probe=probe))
+        if probe and not slots:
+            trunk.breaker.returned_probe()
+        return slots
+
     def _wish(self, groups: Sequence[int], slots: Sequence[Slot]) -> Ask:
         """Return the ask for calls on `slots`."""
         campaign = self.campaign
@@ -240,7 +284,9 @@ class _Asking:
             day_keys[""] = [campaign.day.key(self.now)]
         for slot in slots:
             if slot.caller_id.day is not None:
-                day_keys[slot.caller_id.number] = [slot.caller_id.day.key(self.now)]
+                slot.day = slot.caller_id.day
+                slot.day.asked += 1
+                day_keys[slot.caller_id.number] = [slot.day.key(self.now)]
         return Ask(
             campaign_id=campaign.row.id,
             campaign=campaign.row.uid,

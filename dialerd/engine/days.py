@@ -11,16 +11,22 @@ class DayCount:
         name: of the thing in the store, as `number:+44…` or `campaign:7`.
         zone: IANA zone whose days are counted.
         cap: calls a day.
+
+    Attributes:
+        calls: calls of the present day.
+        asked: lines that are held for calls not chosen yet, so that nobody else is promised the same of the cap.
     """
 
-    __slots__ = ("_day", "_ends_at", "_starts_at", "calls", "cap", "name", "zone")
+    __slots__ = ("_day", "_earlier", "_ends_at", "_starts_at", "asked", "calls", "cap", "name", "zone")
 
     def __init__(self, name: str, zone: str, cap: int) -> None:
         self.name = name
         self.zone = zone
         self.cap = cap
         self.calls = 0
+        self.asked = 0
         self._day = ""
+        self._earlier = ("", 0)  # the day before in this life, to which a clock that is set back returns
         self._starts_at = self._ends_at = 0
 
     def key(self, now: Instant) -> tuple[str, str]:
@@ -28,14 +34,15 @@ class DayCount:
         if not self._starts_at <= now < self._ends_at:
             self._starts_at, self._ends_at, day = local_day(self.zone, now)
             if day != self._day:
-                self._day = day
-                self.calls = 0
+                calls = self._earlier[1] if day == self._earlier[0] else 0
+                self._earlier = (self._day, self.calls)
+                self._day, self.calls = day, calls
         return self.name, self._day
 
     def left(self, now: Instant) -> int:
         """Return how many calls may still be started today."""
         self.key(now)
-        return max(0, self.cap - self.calls)
+        return max(0, self.cap - self.calls - self.asked)
 
     def resets_at(self, now: Instant) -> Instant:
         """Return when the next day begins."""

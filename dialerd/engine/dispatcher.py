@@ -6,13 +6,13 @@ so that what a claim learns of due instants is never older than the retries that
 """
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Protocol
 
 import structlog
 import trio
 
-from dialerd.engine.asking import Asked, Blocked, Slot, ask, give_back
+from dialerd.engine.asking import Asked, Blocked, Slot, ask, close_ranks, give_back
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import withdrawn
@@ -81,6 +81,7 @@ class Dispatcher:
         self._clock = clock
         self._start_call = start_call
         self._idle = idle
+        self._full: dict[Limit, None] = {}  # limits on which campaigns are parked
         self._ended: list[tuple[LiveCall, Ended]] = []
         self._news: deque[LiveCall] = deque()
         self._news_at: float | None = None
@@ -105,17 +106,24 @@ class Dispatcher:
         """Take the end of a call: its lines are free at once, its row follows with the next turn."""
         call.ended = True
         self._ended.append((call, end))
+        self.release(call)
+
+    def release(self, call: LiveCall) -> None:
+        """Let a call's lines go to whoever waits for them."""
         if call.permit is not None:
-            limits = call.permit.limits
             call.permit.release()
-            for limit in limits:
-                if limit.parked:
-                    self._unpark(limit)
+        campaign = call.campaign
+        if campaign.limit.parked:  # on its own limit there waits but itself
+            self._scheduler.unpark(list(campaign.limit.parked), 1, self._clock.now())
+            campaign.limit.parked.clear()
         self._wake.set()
 
     def close(self) -> None:
-        """Claim nothing any more; a claim under way is voided."""
+        """Claim nothing any more: a claim under way is voided, and calls that have not left yet do not leave."""
         self.accepting = False
+        for call in self.calls.values():
+            if not call.left:
+                call.hangup.set()
         self._wake.set()
 
     async def finish(self) -> None:
@@ -189,7 +197,8 @@ class Dispatcher:
         """Keep what could not be stored, and claim nothing until it can be."""
         _log.error("store.turn_failed", error=str(error), ends=len(ended), retry_s=_STORE_RETRY_S)
         self._ended[:0] = ended
-        self._news.extend(news)
+        for call in news:
+            self.news(call)
         for one in asked:
             give_back(one.campaign, one.slots)
         self.progressed_at = trio.current_time()  # waiting for the disk counts as alive
@@ -199,7 +208,9 @@ class Dispatcher:
         now_s = trio.current_time()
         self._scheduler.due(now, now_s)
         asked: list[Asked] = []
+        asking: set[LiveCampaign] = set()
         while (free := int(min(self._lines.daemon.free, 4_096))) > 0:
+            unparked = self._unpark(asking, now)
             shared = list(self._scheduler.share(free))
             for campaign, given in shared:
                 due = campaign.due_groups(now)
@@ -212,13 +223,38 @@ class Dispatcher:
                 if isinstance(result, Blocked):
                     for limit in result.limits:
                         limit.park(campaign)
+                        if limit is not campaign.limit:
+                            self._full[limit] = None
                     self._scheduler.rest(campaign, result.until_s)
                 else:
                     asked.append(result)
+                    asking.add(campaign)
                     self._scheduler.rest(campaign, None)  # until its answer is here
-            if not shared:
+            if not (shared or unparked):
                 break
         return asked
+
+    def _unpark(self, asking: Container[LiveCampaign], now: Instant) -> bool:
+        """Bring back who waits for limits that have free units, whatever freed them; tell whether there was anybody.
+
+        Those who cannot use their unit, because they were paused or find another limit full, leave it free, and then
+        the next are brought back: no unit is left lying while somebody waits for it.
+
+        Args:
+            asking: campaigns that wait for an answer; they are looked at again when it is here.
+            now: the present instant.
+        """
+        found = False
+        for limit in [limit for limit in self._full if limit.free >= 1]:
+            waiting = [campaign for campaign in limit.parked if campaign not in asking]
+            chosen = self._scheduler.unpark(waiting, int(min(limit.free, len(waiting))), now)
+            for campaign in chosen:
+                del limit.parked[campaign]
+            found = found or bool(chosen)
+            if len(chosen) == len(waiting):
+                limit.parked.clear()
+                del self._full[limit]
+        return found
 
     def _take(self, asked: Asked, answer: Answer, now: Instant) -> None:
         """Start the calls of an answer and give back the lines that it did not use."""
@@ -236,15 +272,20 @@ class Dispatcher:
         slots: dict[str, deque[Slot]] = {}
         for slot in asked.slots:
             slots.setdefault(slot.caller_id.number, deque()).append(slot)
-        for claimed in answer.claimed:
-            self._start(campaign, claimed, slots[claimed.caller_id].popleft(), now)
+        used = [(claimed, slots[claimed.caller_id].popleft()) for claimed in answer.claimed]
+        if campaign.sticky:
+            close_ranks([slot for _, slot in used], asked.slots)
+        for claimed, slot in used:
+            self._start(campaign, claimed, slot, now)
         give_back(campaign, [slot for left in slots.values() for slot in left])
         self._scheduler.unused(campaign, len(asked.slots) - len(answer.claimed))
         if not answer.claimed and not answer.held and not answer.suppressed and campaign.due_groups(now):
             self._scheduler.rest(campaign, trio.current_time() + _STALLED_S)
 
     def _start(self, campaign: LiveCampaign, claimed: Claimed, slot: Slot, now: Instant) -> None:
-        days = [day for day in (campaign.day, slot.caller_id.day) if day is not None]
+        if slot.day is not None:
+            slot.day.asked -= 1
+        days = [day for day in (campaign.day, slot.day) if day is not None]
         for day in days:
             day.key(now)
             day.calls += 1
@@ -294,12 +335,6 @@ class Dispatcher:
         self._news.clear()
         self._news_at = None
         return news
-
-    def _unpark(self, limit: Limit) -> None:
-        campaign = limit.parked.popleft()
-        if campaign.row.id in self._scheduler.campaigns:
-            campaign.blocked_until = 0.0
-            self._scheduler.touch(campaign, self._clock.now())
 
     def _idle_s(self, now: Instant) -> float:
         """Return for how many seconds there is nothing to do, as far as is known."""

@@ -1,7 +1,6 @@
 """Limits and permits: one unit of every limiter that a call needs, held from before the claim to the call's end."""
 
 import math
-from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -14,21 +13,20 @@ if TYPE_CHECKING:
 class Limit:
     """Something of which only so many calls may be in progress: the daemon, a trunk, a number, an agent, a campaign.
 
-    Campaigns that found it full are parked on it; each call that ends brings one of them back, so that ten thousand
-    waiting campaigns cost nothing while they wait.
+    Campaigns that found it full are parked on it until a unit is free, so that they cost nothing while they wait.
 
     Args:
         total: calls at once; None = no limit.
 
     Attributes:
-        parked: campaigns that wait for a free unit, first come first.
+        parked: campaigns that wait for a free unit.
     """
 
     __slots__ = ("limiter", "parked")
 
     def __init__(self, total: int | None) -> None:
         self.limiter = trio.CapacityLimiter(_tokens(total))
-        self.parked: deque[LiveCampaign] = deque()
+        self.parked: dict[LiveCampaign, None] = {}
 
     @property
     def free(self) -> float:
@@ -42,8 +40,7 @@ class Limit:
 
     def park(self, campaign: "LiveCampaign") -> None:
         """Let `campaign` wait for a free unit."""
-        if campaign not in self.parked:
-            self.parked.append(campaign)
+        self.parked[campaign] = None
 
 
 class Permit:

@@ -65,9 +65,14 @@ class Registry:
         self._nursery = nursery
 
     async def load(self) -> None:
-        """Take in every campaign that the store has and that is not over."""
+        """Take in every campaign that the store has and that is not over; none is ended before `settle`."""
         for row in await self._store.read(campaigns.open_campaigns):
             await self._take_in(row)
+
+    def settle(self) -> None:
+        """End what can be ended of the campaigns taken in, now that the calls of the former life are known."""
+        for campaign in list(self._scheduler.campaigns.values()):
+            self.idle(campaign)
 
     async def adopt(self, campaign_id: int) -> None:
         """Take in a campaign that was stored just now."""

@@ -4,8 +4,8 @@ Campaigns that have are in the fair share of lines; the others sleep in a heap b
 A turn touches only campaigns that get a line, never all of them.
 """
 
-from collections.abc import Iterator
-from heapq import heappop, heappush
+from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush, nsmallest
 
 import trio
 
@@ -74,6 +74,21 @@ class Scheduler:
         """Share free lines among the campaigns that want some."""
         for key, given in self._fair.share(lines):
             yield self.campaigns[key], given
+
+    def unpark(self, parked: Iterable[LiveCampaign], n: int, now: Instant) -> list[LiveCampaign]:
+        """Look anew at those of the campaigns parked on a limit whose turn it is, by their shares; return them.
+
+        Args:
+            parked: who waits for the limit.
+            n: how many units of it are free.
+            now: the present instant.
+        """
+        chosen = nsmallest(n, parked, key=lambda campaign: self._fair.tag(campaign.row.id))
+        for campaign in chosen:
+            campaign.blocked_until = 0.0
+            if campaign.row.id in self.campaigns:
+                self.touch(campaign, now)
+        return chosen
 
     def unused(self, campaign: LiveCampaign, lines: int) -> None:
         """Uncharge a campaign for lines that it was given and had nobody for."""

@@ -74,6 +74,11 @@ class FairShare(Generic[K]):
         if (flow := self._flows.get(key)) is not None:
             flow.wanting = False
 
+    def tag(self, key: K) -> float:
+        """Return the place of `key` in virtual time: of several that wait, the lowest comes first."""
+        flow = self._flows.get(key)
+        return 0.0 if flow is None else flow.tag
+
     def forget(self, key: K) -> None:
         """Drop all that is known of `key`, which has ended."""
         if (flow := self._flows.pop(key, None)) is not None:
