@@ -8,6 +8,7 @@ from random import Random
 import structlog
 import trio
 
+from dialerd.engine.checked import as_text, checked_cause, checked_end
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import counted, refunded, suppressed, withdrawn
 from dialerd.engine.dispatcher import Dispatcher
@@ -17,10 +18,10 @@ from dialerd.engine.notices import call_ended
 from dialerd.engine.order import Order, order_for
 from dialerd.engine.reconciling import reconcile
 from dialerd.model.call import CallEnd, Cause
-from dialerd.model.instants import MINUTE, SECOND, Instant
-from dialerd.model.states import AtFault, Outcome
+from dialerd.model.instants import MINUTE, NEVER, SECOND, Instant
+from dialerd.model.states import AtFault, AttemptState, Outcome
 from dialerd.plugin.hookspecs import Screen
-from dialerd.plugin.provider import MaybePlaced, NotPlaced, Throttled, Withdrawn
+from dialerd.plugin.provider import MaybePlaced, NotPlaced, Provider, Throttled, Withdrawn
 from dialerd.store.ending import Ended
 
 _log = structlog.get_logger()
@@ -78,16 +79,31 @@ class Calling:
         self._nursery.start_soon(self._run, call)
 
     async def _run(self, call: LiveCall) -> None:
-        agent = self._lines.agents[call.campaign.agent].settings
-        order = order_for(call, agent, self._withheld)
+        agent = self._lines.agents.get(call.campaign.agent)
+        if agent is None:
+            self._put_back(call, "its agent was taken out of the settings")
+            return
+        order = order_for(call, agent.settings, self._withheld)
         if call.start_at > trio.current_time():
             await trio.sleep_until(call.start_at)
         if self._screens and await self._held(call, order):
             return
         provider = call.trunk.provider
-        assert provider is not None, "a trunk gets calls only while its provider is up"
+        if provider is None:
+            self._put_back(call, "its trunk went down")
+            return
+        call.trunk.lend(provider)
         try:
-            end = await provider.place(order, call)
+            await self._place(call, order, provider)
+        except Exception as error:  # noqa: BLE001  # a plugin's fault must cost one call, not the daemon
+            await self._broken(call, error)
+        finally:
+            call.trunk.give_back(provider)
+
+    async def _place(self, call: LiveCall, order: Order, provider: Provider) -> None:
+        """Let the provider place the call, and take what it returns or may raise."""
+        try:
+            end = checked_end(await provider.place(order, call))
         except Withdrawn as error:
             self._withdraw(call, order, str(error))
         except Throttled as error:
@@ -95,9 +111,7 @@ class Calling:
         except NotPlaced as error:
             self._not_placed(call, error)
         except MaybePlaced as error:
-            await self._uncertain(call, error.cause)
-        except Exception as error:  # noqa: BLE001  # a plugin's fault must cost one call, not the daemon
-            await self._broken(call, error)
+            await self._uncertain(call, checked_cause(error.cause))
         else:
             self._over(call, end)
 
@@ -110,7 +124,8 @@ class Calling:
                     veto = await screen(order)
                 if veto is None:
                     continue
-                reason, until = veto.reason, veto.until
+                reason = as_text(veto.reason)
+                until = None if veto.until is None else int(veto.until)
             except Exception as error:  # noqa: BLE001  # a screen that cannot answer holds, whatever broke it
                 _log.error("screen.failed", plugin=name, call_id=call.claimed.uid, error=repr(error))
                 reason, veto = f"screen {name} failed", None
@@ -119,13 +134,17 @@ class Calling:
             if veto is not None and veto.suppress:
                 self._end(call, suppressed(call, cause, now))
             else:
-                self._end(call, withdrawn(call, cause, now, until or now + _SCREENED_AGAIN_MS))
+                again_at = now + _SCREENED_AGAIN_MS if until is None else max(until, now + SECOND)
+                self._end(call, withdrawn(call, cause, now, min(again_at, NEVER)))
             self._return_probe(call)
             return True
         return False
 
     def _over(self, call: LiveCall, end: CallEnd) -> None:
         """Take the end that the provider told."""
+        if end.outcome is Outcome.CANCELLED and not call.left and call.phase is AttemptState.CLAIMED:
+            self._put_back(call, "it was hung up before it left")
+            return
         if end.outcome is Outcome.CONGESTION and call.ringing_at is None and end.ringing_at is None:
             self._refund_for_trunk(call, end.cause or Cause(fault=AtFault.TRUNK), Outcome.CONGESTION)
             return
@@ -144,20 +163,29 @@ class Calling:
         self._return_probe(call)
         if hold is not None:
             self._dispatcher.held[hold.rule] += 1
-        next_at = now if hold is None or hold.until is None else min(hold.until, now + MINUTE)
+        if hold is None:
+            next_at = now + SECOND  # a provider that withdraws of itself must not go round and round
+        else:
+            next_at = now if hold.until is None else min(hold.until, now + MINUTE)
         self._end(call, withdrawn(call, Cause(fault=AtFault.US, code="withdrawn", detail=reason), now, next_at))
 
+    def _put_back(self, call: LiveCall, reason: str) -> None:
+        """Put a call back that could not be handed to a provider."""
+        now = self._clock.now()
+        self._return_probe(call)
+        self._end(call, withdrawn(call, Cause(fault=AtFault.US, code="withdrawn", detail=reason), now, now + SECOND))
+
     def _throttled(self, call: LiveCall, error: Throttled) -> None:
-        retry_after = error.retry_after
+        retry_after = None if error.retry_after is None else int(error.retry_after)
         now_s = trio.current_time()
         call.trunk.pace.throttled(now_s, None if retry_after is None else retry_after / SECOND)
         self._return_probe(call)
-        cause = error.cause or Cause(fault=AtFault.TRUNK, code="throttled")
+        cause = checked_cause(error.cause or Cause(fault=AtFault.TRUNK, code="throttled"))
         now = self._clock.now()
         self._end(call, refunded(call, Outcome.CONGESTION, cause, now, self._random, retry_after=retry_after))
 
     def _not_placed(self, call: LiveCall, error: NotPlaced) -> None:
-        cause = error.cause
+        cause = checked_cause(error.cause)
         now = self._clock.now()
         if cause.fault is AtFault.CALLEE:
             call.trunk.breaker.succeeded(trio.current_time(), started_at=call.started_at)
@@ -199,7 +227,7 @@ class Calling:
         call.uncertain()
         _log.warning("call.uncertain", call_id=call.claimed.uid, trunk=call.trunk.name, cause=_words(cause))
         call.trunk.breaker.failed(call.claimed.number, trio.current_time(), _words(cause), started_at=call.started_at)
-        self._end(call, await reconcile(call, self._clock, self._random, self._asking))
+        self._end(call, await self._reconciled(call))
 
     def recover(self, call: LiveCall) -> trio.Event:
         """Start the task of an attempt of a former life; return what is set once its provider was first asked."""
@@ -208,7 +236,17 @@ class Calling:
         return asked
 
     async def _recover(self, call: LiveCall, asked: trio.Event) -> None:
-        self._end(call, await reconcile(call, self._clock, self._random, self._asking, asked))
+        self._end(call, await self._reconciled(call, asked))
+
+    async def _reconciled(self, call: LiveCall, asked: trio.Event | None = None) -> Ended:
+        return await reconcile(
+            call,
+            clock=self._clock,
+            random=self._random,
+            asking=self._asking,
+            release=self._dispatcher.release,
+            asked=asked,
+        )
 
     def _return_probe(self, call: LiveCall) -> None:
         if call.probe:

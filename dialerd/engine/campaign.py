@@ -79,7 +79,7 @@ class LiveCampaign:
         self.hours = hours_of(self.row)
         self.caller_ids = caller_ids(spec, settings)
         self.sticky = spec.rotation is Rotation.STICKY
-        self.rotor = Rotor(Rotation.ROUND_ROBIN if self.sticky else spec.rotation, self.caller_ids, self._random)
+        self.rotor = Rotor(spec.rotation, self.caller_ids, self._random)
         self.limit.set_total(self.pacing.max_concurrent)
         self.pace.set_rate(self.pacing.calls_per_second, trio.current_time())
         if self.pacing.calls_per_day is None:

@@ -122,6 +122,8 @@ class Engine:
                     self.dispatcher.close()
                     await self._drain()
                     calls.cancel_scope.cancel()
+                for call in self.dispatcher.calls.values():  # those that were given up are not waited for
+                    self.dispatcher.release(call)
                 await self.dispatcher.finish()
                 drain.cancel_scope.cancel()
             self._trunks.leave()
@@ -214,11 +216,12 @@ class Engine:
         """Ask the carriers about every attempt without an end; the slow ones are waited for in the background."""
         assert self._calling is not None
         found = await open_calls(self._store, self.campaigns, self.lines, self._clock, self.dispatcher.news)
+        for call in found:
+            self.dispatcher.adopt(call)
+        self.campaigns.settle()
         if not found:
             return
         _log.warning("recovery.started", attempts=len(found))
-        for call in found:
-            self.dispatcher.adopt(call)
         with trio.move_on_after(_RECOVERY_S):
             for asked in [self._calling.recover(call) for call in found]:
                 await asked.wait()

@@ -25,9 +25,20 @@ class Trunk:
         provider: who places its calls; None while it has not come up.
         limit, pace, breaker: what stands between a call and the trunk.
         last_taker: the campaign that took the last starts of the pace.
+        calls_by_provider: calls on a provider's hands, by its identity; two of a trunk live at once after a reload.
     """
 
-    __slots__ = ("breaker", "countries", "last_taker", "limit", "name", "pace", "provider", "settings")
+    __slots__ = (
+        "breaker",
+        "calls_by_provider",
+        "countries",
+        "last_taker",
+        "limit",
+        "name",
+        "pace",
+        "provider",
+        "settings",
+    )
 
     def __init__(self, name: str, settings: TrunkSettings, countries: frozenset[str]) -> None:
         self.name = name
@@ -38,6 +49,7 @@ class Trunk:
         self.pace = Pace(settings.calls_per_second, trio.current_time())
         self.breaker = Breaker()
         self.last_taker: object = None
+        self.calls_by_provider: dict[int, int] = {}
 
     def update(self, settings: TrunkSettings, countries: frozenset[str]) -> None:
         """Follow changed settings."""
@@ -45,6 +57,16 @@ class Trunk:
         self.countries = countries
         self.limit.set_total(settings.max_concurrent)
         self.pace.set_rate(settings.calls_per_second, trio.current_time())
+
+    def lend(self, provider: Provider) -> None:
+        """Note that a call is on a provider's hands: it is not closed before `give_back`."""
+        self.calls_by_provider[id(provider)] = self.calls_by_provider.get(id(provider), 0) + 1
+
+    def give_back(self, provider: Provider) -> None:
+        """Note that a call is off a provider's hands."""
+        self.calls_by_provider[id(provider)] -= 1
+        if not self.calls_by_provider[id(provider)]:
+            del self.calls_by_provider[id(provider)]
 
 
 class CallerId:

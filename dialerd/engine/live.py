@@ -7,6 +7,7 @@ import trio
 from attrs import define, field
 
 from dialerd.engine.campaign import LiveCampaign
+from dialerd.engine.checked import as_text
 from dialerd.engine.clock import Clock
 from dialerd.engine.days import DayCount
 from dialerd.engine.limits import Permit
@@ -80,12 +81,14 @@ class LiveCall:
             self.answered_at = self.answered_at or self.clock.now()
             self._advance(AttemptState.ANSWERED)
         elif isinstance(event, Accepted):
-            self.reference = event.reference or self.reference
+            if event.reference is not None:
+                self.reference = as_text(event.reference)
             self._advance(AttemptState.PLACED)
         elif isinstance(event, AmdResult):
-            self.answered_by = event.answered_by
+            known = type(event.answered_by) is AnsweredBy
+            self.answered_by = event.answered_by if known else AnsweredBy.UNKNOWN
         elif isinstance(event, Digits):
-            self.digits += event.digits
+            self.digits += as_text(event.digits)
         self._mark()
 
     @property

@@ -4,13 +4,16 @@ The provider is asked until it answers; one that cannot be reached holds only it
 """
 
 from base64 import b64decode
+from collections.abc import Callable
 from random import Random
 
 import structlog
 import trio
 
+from dialerd.engine.checked import checked_answer, checked_cause, checked_end
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import counted, refunded
+from dialerd.engine.limits import Limit, take
 from dialerd.engine.live import LiveCall
 from dialerd.model.call import AttemptRef, CallEnd, CannotTell, Cause, Reconciliation, WasNotPlaced, WasPlaced
 from dialerd.model.states import AtFault, Outcome
@@ -25,9 +28,11 @@ _FIRST_REST_S, _MAX_REST_S = 1.0, 60.0
 
 async def reconcile(
     call: LiveCall,
+    *,
     clock: Clock,
     random: Random,
     asking: trio.CapacityLimiter,
+    release: Callable[[LiveCall], None],
     asked: trio.Event | None = None,
 ) -> Ended:
     """Ask the provider until it is known what became of `call`, stay with it while it lives, and return its end.
@@ -37,15 +42,25 @@ async def reconcile(
         clock: the wall clock.
         random: spreads retries.
         asking: how many carriers' answers are waited for at once.
+        release: lets the call's lines go to others.
         asked: set when the provider has answered, or failed to, for the first time.
     """
     rest_s = _FIRST_REST_S
+    held: tuple[Limit, ...] = ()  # what it let go of
     while True:
-        answer: Reconciliation | None = None
         try:
             async with asking:
                 answer = await _answer(call)
+            if asked is not None:
+                asked.set()
+            if not isinstance(answer, WasPlaced) or answer.end is not None:
+                return _ended(call, answer, clock, random)
+            if held:  # it is counted again, unless others have taken its lines meanwhile
+                call.permit, held = take(held), ()
+            call.found()
+            return await _follow(call, clock, random)
         except Exception as error:  # noqa: BLE001  # whatever a plugin raises, the attempt stays doubtful
+            call.uncertain()
             _log.warning(
                 "call.reconcile_failed",
                 call_id=call.claimed.uid,
@@ -53,15 +68,11 @@ async def reconcile(
                 error=repr(error),
                 retry_s=rest_s,
             )
-            if call.permit is not None:
-                call.permit.release()  # a carrier that cannot be asked must not keep lines from the others
+        if call.permit is not None and call.permit.limits:
+            held = call.permit.limits
+            release(call)  # a carrier that cannot be asked must not keep lines from the others
         if asked is not None:
             asked.set()
-        if answer is not None:
-            if isinstance(answer, WasPlaced) and answer.end is None:
-                call.found()
-                return await _follow(call, clock, random)
-            return _ended(call, answer, clock, random)
         await trio.sleep(rest_s)
         rest_s = min(2 * rest_s, _MAX_REST_S)
 
@@ -71,19 +82,24 @@ async def _answer(call: LiveCall) -> Reconciliation:
     if provider is None:
         raise ConnectionError(f"trunk {call.trunk.name} is not up")
     with trio.fail_after(_ANSWER_S):
-        return await provider.reconcile(attempt_ref(call))
+        return checked_answer(await provider.reconcile(attempt_ref(call)))
 
 
 async def _follow(call: LiveCall, clock: Clock, random: Random) -> Ended:
-    assert call.trunk.provider is not None
+    provider = call.trunk.provider
+    if provider is None:
+        raise ConnectionError(f"trunk {call.trunk.name} went down")
+    call.trunk.lend(provider)
     try:
-        end = await call.trunk.provider.follow(attempt_ref(call), call, call.hangup)
+        end = checked_end(await provider.follow(attempt_ref(call), call, call.hangup))
     except NotPlaced as error:
-        return refunded(call, Outcome.FAILED, error.cause, clock.now(), random)
+        return refunded(call, Outcome.FAILED, checked_cause(error.cause), clock.now(), random)
     except (MaybePlaced, Throttled) as error:
         # it was found alive, so it was placed; what came of it is lost
-        cause = error.cause or Cause(fault=AtFault.PROVIDER)
+        cause = checked_cause(error.cause or Cause(fault=AtFault.PROVIDER))
         return counted(call, CallEnd(outcome=Outcome.UNCERTAIN, cause=cause), clock.now(), random)
+    finally:
+        call.trunk.give_back(provider)
     return counted(call, end, clock.now(), random)
 
 

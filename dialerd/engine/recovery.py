@@ -32,7 +32,9 @@ async def open_calls(
     """
     gone: dict[str, Trunk] = {}
     calls = []
-    for attempt in await store.read(open_attempts):
+    found = await store.read(open_attempts)
+    await registry.learn_groups({attempt.claimed.group_id for attempt in found})
+    for attempt in found:
         campaign = registry.by_key(attempt.campaign_id)
         assert campaign is not None, "a campaign with an open attempt is not over"
         trunk = lines.trunks.get(attempt.trunk) or gone.setdefault(

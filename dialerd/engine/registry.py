@@ -1,6 +1,6 @@
 """The registry: campaigns taken in, paused, resumed, cancelled, and ended when nothing of them is left to do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from random import Random
 
 import structlog
@@ -78,7 +78,7 @@ class Registry:
         """Take in a campaign that was stored just now."""
         row = await self._store.read(campaigns.by_id, campaign_id)
         if row is not None and row.uid not in self._by_uid:
-            await self._take_in(row)
+            self.idle(await self._take_in(row))
 
     def campaign(self, uid: str) -> LiveCampaign:
         """Return the live campaign of that id.
@@ -123,9 +123,9 @@ class Registry:
         while True:
             changes = campaign.changes
             heads = await self._store.write(recipients.heads, campaign.row.id)
+            await self.learn_groups(heads)
             if campaign.changes == changes:
                 break
-        await self._learn_groups(heads)
         campaign.heads = dict(heads)
         self._scheduler.touch(campaign, self._clock.now())
         self._dispatcher.wake()
@@ -142,17 +142,19 @@ class Registry:
         """End what can be ended of a campaign that may have nothing left to do."""
         now = self._clock.now()
         cancelled = campaign.state is CampaignState.CANCELLED
-        if campaign.closing or not (campaign.over or cancelled or campaign.hopeless_groups(now)):
+        if campaign.closing or campaign.row.uid not in self._by_uid:
+            return
+        if not (campaign.over or cancelled or campaign.hopeless_groups(now)):
             return
         if campaign.heads or not campaign.live:
             assert self._nursery is not None
             campaign.closing = True
             self._nursery.start_soon(self._close, campaign)
 
-    async def _take_in(self, row: CampaignRow) -> None:
+    async def _take_in(self, row: CampaignRow) -> LiveCampaign:
         campaign = LiveCampaign(row, self._settings, self._groups, self._random)
         heads = await self._store.read(recipients.heads, row.id)
-        await self._learn_groups(heads)
+        await self.learn_groups(heads)
         campaign.heads = dict(heads)
         if campaign.day is not None:
             key = campaign.day.key(self._clock.now())
@@ -160,10 +162,11 @@ class Registry:
         self._by_uid[row.uid] = campaign
         self._scheduler.add(campaign, self._clock.now())
         self._dispatcher.wake()
-        self.idle(campaign)
+        return campaign
 
-    async def _learn_groups(self, heads: Mapping[int, int]) -> None:
-        for group_id in heads:
+    async def learn_groups(self, group_ids: Iterable[int]) -> None:
+        """Read what is not yet known of zone groups, by key."""
+        for group_id in group_ids:
             if group_id not in self._groups:
                 self._groups[group_id] = await self._store.read(recipients.group, group_id)
 

@@ -30,11 +30,13 @@ class _Keeper:
         trunk: whose provider.
         settings: what it was made from.
         leave: set when it is to be left.
+        tried: whether it was tried once.
     """
 
     trunk: Trunk
     settings: TrunkSettings
     leave: trio.Event = field(factory=trio.Event)
+    tried: bool = False
 
 
 class Trunks:
@@ -58,7 +60,7 @@ class Trunks:
         """Bring up what is new or has other options, and let go of what is gone; return when each was tried once."""
         for name, keeper in list(self._keepers.items()):
             trunk = self._lines.trunks.get(name)
-            if trunk is not keeper.trunk or trunk.settings.options != keeper.settings.options:
+            if trunk is not keeper.trunk or _differ(trunk.settings, keeper.settings):
                 del self._keepers[name]
                 keeper.leave.set()
         async with trio.open_nursery() as first_tries:
@@ -74,36 +76,45 @@ class Trunks:
         self._keepers.clear()
 
     async def _keep(self, keeper: _Keeper, task_status: trio.TaskStatus[None]) -> None:
-        trunk = keeper.trunk
+        def tried() -> None:
+            if not keeper.tried:
+                keeper.tried = True
+                task_status.started()
+
         rest_s = _FIRST_REST_S
         while not keeper.leave.is_set():
-            async with AsyncExitStack() as stack:
-                provider = await self._enter(keeper, stack, rest_s)
-                if provider is not None:
-                    trunk.provider = provider
-                    _log.info("trunk.up", trunk=trunk.name, provider=keeper.settings.provider)
-                    self._changed()
-                    task_status.started()
-                    await keeper.leave.wait()
-                    if trunk.provider is provider:
-                        trunk.provider = None
-                    await self._emptied(trunk)
-                    return
-            if rest_s == _FIRST_REST_S:
-                task_status.started()
+            began_s = trio.current_time()
+            await self._serve(keeper, tried, rest_s)
+            tried()
+            if trio.current_time() - began_s > _MAX_REST_S:
+                rest_s = _FIRST_REST_S  # it was up for a good while
             with trio.move_on_after(rest_s):
                 await keeper.leave.wait()
             rest_s = min(2 * rest_s, _MAX_REST_S)
 
-    async def _enter(self, keeper: _Keeper, stack: AsyncExitStack, rest_s: float) -> Provider | None:
+    async def _serve(self, keeper: _Keeper, tried: Callable[[], None], rest_s: float) -> None:
+        """Enter a provider and keep it until it is to be left; one that fails at any point only keeps its trunk down."""
+        trunk = keeper.trunk
+        provider: Provider | None = None
         try:
-            provider = self._make(keeper.trunk.name, keeper.settings)
-            return await stack.enter_async_context(provider)
-        except Exception as error:  # noqa: BLE001  # a plugin that cannot come up keeps its trunk down, nothing else
-            _log.error("trunk.failed_to_come_up", trunk=keeper.trunk.name, error=repr(error), retry_s=rest_s)
-            return None
+            async with AsyncExitStack() as stack:
+                provider = await stack.enter_async_context(self._make(trunk.name, keeper.settings))
+                trunk.provider = provider
+                _log.info("trunk.up", trunk=trunk.name, provider=keeper.settings.provider)
+                self._changed()
+                tried()
+                await keeper.leave.wait()
+                if trunk.provider is provider:
+                    trunk.provider = None
+                while trunk.calls_by_provider.get(id(provider)):  # noqa: ASYNC110  # seldom, not worth an event a call
+                    await trio.sleep(1.0)
+        except Exception as error:  # noqa: BLE001  # a plugin's fault keeps its trunk down, nothing else
+            _log.error("trunk.failed", trunk=trunk.name, was_up=provider is not None, error=repr(error), retry_s=rest_s)
+        finally:
+            if trunk.provider is provider:
+                trunk.provider = None
 
-    async def _emptied(self, trunk: Trunk) -> None:
-        """Wait until the calls that are on a provider's hands have ended, before it is closed."""
-        while trunk.limit.limiter.borrowed_tokens:  # noqa: ASYNC110  # seldom, and not worth an event per call's end
-            await trio.sleep(1.0)
+
+def _differ(one: TrunkSettings, other: TrunkSettings) -> bool:
+    """Tell whether two tables of a trunk want different providers."""
+    return (one.provider, one.options) != (other.provider, other.options)

@@ -4,7 +4,6 @@ Knows nothing of limits and countries: it is told how many calls each candidate 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
 from itertools import chain
 from random import Random
 
@@ -15,19 +14,14 @@ class Rotor:
     """Chooses the caller ids of one campaign's calls; remembers where a round-robin stands.
 
     Args:
-        rotation: random, sequential or round_robin.
+        rotation: random, sequential or round_robin; sticky takes turns too, for those who keep no caller id yet.
         caller_ids: the campaign's caller ids, in configured order.
         random: what a random choice draws from; None = its own.
-
-    Raises:
-        ValueError: `rotation` is sticky: it goes by the person, not by the turn, see `sticky_choice`.
     """
 
     __slots__ = ("_choose", "_next", "_order", "_random")
 
     def __init__(self, rotation: Rotation, caller_ids: Sequence[str], random: Random | None = None) -> None:
-        if rotation is Rotation.STICKY:
-            raise ValueError("sticky rotation goes by the person called; use sticky_choice")
         self._order = tuple(dict.fromkeys(caller_ids))
         self._random = Random() if random is None else random
         self._next = 0
@@ -35,6 +29,7 @@ class Rotor:
             Rotation.RANDOM: self._at_random,
             Rotation.SEQUENTIAL: self._in_sequence,
             Rotation.ROUND_ROBIN: self._in_turn,
+            Rotation.STICKY: self._in_turn,
         }[rotation]
 
     def choose(self, free: Mapping[str, int], k: int) -> list[str]:
@@ -93,30 +88,3 @@ class Rotor:
                 ids.pop()
                 slots.pop()
         return chosen
-
-
-def sticky_choice(recipient_number: str, candidates: Sequence[str]) -> str:
-    """Return the caller id that this person always sees.
-
-    Rendezvous hashing (Thaler and Ravishankar, 1998): each candidate draws a number from itself and the person's, the
-    highest wins. So the choice needs no memory and holds over restarts, and when a caller id is taken away only the
-    people who saw that one see another.
-
-    Args:
-        recipient_number: number called, E.164.
-        candidates: caller ids that may be shown to this person's country, at least one, in any order. All of them, not
-            those that are free just now, or else the choice would change with the load.
-
-    Raises:
-        ValueError: there is no candidate.
-    """
-    if not candidates:
-        raise ValueError(f"no caller id may be shown to {recipient_number[:4]}…; give the campaign one")
-    if len(candidates) == 1:
-        return candidates[0]
-    return max((_draw(caller_id, recipient_number), caller_id) for caller_id in candidates)[1]
-
-
-def _draw(caller_id: str, number: str) -> bytes:
-    """Return an even 64-bit draw; a checksum would not do, because two CRCs differ by the same bits for everybody."""
-    return blake2b(f"{caller_id} {number}".encode(), digest_size=8).digest()

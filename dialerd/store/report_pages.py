@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, select
+import msgspec
+from sqlalchemy import Connection, Row, select
 
-from dialerd.model.states import Final, RecipientState
+from dialerd.model.states import AttemptState, Final, Outcome, RecipientState
 from dialerd.store.records import CallRow, UndialedRow
-from dialerd.store.reports import _call, _object
 from dialerd.store.tables import attempts, campaigns, recipients
 
 _ATTEMPT = [column for column in attempts.c if column.name not in ("id", "number", "state", "recipient_id")]
@@ -48,7 +48,7 @@ def report_page(
     return rows, rows[-1].id if rows else None
 
 
-def _undialed(row: Any) -> UndialedRow:
+def _undialed(row: Row[Any]) -> UndialedRow:
     return UndialedRow(
         id=row.key,
         position=row.position,
@@ -57,3 +57,35 @@ def _undialed(row: Any) -> UndialedRow:
         final=Final(row.final) if row.final else None,
         metadata=_object(row.metadata),
     )
+
+
+def _call(row: Row[Any]) -> CallRow:
+    return CallRow(
+        id=row.key,
+        attempt_id=row.uid,
+        position=row.position,
+        number=row.number,
+        caller_id=row.caller_id,
+        trunk=row.trunk,
+        state=AttemptState(row.state),
+        claimed_at=row.claimed_at,
+        ringing_at=row.ringing_at,
+        answered_at=row.answered_at,
+        ended_at=row.ended_at,
+        outcome=Outcome(row.outcome) if row.outcome else None,
+        refunded=bool(row.refunded),
+        cause=_cause(row.cause),
+        recipient=RecipientState(row.recipient),
+        final=Final(row.final) if row.final else None,
+        metadata=_object(row.metadata),
+    )
+
+
+def _cause(text: str | None) -> str | None:
+    cause = _object(text)
+    words = (cause.get("code"), cause.get("detail"))
+    return " ".join(str(word) for word in words if word) or None
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    return msgspec.json.decode(text) if text else {}

@@ -1,16 +1,15 @@
-"""What reports and status files read: totals, calls, and who was never dialled."""
+"""What reports and status files are about: campaigns that changed or ended, and their counters."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from dialerd.model.instants import Instant
-from dialerd.model.states import AttemptState, CampaignState, Final, Outcome, RecipientState
+from dialerd.model.states import CampaignState, Final, Outcome
 from dialerd.store.campaigns import row_of
-from dialerd.store.records import CallRow, CampaignRow, Totals, UndialedRow
-from dialerd.store.tables import attempts, campaigns, recipients
+from dialerd.store.records import CampaignRow, Totals
+from dialerd.store.tables import attempts, campaigns
 from dialerd.store.tables import totals as totals_table
 
 
@@ -58,84 +57,3 @@ def _totals(row: Mapping[Any, Any], dialing: int) -> Totals:
         refunded=row["refunded"],
         talk_ms=row["talk_ms"],
     )
-
-
-def calls_page(connection: Connection, campaign_id: int, after_id: int, limit: int) -> list[CallRow]:
-    """Return the attempts of the next recipients of a campaign, in the order of its list.
-
-    Args:
-        campaign_id: whose calls.
-        after_id: `CallRow.id` of the last row of the page before, 0 for the first.
-        limit: recipients that the page looks at.
-    """
-    page = _page(connection, campaign_id, after_id, limit).subquery()
-    query = (
-        select(page.c.id.label("key"), page.c.position, page.c.state.label("recipient"), page.c.final, page.c.metadata)
-        .add_columns(*(column for column in attempts.c if column.name not in ("id", "metadata")))
-        .join(attempts, (attempts.c.number == page.c.number) & (attempts.c.recipient_id == page.c.id))
-        .order_by(page.c.id, attempts.c.claimed_at, attempts.c.id)
-    )
-    return [_call(row) for row in connection.execute(query)]
-
-
-def undialed_page(connection: Connection, campaign_id: int, after_id: int, limit: int) -> list[UndialedRow]:
-    """Return the next recipients of a campaign that never had an attempt; arguments as of `calls_page`."""
-    query = _page(connection, campaign_id, after_id, limit).where(
-        ~select(attempts.c.id)
-        .where(attempts.c.number == recipients.c.number, attempts.c.recipient_id == recipients.c.id)
-        .exists()
-    )
-    return [
-        UndialedRow(
-            id=row.id,
-            position=row.position,
-            number=row.number,
-            state=RecipientState(row.state),
-            final=Final(row.final) if row.final else None,
-            metadata=_object(row.metadata),
-        )
-        for row in connection.execute(query)
-    ]
-
-
-def _page(connection: Connection, campaign_id: int, after_id: int, limit: int) -> Any:
-    last = connection.scalar(select(campaigns.c.last_recipient).where(campaigns.c.id == campaign_id)) or 0
-    first = connection.scalar(select(campaigns.c.first_recipient).where(campaigns.c.id == campaign_id)) or 0
-    return (
-        select(recipients)
-        .where(recipients.c.id.between(max(first, after_id + 1), last), recipients.c.campaign_id == campaign_id)
-        .order_by(recipients.c.id)
-        .limit(limit)
-    )
-
-
-def _call(row: Row[Any]) -> CallRow:
-    return CallRow(
-        id=row.key,
-        attempt_id=row.uid,
-        position=row.position,
-        number=row.number,
-        caller_id=row.caller_id,
-        trunk=row.trunk,
-        state=AttemptState(row.state),
-        claimed_at=row.claimed_at,
-        ringing_at=row.ringing_at,
-        answered_at=row.answered_at,
-        ended_at=row.ended_at,
-        outcome=Outcome(row.outcome) if row.outcome else None,
-        refunded=bool(row.refunded),
-        cause=_cause(row.cause),
-        recipient=RecipientState(row.recipient),
-        final=Final(row.final) if row.final else None,
-        metadata=_object(row.metadata),
-    )
-
-
-def _cause(text: str | None) -> str | None:
-    cause = _object(text)
-    words = (cause.get("code"), cause.get("detail"))
-    return " ".join(str(word) for word in words if word) or None
-
-
-def _object(text: str | None) -> dict[str, Any]:
-    return msgspec.json.decode(text) if text else {}

@@ -21,6 +21,7 @@ from dialerd.model.settings import Settings
 from dialerd.model.structuring import structure, unstructure
 from dialerd.plugin import hookspecs
 from dialerd.plugin.host import PluginHost
+from dialerd.rules import lifecycle
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "dialerd.toml.example"
@@ -176,3 +177,9 @@ def test_the_sample_campaigns_fit_the_demo_settings():
         assert (recipients is None) != (name is None)
         assert name is None or (file.parent / name).is_file()
         assert structure(plain, CampaignSpec).agent in settings.agents
+
+
+@pytest.mark.parametrize("table", [lifecycle.CAMPAIGN, lifecycle.RECIPIENT, lifecycle.ATTEMPT])
+def test_the_states_are_drawn_from_their_tables(table):
+    """The page of states shows each table as it stands in the code."""
+    assert lifecycle.diagram(table).strip() in (ROOT / "docs" / "states.md").read_text()

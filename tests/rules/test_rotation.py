@@ -1,7 +1,5 @@
 """Rotation of caller ids."""
 
-import subprocess
-import sys
 from collections import Counter
 from random import Random
 
@@ -10,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialerd.model.states import Rotation
-from dialerd.rules.rotation import Rotor, sticky_choice
+from dialerd.rules.rotation import Rotor
 
 A, B, C, D = "+12125550100", "+12125550101", "+12125550102", "+12125550103"
 IDS = (A, B, C, D)
@@ -115,64 +113,11 @@ def test_round_robin_never_starves(starts, present):
         assert max(counts.values()) - min(counts.values()) <= 1
 
 
-def test_no_rotor_for_sticky():
-    """Sticky is refused where it would be chosen by the turn."""
-    with pytest.raises(ValueError, match="sticky_choice"):
-        Rotor(Rotation.STICKY, IDS)
+def test_sticky_newcomers_take_turns():
+    """Those who keep no caller id yet are spread over all of them."""
+    assert Rotor(Rotation.STICKY, (A, B)).choose({A: 9, B: 9}, 4) == [A, B, A, B]
 
 
 def test_ids_given_twice_count_once():
     """An id that is configured twice has one turn."""
     assert Rotor(Rotation.ROUND_ROBIN, (A, B, A)).choose({A: 9, B: 9}, 4) == [A, B, A, B]
-
-
-NUMBERS = [f"+4471110{i:05d}" for i in range(2000)]
-
-
-@given(order=st.permutations(IDS), number=st.sampled_from(NUMBERS))
-def test_sticky_holds(order, number):
-    """A person sees the same id whatever the order of the candidates."""
-    assert sticky_choice(number, order) == sticky_choice(number, IDS)
-
-
-def test_sticky_moves_only_whom_it_must():
-    """When an id is taken away, only those who saw it see another; when one is added, others only move to it."""
-    before = {number: sticky_choice(number, IDS) for number in NUMBERS}
-    after = {number: sticky_choice(number, (A, C, D)) for number in NUMBERS}
-    assert all(after[number] == seen for number, seen in before.items() if seen != B)
-    assert {after[number] for number, seen in before.items() if seen == B} == {A, C, D}
-
-
-def test_sticky_is_even():
-    """People are spread evenly over the ids."""
-    counts = Counter(sticky_choice(number, IDS) for number in NUMBERS)
-    assert all(400 < counts[caller_id] < 600 for caller_id in IDS)
-
-
-def test_sticky_holds_over_restarts():
-    """Another process, with another hash seed, chooses the same."""
-    code = (
-        "from dialerd.rules.rotation import sticky_choice as s;"
-        f"print(' '.join(s(f'+4471110{{i:05d}}', {IDS!r}) for i in range(50)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": "77"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == [sticky_choice(number, IDS) for number in NUMBERS[:50]]
-
-
-def test_sticky_choice_is_pinned():
-    """The choice may not change with a release: people would see another number."""
-    assert [sticky_choice(number, IDS) for number in NUMBERS[:6]] == [B, C, B, B, D, B]
-
-
-def test_sticky_needs_a_candidate():
-    """Without a candidate it says so, and does not spell the number out."""
-    with pytest.raises(ValueError, match="no caller id") as error:
-        sticky_choice("+447111000001", ())
-    assert "000001" not in str(error.value)
-    assert sticky_choice("+447111000001", (A,)) == A

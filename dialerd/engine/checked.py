@@ -1,0 +1,87 @@
+"""What plugins say, checked before it is believed.
+
+What cannot be stored would stop the turn that stores everybody's ends. So it is refused here, where it costs the one
+call, or, in a report (which never raises), made into something that can be. Knows nothing of the store.
+"""
+
+from dialerd.model.call import CallEnd, CannotTell, Cause, Reconciliation, WasNotPlaced, WasPlaced
+from dialerd.model.errors import PluginError
+from dialerd.model.instants import NEVER
+from dialerd.model.states import AnsweredBy, AtFault, Outcome
+
+
+def checked_end(end: object) -> CallEnd:
+    """Return how a call ended.
+
+    Raises:
+        PluginError: it is no `CallEnd`, or one of its fields is not what `CallEnd` says.
+    """
+    if not isinstance(end, CallEnd):
+        raise PluginError(f"a call's end must be a CallEnd, but is {end!r}")
+    if (
+        type(end.outcome) is not Outcome
+        or not _is_instant(end.ringing_at)
+        or not _is_instant(end.answered_at)
+        or not _is_instant(end.ended_at)
+        or not (end.answered_by is None or type(end.answered_by) is AnsweredBy)
+        or not _is_text(end.digits)
+        or not isinstance(end.detail, dict)
+    ):
+        raise PluginError(f"a field of a call's end is not what CallEnd says: {end!r}")
+    if end.cause is not None:
+        checked_cause(end.cause)
+    return end
+
+
+def checked_cause(cause: object) -> Cause:
+    """Return the cause behind an end or a refusal.
+
+    Raises:
+        PluginError: it is no `Cause`, or one of its fields is not what `Cause` says.
+    """
+    if (
+        not isinstance(cause, Cause)
+        or type(cause.fault) is not AtFault
+        or not (cause.q850 is None or type(cause.q850) is int)
+        or not (cause.code is None or _is_text(cause.code))
+        or not (cause.detail is None or _is_text(cause.detail))
+    ):
+        raise PluginError(f"a cause must be a Cause with the fields that it says, but is {cause!r}")
+    return cause
+
+
+def checked_answer(answer: object) -> Reconciliation:
+    """Return what a provider answered about an attempt.
+
+    Raises:
+        PluginError: it is none of `WasPlaced`, `WasNotPlaced` and `CannotTell`, or what it holds is not sound.
+    """
+    if isinstance(answer, WasPlaced):
+        if answer.end is not None:
+            checked_end(answer.end)
+        return answer
+    if isinstance(answer, WasNotPlaced):
+        return answer
+    if isinstance(answer, CannotTell) and _is_text(answer.reason):
+        return answer
+    raise PluginError(f"reconcile must return WasPlaced, WasNotPlaced or CannotTell, but returned {answer!r}")
+
+
+def as_text(value: object) -> str:
+    """Return `value` as text that can be stored."""
+    text = value if type(value) is str else str(value)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether `value` is text that can be stored: bytes that are no UTF-8 may hide in it as surrogates."""
+    if type(value) is not str:
+        return False
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_instant(value: object) -> bool:
+    return value is None or (type(value) is int and 0 <= value < NEVER)
