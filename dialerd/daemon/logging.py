@@ -73,6 +73,12 @@ def configure(level: str = "info", *, stream: TextIO | None = None) -> None:
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Mask phone numbers and leave out secrets; a structlog processor."""
     for key, value in event.items():
+        if not _CARES[key]:  # by far the most values need no care, and are passed over at the least cost
+            if isinstance(value, str):
+                if "+" not in value and "@" not in value:
+                    continue
+            elif value is None or isinstance(value, int | float):
+                continue
         if (cleaned := _clean(key, value)) is not value:
             event[key] = cleaned
     return event
