@@ -47,7 +47,9 @@ def calls(scale: int) -> list[Row]:
         log.unlink(missing_ok=True)
     ratio = [bare["wall_s"] / logged["wall_s"] for bare, logged in zip(found["bare"], found["logged"], strict=True)]
     return [
-        *_calls(f"calls/s, {count:,} recipients, no hold, 500 lines, JSON log to a file as the daemon", found["logged"]),
+        *_calls(
+            f"calls/s, {count:,} recipients, no hold, 500 lines, JSON log to a file as the daemon", found["logged"]
+        ),
         *_calls("the same, no log", found["silent"]),
         *_calls("the same, bare loop of trio and SQLite (the floor)", found["bare"]),
         Row("speed with the log, as a share of the bare loop's", spread(ratio, "{:.2f}"), ""),

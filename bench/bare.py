@@ -24,7 +24,8 @@ from dialerd.daemon.service import SWITCH_INTERVAL_S
 _SCHEMA = """
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
-    CREATE TABLE recipients (id INTEGER PRIMARY KEY, number TEXT NOT NULL, state TEXT NOT NULL, next_at INTEGER NOT NULL);
+    CREATE TABLE recipients (id INTEGER PRIMARY KEY, number TEXT NOT NULL, state TEXT NOT NULL,
+        next_at INTEGER NOT NULL);
     CREATE UNIQUE INDEX recipients_number ON recipients (number);
     CREATE INDEX recipients_due ON recipients (next_at, id) WHERE state = 'pending';
     CREATE TABLE attempts (id INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, recipient INTEGER NOT NULL,

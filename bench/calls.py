@@ -2,8 +2,8 @@
 
     python -m bench.calls [--count 100000] [--lines 500] [--hold-ms 0] [--log FILE]
 
-The database is a file, `synchronous=FULL`; recipients are stored beforehand, with numbers in random order. The simulator
-answers every call at once and holds it for the hold time. Prints one line of JSON.
+The database is a file, `synchronous=FULL`; recipients are stored beforehand, with numbers in random order. The
+simulator answers every call at once and holds it for the hold time. Prints one line of JSON.
 """
 
 import argparse
@@ -39,9 +39,7 @@ def settings(lines: int, hold_ms: int) -> Settings:
     options = {"ring_time": "0ms", "talk_time": format_duration(hold_ms), "outcomes": {"answered": 1}}
     return Settings(
         daemon=DaemonSettings(max_concurrent=lines),
-        trunks={
-            "sim": TrunkSettings(provider="simulator", max_concurrent=lines, countries=("GB",), options=options)
-        },
+        trunks={"sim": TrunkSettings(provider="simulator", max_concurrent=lines, countries=("GB",), options=options)},
         numbers={"+447111999001": NumberSettings(trunk="sim")},
         agents={"reminder": AgentSettings(say="Hello.")},
         quiet_hours=QuietHours(enabled=False),

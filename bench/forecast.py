@@ -43,7 +43,14 @@ def main() -> None:
         file = root / "campaign.json"
         file.write_text(json.dumps(campaign))
         began = time.perf_counter()
-        plan = [sys.executable, "-c", "from dialerd.daemon.main import main; main()", "plan", file, "--json"]
+        plan: list[str | Path] = [
+            sys.executable,
+            "-c",
+            "from dialerd.daemon.main import main; main()",
+            "plan",
+            file,
+            "--json",
+        ]
         ended = subprocess.run(
             [*plan, "--from", "2027-06-01", "--config", config], capture_output=True, text=True, check=True
         )

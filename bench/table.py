@@ -35,5 +35,7 @@ def table(rows: Sequence[Row]) -> str:
     """Return rows as a table, its columns aligned."""
     cells = [("what", "figure", "load", "notes"), *((row.what, row.figure, row.load, row.notes) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(4)]
-    lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in cells]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in cells
+    ]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])

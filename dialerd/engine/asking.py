@@ -11,16 +11,12 @@ from attrs import define, field
 
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.days import DayCount
-from dialerd.engine.limits import Limit, Permit, take
+from dialerd.engine.limits import AHEAD_S, Permit, Queue, take
 from dialerd.engine.lines import AgentLine, CallerId, Lines, Trunk
 from dialerd.model.instants import SECOND, Instant
 from dialerd.rules.breaker import UNLIMITED, BreakerState
 from dialerd.rules.routes import WORLD
 from dialerd.store.claiming import Ask
-
-AHEAD_S = 0.1
-"""Seconds ahead for which paced starts are claimed together: calls wait for their start with their gate still before
-them, and a trunk of 200 calls a second takes ten commits a second instead of 200."""
 
 _TRUNK_DOWN_S = 1.0  # a trunk that comes up wakes the dispatcher, but not the campaigns that wait for it
 _PROBE_S = 1.0  # nor does a probe that gets through
@@ -60,11 +56,11 @@ class Blocked:
     """Why a campaign gets no line.
 
     Args:
-        limits: full limits; a call that ends frees them.
+        limits: what there is none of now; it is said there when it frees.
         until_s: monotonic seconds at which something frees by itself; None = nothing does.
     """
 
-    limits: list[Limit] = field(factory=list)
+    limits: list[Queue] = field(factory=list)
     until_s: float | None = None
 
     def until(self, at_s: float) -> None:
@@ -234,8 +230,8 @@ class _Asking:
         if trunk.limit.free < 1:
             self.blocked.limits.append(trunk.limit)
             return 0
-        if (start_at := trunk.pace.next_at(self.now_s)) > self.now_s + AHEAD_S:
-            self.blocked.until(start_at)
+        if trunk.starts.free < 1:
+            self.blocked.limits.append(trunk.starts)
             return 0
         return int(min(k, trunk.limit.free))
 

@@ -16,7 +16,7 @@ from dialerd.engine.asking import Asked, Blocked, Slot, ask, close_ranks, give_b
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import withdrawn
-from dialerd.engine.limits import Limit
+from dialerd.engine.limits import Queue
 from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
 from dialerd.engine.scheduler import Scheduler
@@ -81,7 +81,7 @@ class Dispatcher:
         self._clock = clock
         self._start_call = start_call
         self._idle = idle
-        self._full: dict[Limit, None] = {}  # limits on which campaigns are parked
+        self._full: dict[Queue, None] = {}  # what campaigns are parked on
         self._ended: list[tuple[LiveCall, Ended]] = []
         self._news: deque[LiveCall] = deque()
         self._news_at: float | None = None
@@ -209,7 +209,7 @@ class Dispatcher:
         self._scheduler.due(now, now_s)
         asked: list[Asked] = []
         asking: set[LiveCampaign] = set()
-        while (free := int(min(self._lines.daemon.free, 4_096))) > 0:
+        while free := self._lines.free():
             unparked = self._unpark(asking, now)
             shared = list(self._scheduler.share(free))
             for campaign, given in shared:
@@ -348,6 +348,10 @@ class Dispatcher:
                 seconds = min(seconds, (at - now) / SECOND)
             if until_s is not None:
                 seconds = min(seconds, until_s - now_s)
+            if self._lines.daemon.free >= 1:
+                for queue in self._full:
+                    if (free_at := queue.free_at) is not None:
+                        seconds = min(seconds, free_at - now_s)
         return max(0.0, seconds)
 
     def _watch_clock(self, now: Instant) -> None:

@@ -6,27 +6,55 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from dialerd.rules.pacing import Pace
+
 if TYPE_CHECKING:
     from dialerd.engine.campaign import LiveCampaign
 
+AHEAD_S = 0.1
+"""Seconds ahead for which paced starts are claimed together: calls wait for their start with their gate still before
+them, and a trunk of 200 calls a second takes ten commits a second instead of 200."""
 
-class Limit:
+
+class Queue:
+    """Something of which there may be too little: campaigns that found none are parked on it, and cost nothing there.
+
+    Attributes:
+        parked: campaigns that wait.
+    """
+
+    __slots__ = ("parked",)
+
+    def __init__(self) -> None:
+        self.parked: dict[LiveCampaign, None] = {}
+
+    @property
+    def free(self) -> float:
+        """Units that can be had now; `math.inf` where there is no limit."""
+        raise NotImplementedError
+
+    @property
+    def free_at(self) -> float | None:
+        """Monotonic seconds at which a unit frees by itself; None = a call must end."""
+        return None
+
+    def park(self, campaign: "LiveCampaign") -> None:
+        """Let `campaign` wait for a free unit."""
+        self.parked[campaign] = None
+
+
+class Limit(Queue):
     """Something of which only so many calls may be in progress: the daemon, a trunk, a number, an agent, a campaign.
-
-    Campaigns that found it full are parked on it until a unit is free, so that they cost nothing while they wait.
 
     Args:
         total: calls at once; None = no limit.
-
-    Attributes:
-        parked: campaigns that wait for a free unit.
     """
 
-    __slots__ = ("limiter", "parked")
+    __slots__ = ("limiter",)
 
     def __init__(self, total: int | None) -> None:
+        super().__init__()
         self.limiter = trio.CapacityLimiter(_tokens(total))
-        self.parked: dict[LiveCampaign, None] = {}
 
     @property
     def free(self) -> float:
@@ -38,9 +66,33 @@ class Limit:
         """Follow changed settings; calls in progress beyond a lower limit go on."""
         self.limiter.total_tokens = _tokens(total)
 
-    def park(self, campaign: "LiveCampaign") -> None:
-        """Let `campaign` wait for a free unit."""
-        self.parked[campaign] = None
+
+class Starts(Queue):
+    """The starts that a pace has in the near future.
+
+    Args:
+        pace: whose.
+    """
+
+    __slots__ = ("_pace",)
+
+    def __init__(self, pace: Pace) -> None:
+        super().__init__()
+        self._pace = pace
+
+    @property
+    def free(self) -> float:
+        """Starts that can be had now."""
+        now = trio.current_time()
+        room = now + AHEAD_S - self._pace.next_at(now)
+        if room < 0:
+            return 0
+        return math.inf if self._pace.rate is None else int(room * self._pace.rate) + 1
+
+    @property
+    def free_at(self) -> float | None:
+        """Monotonic seconds at which the next start is."""
+        return self._pace.next_at(trio.current_time())
 
 
 class Permit:

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Mapping
 import trio
 
 from dialerd.engine.days import DayCount
-from dialerd.engine.limits import Limit
+from dialerd.engine.limits import Limit, Starts
 from dialerd.model.settings import AgentSettings, NumberSettings, Settings, TrunkSettings
 from dialerd.plugin.provider import Provider
 from dialerd.rules.breaker import Breaker
 from dialerd.rules.pacing import Pace
 from dialerd.rules.routes import allowed_countries
+
+_MOST = 4_096  # lines that are shared out at once
 
 
 class Trunk:
@@ -24,6 +26,7 @@ class Trunk:
     Attributes:
         provider: who places its calls; None while it has not come up.
         limit, pace, breaker: what stands between a call and the trunk.
+        starts: the pace's, to wait for.
         last_taker: the campaign that took the last starts of the pace.
         calls_by_provider: calls on a provider's hands, by its identity; two of a trunk live at once after a reload.
     """
@@ -38,6 +41,7 @@ class Trunk:
         "pace",
         "provider",
         "settings",
+        "starts",
     )
 
     def __init__(self, name: str, settings: TrunkSettings, countries: frozenset[str]) -> None:
@@ -47,6 +51,7 @@ class Trunk:
         self.provider: Provider | None = None
         self.limit = Limit(settings.max_concurrent)
         self.pace = Pace(settings.calls_per_second, trio.current_time())
+        self.starts = Starts(self.pace)
         self.breaker = Breaker()
         self.last_taker: object = None
         self.calls_by_provider: dict[int, int] = {}
@@ -158,6 +163,12 @@ class Lines:
         _drop(self.trunks, settings.trunks)
         _drop(self.caller_ids, settings.numbers)
         _drop(self.agents, settings.agents)
+
+    def free(self) -> int:
+        """Return how many calls might be started now; at least 1, as long as the daemon has a line."""
+        trunks = (min(trunk.limit.free, trunk.starts.free) for trunk in self.trunks.values() if trunk.provider)
+        free = self.daemon.free
+        return int(min(free, max(1, sum(trunks)), _MOST)) if free >= 1 else 0
 
     def day_counts(self) -> Iterable[DayCount]:
         """Return the daily caps of the caller ids that have one."""

@@ -21,11 +21,14 @@ class Scheduler:
         self.campaigns: dict[int, LiveCampaign] = {}
         self._fair: FairShare[int] = FairShare()
         self._sleepers: list[tuple[Instant, int]] = []  # an entry is good while it is its campaign's wake_at
+        self._ends: list[tuple[Instant, int]] = []  # looked at then even while it waits for a line
         self._blocked: list[tuple[float, int]] = []  # by monotonic seconds: campaigns held back by their own pace
 
     def add(self, campaign: LiveCampaign, now: Instant) -> None:
         """Take a campaign in."""
         self.campaigns[campaign.row.id] = campaign
+        if campaign.hours.end_at is not None:
+            heappush(self._ends, (campaign.hours.end_at, campaign.row.id))
         self.touch(campaign, now)
 
     def remove(self, campaign: LiveCampaign) -> None:
@@ -65,6 +68,11 @@ class Scheduler:
             campaign = self.campaigns.get(key)
             if campaign is not None and campaign.wake_at == at:
                 self.touch(campaign, now)
+        while self._ends and self._ends[0][0] <= now:
+            _, key = heappop(self._ends)
+            if (campaign := self.campaigns.get(key)) is not None:
+                campaign.blocked_until = 0.0
+                self.touch(campaign, now)
         while self._blocked and self._blocked[0][0] <= now_s:
             _, key = heappop(self._blocked)
             if key in self.campaigns:
@@ -96,5 +104,5 @@ class Scheduler:
 
     def next_wake(self) -> tuple[Instant, float | None]:
         """Return when to look again: an instant (NEVER = not by itself) and monotonic seconds (None = not)."""
-        at = self._sleepers[0][0] if self._sleepers else NEVER
+        at = min((heap[0][0] for heap in (self._sleepers, self._ends) if heap), default=NEVER)
         return at, self._blocked[0][0] if self._blocked else None

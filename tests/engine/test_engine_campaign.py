@@ -3,12 +3,12 @@
 import pytest
 import trio
 from phone import ANSWERED, BUSY, OUTAGE, Phone, ends, talk
-from rig import number, rig, settings
+from rig import number, rig, settings, trunk
 
 from dialerd.model.call import CallEnd, CannotTell, Cause, WasNotPlaced, WasPlaced
 from dialerd.model.retry import RetryPolicy, RetryRule
 from dialerd.model.states import AtFault, CampaignState, Final, Outcome
-from dialerd.plugin.provider import Answered, MaybePlaced, NotPlaced, Throttled, Withdrawn
+from dialerd.plugin.provider import Accepted, Answered, MaybePlaced, NotPlaced, Throttled, Withdrawn
 
 MINUTE_S = 60.0
 CALLEE = Cause(fault=AtFault.CALLEE, q850=1)
@@ -213,10 +213,6 @@ async def test_an_answer_that_is_none_costs_one_call_and_not_the_daemon(autojump
         assert (await bench.totals(row)).finals[Final.UNCERTAIN] == 1
 
 
-class Loose(CallEnd):
-    """A `CallEnd` of somebody's own."""
-
-
 @pytest.mark.parametrize(
     "end",
     [
@@ -231,7 +227,7 @@ class Loose(CallEnd):
         CallEnd(outcome=Outcome.ANSWERED, cause="none"),
         CallEnd(outcome=Outcome.BUSY, cause=Cause(fault=AtFault.CALLEE, detail="\udcff")),
         CallEnd(outcome=Outcome.ANSWERED, answered_by=object()),
-        Throttled("5"),
+        Throttled("soon"),
     ],
     ids=repr,
 )
@@ -251,8 +247,6 @@ async def test_an_end_that_is_none_costs_one_call_and_not_the_daemon(autojump_cl
 @pytest.mark.parametrize("reference", [object(), "\udcff", 2**80])
 async def test_a_reference_that_is_no_text_costs_nothing(autojump_clock, reference):
     """A provider that reports what cannot be stored is told so at once, and the store goes on."""
-    from dialerd.plugin.provider import Accepted
-
     async def script(phone, order, report):
         await trio.lowlevel.checkpoint()
         phone.leave(order)
@@ -303,8 +297,6 @@ async def test_a_carrier_that_cannot_be_asked_holds_only_its_own(autojump_clock)
         return ANSWERED
 
     phone = Phone(script, answer=answer)
-    from rig import trunk
-
     async with rig(phone, settings(trunks={"t": trunk(max_concurrent=1)})) as bench:
         row = await bench.add(20)
         await trio.sleep(100)

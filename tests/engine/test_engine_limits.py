@@ -3,12 +3,13 @@
 import trio
 from hypothesis import given, settings as hypothesis_settings
 from hypothesis import strategies as st
-from phone import ANSWERED, OUTAGE, Phone, hung_up, talk
-from rig import CALLER_ID, LONDON, NEW_YORK, OTHER_ID, number, rig, settings, trunk
+from phone import ANSWERED, BUSY, OUTAGE, Phone, ends, hung_up, talk
+from rig import CALLER_ID, LONDON, NEW_YORK, OTHER_ID, START, number, rig, settings, trunk
 from trio.testing import MockClock
 
 from dialerd.model.campaign import Pacing
-from dialerd.model.instants import SECOND
+from dialerd.model.instants import HOUR, SECOND
+from dialerd.model.retry import RetryPolicy
 from dialerd.model.settings import AgentSettings, DaemonSettings, NumberSettings, PersonSettings
 from dialerd.model.states import Final, Rotation
 from dialerd.plugin.provider import MaybePlaced
@@ -285,18 +286,14 @@ async def test_lines_are_shared_by_priority(autojump_clock):
 
 async def test_a_sticky_campaign_whose_number_is_worn_out_goes_on(autojump_clock):
     """People keep their caller id over retries, also when it is used up for the day and rests until the next."""
-    from phone import BUSY, ends
-
-    from dialerd.model.retry import RetryPolicy
-
     phone = Phone(ends(BUSY))
     numbers = {
         CALLER_ID: NumberSettings(trunk="t", calls_per_day=3),
         OTHER_ID: NumberSettings(trunk="t"),
     }
-    async with rig(phone, settings(numbers=numbers)) as bench:
+    async with rig(phone, settings(numbers=numbers), start=START + 14 * HOUR - 300 * SECOND) as bench:
         row = await bench.add(6, rotation=Rotation.STICKY, retry=RetryPolicy(max_attempts=2, delay=60_000))
-        await bench.over(row, within_s=3 * 86_400, poll_s=60)
+        await bench.over(row, within_s=7_200, poll_s=60)
         shown = {}
         for left in phone.left:
             shown.setdefault(left.order.number, set()).add(left.order.caller_id)

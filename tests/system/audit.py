@@ -5,6 +5,7 @@ The ledger is what really rang; the tables are what the daemon believes; the rep
 
 from collections import Counter, defaultdict
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from place import Place
@@ -84,8 +85,10 @@ def _people(ledger: list[dict[str, Any]], attempts: dict[str, Any], cooldown_ms:
         calls[line["number"]].append((instant(line["at"]), attempts[line["attempt"]]["ended_at"]))
     for number, spans in calls.items():
         spans.sort()
-        for (_, ended_at), (began_at, _) in zip(spans, spans[1:], strict=False):
-            assert began_at >= ended_at + cooldown_ms, f"{number} was called again {began_at - ended_at} ms after a call"
+        for (_, ended_at), (began_at, _) in pairwise(spans):
+            assert began_at >= ended_at + cooldown_ms, (
+                f"{number} was called again {began_at - ended_at} ms after a call"
+            )
 
 
 def _counters(place: Place, campaign: Any, recipients: list[Any], calls: list[Any]) -> None:

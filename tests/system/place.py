@@ -141,7 +141,7 @@ class Place:
             )
         if wait:
             self.until_logged("daemon.started")
-            until(lambda: (self.spool / "incoming").is_dir(), "the spool stands")
+            until((self.spool / "incoming").is_dir, "the spool stands")
 
     def kill(self) -> None:
         """End the life with SIGKILL, as a power cut would."""

@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from place import Place, number, people, rows, until
+from place import number, people, rows, until
 
 pytestmark = pytest.mark.system
 
@@ -142,13 +142,14 @@ def test_things_that_are_no_files(place, tmp_path):
     assert place.count("SELECT count(*) FROM campaigns") == 1
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="everything is readable for root; run as another user")
 def test_an_unreadable_file(place):
     """It is not taken and not lost: either turned away with the reason, or left with the reason beside it."""
-    place.start()
     path = place.root / "closed"
     path.write_text(SPEC + PHONE)
     path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("everything is readable for root; run as another user")
+    place.start()
     path.rename(place.spool / "incoming" / "closed.toml")
 
     def reason() -> list[Path]:
@@ -156,7 +157,7 @@ def test_an_unreadable_file(place):
 
     (found,) = until(reason, "an error file for it")
     assert "closed.toml" in found.read_text()
-    assert "ermission" in found.read_text()
+    assert "may not be read" in found.read_text()
     assert found.with_name("closed.toml").exists()
     assert place.alive()
 

@@ -75,7 +75,7 @@ def test_people_in_two_campaigns_are_called_once_at_a_time(place):
 
 
 def test_a_large_campaign_does_not_delay_a_small_one(place):
-    """A campaign of 100,000 and one of 10 become due at one instant: the small one's first call is a second late at most."""
+    """Campaigns of 100,000 and of 10 become due at one instant: the small one's first call leaves within a second."""
     tables = {"trunks": {"sim": {"options": {"talk_time": "300ms"}}}}
     place.configure(quiet_hours=closed_hours(), **tables)
     place.start()

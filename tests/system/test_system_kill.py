@@ -83,7 +83,7 @@ def test_killed_thirty_times(place, seed):
 
 
 def test_a_carrier_that_cannot_tell(place):
-    """Without a ledger nobody knows what became of the calls that a kill cut off: they count, and are not rung again."""
+    """Without a ledger nobody knows what became of calls that a kill cut off: they count, and are not rung again."""
     options = {"ledger": "none.jsonl", "ring_time": "0ms", "talk_time": "30s"}
     place.configure(trunks={"sim": {"options": options}})
     text = place.config.read_text().replace('ledger = "none.jsonl"\n', "")

@@ -68,7 +68,11 @@ def test_killed_between_stored_and_moved(place):
             place.drop(f"{name}.json", campaign(name, recipients_file=f"{name}.csv"))
         names += batch
         before = place.count("SELECT count(*) FROM spool_files")
-        until(lambda before=before: place.count("SELECT count(*) FROM spool_files") > before, "one is stored", every_s=0.002)
+        until(
+            lambda before=before: place.count("SELECT count(*) FROM spool_files") > before,
+            "one is stored",
+            every_s=0.002,
+        )
         sleep(random.uniform(0, 0.08))
         place.kill()
         unmoved += place.count("SELECT count(*) FROM spool_files WHERE NOT moved")

@@ -74,9 +74,7 @@ def test_the_drain_time_ends(place):
         trunks={"sim": {"options": {"ring_time": "10m", "talk_time": "0ms"}}},
     )
     place.start()
-    place.drop(
-        "c.json", {"name": "c", "agent": "reminder", "ring_timeout": "10m", "recipients": people(0, 100)}
-    )
+    place.drop("c.json", {"name": "c", "agent": "reminder", "ring_timeout": "10m", "recipients": people(0, 100)})
     until(lambda: len(place.ledger()) == 20, "20 phones ring")
     asked = time.monotonic()
     assert place.stop() == 0
@@ -106,9 +104,7 @@ def test_sighup_takes_new_limits(place):
     """More lines are used at once after a reload, and no call is dropped."""
     busy(place, 300, "1s")
     options = {"talk_time": "1s"}
-    place.configure(
-        daemon={"max_concurrent": 60}, trunks={"sim": {"max_concurrent": 60, "options": options}}
-    )
+    place.configure(daemon={"max_concurrent": 60}, trunks={"sim": {"max_concurrent": 60, "options": options}})
     place.signal(signal.SIGHUP)
     place.until_logged("settings.reloaded")
     until(lambda: open_attempts(place) > 50, "more than 50 calls at once", every_s=0.05)
@@ -146,7 +142,12 @@ def test_a_second_instance_is_refused(place):
     busy(place, 60, "200ms")
     assert place.process is not None
     second = subprocess.run(
-        command("run", "--config", place.config), cwd=place.root, capture_output=True, text=True, timeout=30, check=False
+        command("run", "--config", place.config),
+        cwd=place.root,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert second.returncode == 1
     assert f"pid {place.process.pid}" in second.stderr
