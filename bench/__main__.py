@@ -100,6 +100,21 @@ def intake(scale: int) -> list[Row]:
     ]
 
 
+def files(scale: int) -> list[Row]:
+    """Small files a second, into the store and to the report."""
+    found = measure("files", "--count", 2_000 // scale)
+    count = found["count"]
+    notes = f"{found['cpu_s'] / count * 1e3:.1f} ms of the daemon's processor a file; {_mib(found['peak_kib'])} at most"
+    return [
+        Row(
+            f"files/s, {count:,} files of one recipient dropped at once",
+            f"{count / found['taken_s']:.0f}",
+            found["load"],
+        ),
+        Row("until each of them is dialled and has its report", f"{found['reported_s']:.1f} s", found["load"], notes),
+    ]
+
+
 def forecast(scale: int) -> list[Row]:
     """Seconds of a forecast."""
     count = 10_000 // scale
@@ -116,6 +131,7 @@ FIGURES: dict[str, Callable[[int], list[Row]]] = {
     "calls": calls,
     "hold": hold,
     "intake": intake,
+    "files": files,
     "sizes": sizes,
     "forecast": forecast,
 }

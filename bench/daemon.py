@@ -34,7 +34,6 @@ class Daemon:
     Args:
         root: its directory.
         open_now: whether quiet hours let calls leave now.
-        ledger: whether the simulated network writes down what it takes.
     """
 
     def __init__(self, root: Path, *, open_now: bool) -> None:

@@ -55,7 +55,8 @@ def run(settings: Settings, config: Path) -> int:
     began = time.monotonic()
     with _daemon(config, folders, log) as daemon:
         specs = [path.name for path in campaigns if path.suffix in (".toml", ".json")]
-        console.print(f"dialerd runs (pid {daemon.pid}); dropping {', '.join(specs)} into {folders.incoming}")
+        console.print(f"dialerd runs (pid {daemon.pid}); dropping {', '.join(specs)} into")
+        console.print(f"  {folders.incoming}", soft_wrap=True)
         for path in campaigns:  # a campaign file waits for its recipients' file, so the order does not matter
             part = folders.incoming / f"{path.name}.part"
             shutil.copy(path, part)
@@ -63,7 +64,7 @@ def run(settings: Settings, config: Path) -> int:
         _watch(console, folders, specs, daemon, log)
     reports = sorted(folders.reports.glob("*/summary.toml"))
     whole = _print_reports(console, reports)
-    console.print(f"done in {time.monotonic() - began:.0f} s; the daemon's log is {log}")
+    console.print(f"done in {time.monotonic() - began:.0f} s; the daemon's log: {log}", soft_wrap=True)
     return 0 if whole and len(reports) == len(specs) else 1
 
 
@@ -93,7 +94,10 @@ def _daemon(config: Path, folders: Folders, log: Path) -> Iterator["subprocess.P
 def _watch(console: Console, folders: Folders, specs: list[str], daemon: "subprocess.Popen[bytes]", log: Path) -> None:
     """Show the campaigns' progress until each has its report."""
     progress = Progress(
-        TextColumn("{task.fields[label]:<28}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[calls]}")
+        TextColumn("{task.fields[label]}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("people   {task.fields[calls]}"),
     )
     tasks = {spec: progress.add_task(spec, total=None, label=spec, calls="") for spec in specs}
 
@@ -107,7 +111,7 @@ def _watch(console: Console, folders: Folders, specs: list[str], daemon: "subpro
                 total=people.get("total"),
                 completed=done,
                 label=status.get("name", spec),
-                calls=_outcomes(status.get("attempts", {})),
+                calls=_calls(status.get("attempts", {})),
             )
         return len(list(folders.reports.glob("*/summary.toml"))) >= len(specs)
 
@@ -122,9 +126,8 @@ def _status(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _outcomes(attempts: dict[str, Any]) -> str:
-    counts = ((name, count) for name, count in attempts.items() if name not in ("total", "refunded") and count)
-    return " ".join(f"{name} {count}" for name, count in counts)
+def _calls(attempts: dict[str, Any]) -> str:
+    return f"{attempts.get('total', 0)} calls, {attempts.get('answered', 0)} answered"
 
 
 def _until(ready: Any, daemon: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -140,8 +143,8 @@ def _until(ready: Any, daemon: "subprocess.Popen[bytes]", log: Path) -> None:
 def _print_reports(console: Console, reports: list[Path]) -> bool:
     """Print the reports and return whether their counts add up."""
     table = Table(box=None, pad_edge=False)
-    for title in ("campaign", "recipients", "succeeded", "failed", "exhausted", "calls", "answer rate"):
-        table.add_column(title, justify="left" if title == "campaign" else "right")
+    for title in ("campaign", "people", "succeeded", "failed", "exhausted", "calls", "answered"):
+        table.add_column(title, justify="left" if title == "campaign" else "right", no_wrap=True)
     whole = True
     for path in reports:
         summary = tomllib.loads(path.read_text())
