@@ -37,8 +37,7 @@ def number(i: int) -> str:
 
 def batch(rows: Iterable[Sequence[Any]], groups: Sequence[ZoneGroup] = (LONDON,)) -> RecipientBatch:
     """Return recipients as intake hands them over; short rows are filled up with nothing."""
-    whole = [[*row, 0, None, None, None, None][: max(7, len(row))] for row in rows]
-    whole = [[*row[:2], *(row[2:] if len(row) > 2 else ())] for row in whole]
+    whole = [[*row, *(0, None, None, None, None)[len(row) - 2 :]] for row in rows]
     return RecipientBatch(groups=tuple(groups), rows=msgspec.json.encode(whole).decode(), count=len(whole))
 
 
