@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--hold-ms", type=int, default=0)
     asked = parser.parse_args()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
         loop = Loop(Path(folder) / "bare.db", asked.count, asked.lines, asked.hold_ms / 1_000)
         wall, cpu = time.perf_counter(), time.process_time()
         turns = trio.run(loop.run)

@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="log as the daemon does, JSON at info, to this file; absent = no log")
     asked = parser.parse_args()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    with tempfile.TemporaryDirectory(dir=".") as folder, open(asked.log or "/dev/null", "w") as stream:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder, open(asked.log or "/dev/null", "w") as stream:
         logging.configure("error" if asked.log is None else "info", stream=stream)
         url = f"sqlite:///{Path(folder).resolve()}/bench.db"
         print(json.dumps(trio.run(run, url, asked.count, asked.lines, asked.hold_ms)))

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import tomli_w
 
@@ -48,6 +48,7 @@ class Daemon:
                 cwd=root, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             )  # fmt: skip
         self.until(lambda: self.logged("daemon.started"))
+        self.until((root / "spool" / "incoming").is_dir)
         self.started_s = time.perf_counter() - self.began
 
     def logged(self, event: str) -> bool:
@@ -59,6 +60,7 @@ class Daemon:
         deadline = time.monotonic() + _PATIENCE_S
         while not check():
             if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
                 raise SystemExit(f"the daemon ended or hangs:\n{self.log.read_text()[-3000:]}")
             time.sleep(every_s)
 
@@ -66,6 +68,14 @@ class Daemon:
         """Stop it."""
         self.process.terminate()
         self.process.wait(60)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
 
 def _settings(root: Path, open_now: bool) -> dict[str, Any]:
@@ -97,7 +107,11 @@ def write_list(path: Path, count: int) -> None:
 
 def intake(root: Path, count: int) -> dict[str, object]:
     """Have a list taken and return what that took."""
-    daemon = Daemon(root, open_now=False)
+    with Daemon(root, open_now=False) as daemon:
+        return _take(daemon, root, count)
+
+
+def _take(daemon: Daemon, root: Path, count: int) -> dict[str, object]:
     staged, incoming = root / "staged", root / "spool" / "incoming"
     write_list(staged, count)
     size = staged.stat().st_size
@@ -134,20 +148,20 @@ def intake(root: Path, count: int) -> dict[str, object]:
 
 def restart(root: Path) -> dict[str, object]:
     """Start with everybody queued, held first and due then, and return what that takes."""
-    idle = Daemon(root, open_now=False)
-    time.sleep(1)
-    cpu = processor_s(idle.process.pid)
-    time.sleep(_IDLE_S)
-    idle_share = (processor_s(idle.process.pid) - cpu) / _IDLE_S
-    idle_kib = memory_kib(idle.process.pid)
-    idle.end()
-    due = Daemon(root, open_now=True)
-    ledger = root / "ledger.jsonl"
-    due.until(lambda: ledger.exists() and ledger.stat().st_size > 0)
-    first_call_s = time.perf_counter() - due.began
-    time.sleep(2)
-    due_kib = memory_kib(due.process.pid)
-    due.end()
+    with Daemon(root, open_now=False) as idle:
+        time.sleep(1)
+        cpu = processor_s(idle.process.pid)
+        time.sleep(_IDLE_S)
+        idle_share = (processor_s(idle.process.pid) - cpu) / _IDLE_S
+        idle_kib = memory_kib(idle.process.pid)
+        idle.end()
+    with Daemon(root, open_now=True) as due:
+        ledger = root / "ledger.jsonl"
+        due.until(lambda: ledger.exists() and ledger.stat().st_size > 0)
+        first_call_s = time.perf_counter() - due.began
+        time.sleep(2)
+        due_kib = memory_kib(due.process.pid)
+        due.end()
     return {
         "started_s": due.started_s,
         "first_call_s": first_call_s,
@@ -163,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.daemon")
     parser.add_argument("--count", type=int, default=1_000_000)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
         root = Path(folder).resolve()
         print(json.dumps({"intake": intake(root, asked.count), "restart": restart(root)}))
 

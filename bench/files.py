@@ -23,25 +23,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.files")
     parser.add_argument("--count", type=int, default=2_000)
     count = parser.parse_args().count
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
         root = Path(folder).resolve()
-        daemon = Daemon(root, open_now=True)
-        staged, spool = root / "staged", root / "spool"
-        staged.mkdir()
-        for index in range(count):
-            text = f'name = "c{index}"\nagent = "reminder"\n[[recipients]]\nphone = "{number(index)}"\n'
-            (staged / f"c{index}.toml").write_text(text)
-        cpu, began = processor_s(daemon.process.pid), time.perf_counter()
-        for name in os.listdir(staged):
-            (staged / name).rename(spool / "incoming" / name)
-        daemon.until(lambda: not os.listdir(spool / "incoming"), 0.1)
-        taken_s = time.perf_counter() - began
-        daemon.until(lambda: len(os.listdir(spool / "reports")) == count, 0.1)
-        reported_s = time.perf_counter() - began
-        cpu_s, kib = processor_s(daemon.process.pid) - cpu, memory_kib(daemon.process.pid, "VmHWM")
-        daemon.end()
-    result = {"count": count, "taken_s": taken_s, "reported_s": reported_s, "cpu_s": cpu_s, "peak_kib": kib}
-    print(json.dumps({**result, "load": load()}))
+        with Daemon(root, open_now=True) as daemon:
+            result = measure(daemon, root / "spool", _staged(root, count))
+    print(json.dumps({"count": count, **result, "load": load()}))
+
+
+def _staged(root: Path, count: int) -> Path:
+    folder = root / "staged"
+    folder.mkdir()
+    for index in range(count):
+        text = f'name = "c{index}"\nagent = "reminder"\n[[recipients]]\nphone = "{number(index)}"\n'
+        (folder / f"c{index}.toml").write_text(text)
+    return folder
+
+
+def measure(daemon: Daemon, spool: Path, staged: Path) -> dict[str, float]:
+    """Drop every file of a folder and return how long it takes until all is done with."""
+    names = os.listdir(staged)
+    cpu, began = processor_s(daemon.process.pid), time.perf_counter()
+    for name in names:
+        (staged / name).rename(spool / "incoming" / name)
+    daemon.until(lambda: not os.listdir(spool / "incoming"), 0.1)
+    taken_s = time.perf_counter() - began
+    daemon.until(lambda: len(os.listdir(spool / "reports")) == len(names), 0.1)
+    reported_s = time.perf_counter() - began
+    cpu_s, kib = processor_s(daemon.process.pid) - cpu, memory_kib(daemon.process.pid, "VmHWM")
+    daemon.end()
+    return {"taken_s": taken_s, "reported_s": reported_s, "cpu_s": cpu_s, "peak_kib": kib}
 
 
 if __name__ == "__main__":

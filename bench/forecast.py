@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.forecast")
     parser.add_argument("--count", type=int, default=10_000)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
         root = Path(folder).resolve()
         config = root / "dialerd.toml"
         config.write_text(tomli_w.dumps(_settings(root)))

@@ -153,8 +153,8 @@ class _Asking:
             if slots:
                 groups = [group_id for group_id in due if campaign.group(group_id).country == country]
                 return Asked(campaign, self._wish(groups, slots), slots)
-        if not self.blocked.limits and self.blocked.until_s is None:
-            # no trunk may ring any of these countries until the settings change
+        if len(campaign.heads) > len(due) or (not self.blocked.limits and self.blocked.until_s is None):
+            # other groups open while it waits; or no trunk may ring any of these countries until the settings change
             self.blocked.until(self.now_s + _LOOK_AGAIN_S)
         return self.blocked
 
@@ -212,8 +212,7 @@ class _Asking:
         for number in self.campaign.rotor.choose(free, k):
             line = self.lines.caller_ids[number]
             chosen.setdefault(line.trunk, []).append(line)
-        slots = [slot for trunk, picks in chosen.items() for slot in self._hold(trunk, picks)]
-        return slots
+        return [slot for trunk, picks in chosen.items() for slot in self._hold(trunk, picks)]
 
     def _room(self, trunk: Trunk, k: int) -> int:
         """Return how many calls a trunk can take now."""
@@ -230,7 +229,7 @@ class _Asking:
         if trunk.limit.free < 1:
             self.blocked.limits.append(trunk.limit)
             return 0
-        if trunk.starts.free < 1:
+        if trunk.pace.next_at(self.now_s) > self.now_s + AHEAD_S:  # judged at the instant at which they are taken
             self.blocked.limits.append(trunk.starts)
             return 0
         return int(min(k, trunk.limit.free))

@@ -161,11 +161,9 @@ class Calling:
         now = self._clock.now()
         hold = order.objection(now)
         self._return_probe(call)
+        next_at = now + SECOND  # a provider that withdraws of itself must not go round and round
         if hold is not None:
             self._dispatcher.held[hold.rule] += 1
-        if hold is None:
-            next_at = now + SECOND  # a provider that withdraws of itself must not go round and round
-        else:
             next_at = now if hold.until is None else min(hold.until, now + MINUTE)
         self._end(call, withdrawn(call, Cause(fault=AtFault.US, code="withdrawn", detail=reason), now, next_at))
 

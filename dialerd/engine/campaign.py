@@ -41,6 +41,7 @@ class LiveCampaign:
         heads: per zone group with pending recipients, when the next one is due.
         live: its attempts that have no stored end.
         blocked_until: monotonic seconds before which it gets no line.
+        parked: groups for which it waits for a line; empty while it does not wait.
         wake_at: when it next has something due in an open group, as far as is known; NEVER = not by itself.
         closing: its pending recipients are being ended.
         ended: set when nothing of it is left to do.
@@ -55,6 +56,7 @@ class LiveCampaign:
         self.heads: dict[int, Instant] = {}
         self.live = 0
         self.blocked_until = 0.0
+        self.parked: frozenset[int] = frozenset()
         self.wake_at: Instant = NEVER
         self.closing = False
         self.changes = 0
@@ -126,6 +128,10 @@ class LiveCampaign:
             if head <= now and (opening := self.opening(group_id, now)).rule is None
         ]
         return [group_id for _, _, group_id in sorted(due)]
+
+    def waits(self, now: Instant) -> bool:
+        """Tell whether it waits for lines, and nobody else of it is due for whom there might be some."""
+        return bool(self.parked) and bool(due := self.due_groups(now)) and self.parked.issuperset(due)
 
     def next_wake(self, now: Instant) -> Instant:
         """Return the earliest instant at which somebody is due in an open group, `now` or later."""

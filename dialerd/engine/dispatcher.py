@@ -203,6 +203,8 @@ class Dispatcher:
             give_back(one.campaign, one.slots)
         self.progressed_at = trio.current_time()  # waiting for the disk counts as alive
         await trio.sleep(_STORE_RETRY_S)
+        for one in asked:  # they rest until their answer is here, and it will not come
+            self._scheduler.touch(one.campaign, self._clock.now())
 
     def _ask(self, now: Instant) -> list[Asked]:
         now_s = trio.current_time()
@@ -221,6 +223,7 @@ class Dispatcher:
                 result = ask(campaign, due, self._lines, given, now)
                 self._scheduler.unused(campaign, given - (len(result.slots) if isinstance(result, Asked) else 0))
                 if isinstance(result, Blocked):
+                    campaign.parked = frozenset(due if result.limits else ())
                     for limit in result.limits:
                         limit.park(campaign)
                         if limit is not campaign.limit:

@@ -40,23 +40,25 @@ class Scheduler:
     def touch(self, campaign: LiveCampaign, now: Instant) -> None:
         """Look at a campaign anew, because something about it has changed."""
         campaign.wake_at = campaign.next_wake(now)
-        if campaign.wake_at <= now and campaign.blocked_until <= trio.current_time():
-            self._fair.wants(campaign.row.id, campaign.pacing.priority, campaign.appetite)
+        if campaign.wake_at <= now:
+            if campaign.blocked_until <= trio.current_time() and not campaign.waits(now):
+                self._fair.wants(campaign.row.id, campaign.pacing.priority, campaign.appetite)
+            else:
+                self._fair.rests(campaign.row.id, waiting=True)
             return
         self._fair.rests(campaign.row.id)
-        if now < campaign.wake_at < NEVER:
+        if campaign.wake_at < NEVER:
             heappush(self._sleepers, (campaign.wake_at, campaign.row.id))
 
     def touch_all(self, now: Instant) -> None:
         """Look at every campaign anew: the wall clock was stepped, or the settings have changed."""
         self._sleepers.clear()
         for campaign in self.campaigns.values():
-            campaign.blocked_until = 0.0
-            self.touch(campaign, now)
+            self._release(campaign, now)
 
     def rest(self, campaign: LiveCampaign, until_s: float | None) -> None:
         """Give a campaign no lines until a limit on which it is parked frees, or until `until_s` monotonic seconds."""
-        self._fair.rests(campaign.row.id)
+        self._fair.rests(campaign.row.id, waiting=True)
         if until_s is not None:
             campaign.blocked_until = until_s
             heappush(self._blocked, (until_s, campaign.row.id))
@@ -71,12 +73,11 @@ class Scheduler:
         while self._ends and self._ends[0][0] <= now:
             _, key = heappop(self._ends)
             if (campaign := self.campaigns.get(key)) is not None:
-                campaign.blocked_until = 0.0
-                self.touch(campaign, now)
+                self._release(campaign, now)
         while self._blocked and self._blocked[0][0] <= now_s:
             _, key = heappop(self._blocked)
-            if key in self.campaigns:
-                self.touch(self.campaigns[key], now)
+            if (campaign := self.campaigns.get(key)) is not None and campaign.blocked_until <= now_s:
+                self._release(campaign, now)
 
     def share(self, lines: int) -> Iterator[tuple[LiveCampaign, int]]:
         """Share free lines among the campaigns that want some."""
@@ -93,10 +94,15 @@ class Scheduler:
         """
         chosen = nsmallest(n, parked, key=lambda campaign: self._fair.tag(campaign.row.id))
         for campaign in chosen:
-            campaign.blocked_until = 0.0
             if campaign.row.id in self.campaigns:
-                self.touch(campaign, now)
+                self._release(campaign, now)
         return chosen
+
+    def _release(self, campaign: LiveCampaign, now: Instant) -> None:
+        """Let a campaign that was held back want lines again."""
+        campaign.blocked_until = 0.0
+        campaign.parked = frozenset()
+        self.touch(campaign, now)
 
     def unused(self, campaign: LiveCampaign, lines: int) -> None:
         """Uncharge a campaign for lines that it was given and had nobody for."""

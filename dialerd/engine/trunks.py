@@ -93,7 +93,7 @@ class Trunks:
             rest_s = min(2 * rest_s, _MAX_REST_S)
 
     async def _serve(self, keeper: _Keeper, tried: Callable[[], None], rest_s: float) -> None:
-        """Enter a provider and keep it until it is to be left; one that fails at any point only keeps its trunk down."""
+        """Enter a provider and keep it until it is to be left; one that fails only keeps its trunk down."""
         trunk = keeper.trunk
         provider: Provider | None = None
         try:

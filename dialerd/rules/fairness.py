@@ -14,15 +14,20 @@ no more than the lines it gives. Knows nothing of campaigns, calls and limits; a
 from collections.abc import Hashable
 from heapq import heapify, heappop, heappush, heapreplace
 from math import inf
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+
+CLAIM: Final = 1.0
+"""How far behind virtual time a key may stay that waits for something other than a turn (a full trunk). It is one line
+of a key of weight 1, ten of weight 10: enough to make shares come out by weight where a narrow place lets one line
+through at a time, and too little to take all lines for long when a wide one opens."""
 
 
 class _Flow(Generic[K]):
     """One key: its tag, its weight and what it wants."""
 
-    __slots__ = ("entry", "given", "key", "tag", "upto", "wanting", "weight")
+    __slots__ = ("entry", "given", "key", "tag", "upto", "waiting", "wanting", "weight")
 
     def __init__(self, key: K) -> None:
         self.key = key
@@ -30,6 +35,7 @@ class _Flow(Generic[K]):
         self.weight = 1.0
         self.upto = inf  # lines it can use; a float because the unknown is infinite
         self.wanting = False
+        self.waiting = False  # it rested last because there was nothing for it, not because it wanted nothing
         self.entry = -1  # number of its entry in the heap, -1 = it has none
         self.given = 0  # in the share under way
 
@@ -66,13 +72,19 @@ class FairShare(Generic[K]):
         elif not flow.wanting:
             flow.wanting = True
             if flow.entry < 0:
-                flow.tag = max(flow.tag, self._time)
+                flow.tag = max(flow.tag, self._floor(flow))
                 self._enter(flow)
 
-    def rests(self, key: K) -> None:
-        """Note that `key` wants no line for now; it keeps its tag, so that resting is no way to jump the queue."""
+    def rests(self, key: K, *, waiting: bool = False) -> None:
+        """Note that `key` wants no line for now; it keeps its tag, so that resting is no way to jump the queue.
+
+        Args:
+            key: who.
+            waiting: it would want some if there were any that it can use; then it keeps its claim too, up to `CLAIM`.
+        """
         if (flow := self._flows.get(key)) is not None:
             flow.wanting = False
+            flow.waiting = waiting
 
     def tag(self, key: K) -> float:
         """Return the place of `key` in virtual time: of several that wait, the lowest comes first."""
@@ -106,7 +118,7 @@ class FairShare(Generic[K]):
                 # until its tag passes the next one's; whoever has that, and whether it still wants lines, is seen then
                 second = heap[1][0] if len(heap) == 2 or heap[1][0] < heap[2][0] else heap[2][0]
                 n = min(n, int((second - tag) * flow.weight) + 1)
-            self._time = tag + (n - 1) / flow.weight
+            self._time = max(self._time, tag + (n - 1) / flow.weight)
             flow.tag = tag + n / flow.weight
             flow.upto -= n
             if flow.upto:
@@ -136,11 +148,15 @@ class FairShare(Generic[K]):
         """
         if n <= 0 or (flow := self._flows.get(key)) is None:
             return
-        flow.tag = max(self._time, flow.tag - n / flow.weight)
+        flow.tag = max(self._floor(flow), flow.tag - n / flow.weight)
         if flow.wanting:
             flow.upto += n
         if flow.entry >= 0:
             self._enter(flow)  # the one it has bears the higher tag
+
+    def _floor(self, flow: _Flow[K]) -> float:
+        """Return the lowest tag that `flow` may have now."""
+        return self._time - CLAIM if flow.waiting else self._time
 
     def _enter(self, flow: _Flow[K]) -> None:
         """Put an entry of `flow` into the heap; one that it has already is void from now on."""

@@ -13,7 +13,7 @@ import msgspec
 import uuid_utils
 from attrs import define, field, frozen
 
-from dialerd.model.instants import NEVER, SECOND, WEEK, Instant
+from dialerd.model.instants import NEVER, SECOND, Instant
 from dialerd.model.settings import PersonSettings
 from dialerd.model.states import CampaignState, Final, RecipientState, Rule
 from dialerd.rules.gate import STRANGER, Facts, Hold, Opening, PastCall, Person, gate
@@ -101,7 +101,7 @@ _PUT_OFF = SetStatement(
 _SUPPRESS = SetStatement("UPDATE recipients SET state = 'done', final = 'suppressed' WHERE id IN (VALUES {rows})", 1)
 _CANDIDATES = """
     SELECT id, number, attempts, refunds, max_attempts, caller_id, prompt, variables, metadata,
-           EXISTS (SELECT 1 FROM attempts AS a WHERE a.number = r.number AND a.claimed_at > ?)
+           EXISTS (SELECT 1 FROM attempts AS a WHERE a.number = r.number AND (a.claimed_at > ? OR a.ended_at IS NULL))
            OR EXISTS (SELECT 1 FROM suppressions AS s WHERE s.number = r.number)
     FROM recipients AS r INDEXED BY recipients_due
     WHERE campaign_id = ? AND group_id = ? AND state = 'pending' AND next_at <= ? {sticky}
@@ -181,7 +181,7 @@ class _Claiming:
                 break
 
     def _candidates(self, group_id: int, limit: int) -> list[Any]:
-        values: list[object] = [self.now - WEEK, self.ask.campaign_id, group_id, self.now]
+        values: list[object] = [self.now - persons.LOOK_BACK, self.ask.campaign_id, group_id, self.now]
         if self.ask.sticky:
             values.append(msgspec.json.encode(sorted(set(self._slots))).decode())
         query = _CANDIDATES.format(sticky=_STICKY if self.ask.sticky else "")

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from dialerd.model.instants import Instant
 
-_COUNT = """INSERT INTO day_counts (key, day, calls) VALUES (?, ?, ?)
-    ON CONFLICT DO UPDATE SET calls = max(0, calls + excluded.calls)"""
+_COUNT = """INSERT INTO day_counts (key, day, calls) VALUES (?1, ?2, max(0, ?3))
+    ON CONFLICT DO UPDATE SET calls = max(0, calls + ?3)"""
 
 
 def add_day_counts(dbapi: sqlite3.Connection, counts: Mapping[tuple[str, str], int]) -> None:

@@ -2,15 +2,19 @@
 
 import sqlite3
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
-from dialerd.model.instants import WEEK, Instant
+from dialerd.model.instants import DAY, WEEK, Duration, Instant
 from dialerd.rules.gate import PastCall, Person
+
+LOOK_BACK: Final[Duration] = WEEK + DAY
+"""How long ago a call may have begun that still counts: the longest call, which may have ended a cooldown ago."""
 
 _CALLS = """
     SELECT number, claimed_at, ended_at FROM attempts
-    WHERE number IN (SELECT value FROM json_each(?)) AND claimed_at > ? AND NOT refunded
+    WHERE number IN (SELECT value FROM json_each(?)) AND (claimed_at > ? OR ended_at IS NULL) AND NOT refunded
     ORDER BY number, claimed_at"""
 _SUPPRESSED = """
     SELECT number, max(expires_at) FROM suppressions
@@ -33,7 +37,7 @@ def of_numbers(
     wanted = list(numbers)
     text = msgspec.json.encode(wanted).decode()
     calls: dict[str, list[PastCall]] = {}
-    for number, started_at, ended_at in dbapi.execute(_CALLS, (text, now - WEEK)):
+    for number, started_at, ended_at in dbapi.execute(_CALLS, (text, now - LOOK_BACK)):
         calls.setdefault(number, []).append(PastCall(started_at, ended_at))
     scopes = (scope_of_agent(agent), scope_of_campaign(campaign))
     until: dict[str, Instant] = dict(dbapi.execute(_SUPPRESSED, (text, *scopes, now)).fetchall())

@@ -15,7 +15,7 @@ import trio
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from dialerd.store.database import MEMORY, connect, explain
+from dialerd.store.database import connect, database_path, explain
 from dialerd.store.migrate import create, upgrade
 from dialerd.store.writer import InlineWriter, ThreadWriter, Writer
 
@@ -60,14 +60,15 @@ class Store:
 
     def _look_up(self, bound: Callable[[Connection], T]) -> T:
         assert self._engine is not None
-        connection = self._idle.pop() if self._idle else self._engine.connect()
         try:
-            with connection.begin():
-                return bound(connection)
+            connection = self._idle.pop() if self._idle else self._engine.connect()
+            try:
+                with connection.begin():
+                    return bound(connection)
+            finally:
+                self._idle.append(connection)
         except (DBAPIError, sqlite3.Error) as error:
             raise explain(error) from error
-        finally:
-            self._idle.append(connection)
 
     async def aclose(self) -> None:
         """Finish what is queued and close every connection."""
@@ -83,13 +84,13 @@ async def open_store(url: str) -> AsyncIterator[Store]:
     """Open the store at `url`, bring its schema up to date, and close it at the end.
 
     Args:
-        url: SQLAlchemy URL; `dialerd.store.database.MEMORY` for one in memory, which runs everything inline.
+        url: SQLAlchemy URL; one in memory, such as `dialerd.store.database.MEMORY`, runs everything inline.
 
     Raises:
         StoreError: it cannot be opened; the message says why and the way out.
     """
     engine = connect(url)
-    if url == MEMORY:
+    if database_path(url) is None:
         create(engine)
         store = Store(InlineWriter(engine), None)
     else:

@@ -143,16 +143,19 @@ class ThreadWriter:
             return jobs
 
     def _commit(self, jobs: list[_Job]) -> None:
+        begun = False
         try:
             with self._connection.begin():
+                begun = True
                 for job in jobs:
                     job.result = job.op(self._connection)
         except Exception as error:  # noqa: BLE001  # whatever it is belongs to the caller of the operation
-            if len(jobs) > 1:
+            if begun and len(jobs) > 1:
                 for job in jobs:
                     self._commit([job])
-            else:
-                jobs[0].error = explain(error) if isinstance(error, DBAPIError | sqlite3.Error) else error
+                return
+            for job in jobs:  # more than one: the database is locked, and each would wait as long again
+                job.error = explain(error) if isinstance(error, DBAPIError | sqlite3.Error) else error
 
 
 def _wake_callers(jobs: list[_Job]) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
@@ -28,8 +28,8 @@ from dialerd.model.settings import (
 from dialerd.model.states import CampaignState
 from dialerd.plugin.provider import Provider
 from dialerd.store import campaigns, recipients, reports
-from dialerd.store.records import CampaignRow, NewCampaign, RecipientBatch, Totals
 from dialerd.store.database import MEMORY
+from dialerd.store.records import CampaignRow, NewCampaign, RecipientBatch, Totals
 from dialerd.store.store import Store, open_store
 
 START: Instant = to_instant(datetime(2026, 6, 1, 10, 0, tzinfo=UTC))  # a Monday; 11:00 in London
@@ -163,7 +163,7 @@ class Rig:
         """
         with trio.fail_after(within_s):
             for row in rows:
-                while self.engine.campaigns.by_key(row.id) is not None:
+                while self.engine.campaigns.by_key(row.id) is not None:  # noqa: ASYNC110  # it has no event
                     await trio.sleep(poll_s)
 
     async def totals(self, row: CampaignRow) -> Totals:
@@ -196,6 +196,13 @@ class Rig:
         for kind in (lines.trunks, lines.caller_ids, lines.agents):
             limits |= {name: line.limit for name, line in kind.items()}
         return {name: taken for name, limit in limits.items() if (taken := limit.limiter.borrowed_tokens)}
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until a condition holds; the test fails after some seconds."""
+    with trio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110  # what is waited for has no event
+            await trio.sleep(0.002)
 
 
 Phones = Provider | Mapping[str, Provider]

@@ -46,6 +46,22 @@ async def test_retries_follow_their_outcome(autojump_clock):
         assert (totals.outcomes[Outcome.BUSY], totals.outcomes[Outcome.NO_ANSWER]) == (1, 2)
 
 
+async def test_a_retry_does_not_wait_for_the_campaigns_other_calls(autojump_clock):
+    """Somebody who was busy is rung again though somebody else talks on."""
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        if order.number == number(0):
+            await trio.sleep(1_000)
+        return ANSWERED if order.number == number(0) or phone.numbers().count(order.number) > 1 else BUSY
+
+    phone = Phone(script)
+    async with rig(phone) as bench:
+        row = await bench.add(2, retry=RetryPolicy(max_attempts=2, delay=10_000))
+        await bench.over(row)
+        assert 10 <= phone.left[2].at <= 12
+
+
 async def test_a_recipients_own_limit_replaces_the_policys(autojump_clock):
     """Two people: one may be tried once, the other four times, under a policy of two."""
     phone = Phone(ends(then=BUSY))
@@ -247,6 +263,7 @@ async def test_an_end_that_is_none_costs_one_call_and_not_the_daemon(autojump_cl
 @pytest.mark.parametrize("reference", [object(), "\udcff", 2**80])
 async def test_a_reference_that_is_no_text_costs_nothing(autojump_clock, reference):
     """A provider that reports what cannot be stored is told so at once, and the store goes on."""
+
     async def script(phone, order, report):
         await trio.lowlevel.checkpoint()
         phone.leave(order)

@@ -67,7 +67,6 @@ async def test_summer_time_begins_and_ends(autojump_clock, day):
 async def test_a_window_that_closes_while_calls_wait_for_their_start(autojump_clock):
     """Calls that prepare for longer than the window lasts are withdrawn, and come again when it opens."""
 
-
     phone = Phone(talk(1, prepare=30))
     close = Window(start=time(10), end=time(11, 1))  # 11:00 in London now; a phone rings for 45 s
     async with rig(phone) as bench:

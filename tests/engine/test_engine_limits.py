@@ -1,7 +1,10 @@
 """Limits, pace and fairness: never exceeded, and never left unused."""
 
+import itertools
+
 import trio
-from hypothesis import given, settings as hypothesis_settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from phone import ANSWERED, BUSY, OUTAGE, Phone, ends, hung_up, talk
 from rig import CALLER_ID, LONDON, NEW_YORK, OTHER_ID, START, number, rig, settings, trunk
@@ -18,7 +21,7 @@ from dialerd.plugin.provider import MaybePlaced
 def least_gap(phone, trunk_name="t"):
     """Return the shortest time between two calls that left over a trunk, in milliseconds."""
     at = sorted(left.at for left in phone.left if left.order.trunk == trunk_name)
-    return round(min(b - a for a, b in zip(at, at[1:], strict=False)) * SECOND, 3)
+    return round(min(b - a for a, b in itertools.pairwise(at)) * SECOND, 3)
 
 
 LIMIT = st.integers(1, 6)
@@ -39,7 +42,7 @@ LIMIT = st.integers(1, 6)
     length=st.sampled_from([0.0, 0.3, 2.0]),
 )
 @hypothesis_settings(max_examples=40)
-def test_no_limit_is_ever_exceeded_and_everybody_is_reached(daemon, trunks, numbers, agents, many, length):
+def test_no_limit_is_ever_exceeded_and_everybody_is_reached(*, daemon, trunks, numbers, agents, many, length):
     """Random limits of daemon, trunks, caller ids, agents and campaigns, over random campaigns."""
     third = "+441632960003"
     wanted = settings(
@@ -152,9 +155,7 @@ async def test_two_campaigns_do_not_share_out_a_daily_cap_twice(autojump_clock):
     phone = Phone(talk())
     capped = {CALLER_ID: NumberSettings(trunk="t", calls_per_day=5)}
     async with rig(phone, settings(numbers=capped)) as bench:
-        rows = [
-            await bench.add([number(1000 * i + j) for j in range(4)], name=f"c{i}", adopt=False) for i in range(4)
-        ]
+        rows = [await bench.add([number(1000 * i + j) for j in range(4)], name=f"c{i}", adopt=False) for i in range(4)]
         for row in rows:
             await bench.engine.campaigns.adopt(row.id)
         await trio.sleep(60)
@@ -195,7 +196,7 @@ async def test_campaigns_with_a_pace_of_their_own_fill_a_trunk(autojump_clock):
         assert least_gap(phone) >= 49.99
         for i in range(20):
             at = [left.at for left in phone.left if left.order.campaign == f"c{i}"]
-            assert min(b - a for a, b in zip(at, at[1:], strict=False)) >= 0.999
+            assert min(b - a for a, b in itertools.pairwise(at)) >= 0.999
         assert phone.left[-1].at - phone.left[0].at <= 24
 
 
@@ -237,7 +238,7 @@ def test_starts_are_spaced_whoever_starts_them(rate, many, busy):
     for i, (_, own, _) in enumerate(many):
         at = [left.at for left in phone.left if left.order.campaign == f"c{i}"]
         if own is not None:
-            assert all(b - a >= 1 / own - 1e-5 for a, b in zip(at, at[1:], strict=False))
+            assert all(b - a >= 1 / own - 1e-5 for a, b in itertools.pairwise(at))
 
 
 async def test_a_small_campaign_is_not_delayed_by_a_big_one(autojump_clock):
@@ -274,7 +275,9 @@ async def test_lines_are_shared_by_priority(autojump_clock):
     async with rig(phone, settings(trunks={"t": trunk(max_concurrent=8)})) as bench:
         rows = [
             await bench.add([number(j) for j in range(400)], name="high", pacing=Pacing(priority=30), adopt=False),
-            await bench.add([number(1000 + j) for j in range(400)], name="low", pacing=Pacing(priority=10), adopt=False),
+            await bench.add(
+                [number(1000 + j) for j in range(400)], name="low", pacing=Pacing(priority=10), adopt=False
+            ),
         ]
         for row in rows:
             await bench.engine.campaigns.adopt(row.id)
@@ -282,6 +285,50 @@ async def test_lines_are_shared_by_priority(autojump_clock):
         order = [left.order.campaign for left in phone.left]
         assert 2.5 <= order.count("high") / order.count("low") <= 3.5
         await bench.over(*rows)
+
+
+async def test_lines_that_free_one_by_one_are_shared_by_priority(autojump_clock):
+    """So it is when lines free at different times and three campaigns wait for each."""
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        await trio.sleep(1 + int(order.number[-6:-3]) % 97 / 100)
+        return ANSWERED
+
+    phone = Phone(script)
+    async with rig(phone, settings(trunks={"t": trunk(max_concurrent=8)})) as bench:
+        weights = {"high": 40, "middle": 20, "low": 10}
+        rows = [
+            await bench.add([number(1000 * i + j) for j in range(300)], name=name, pacing=Pacing(priority=weight))
+            for i, (name, weight) in enumerate(weights.items())
+        ]
+        await trio.sleep(60)
+        order = [left.order.campaign for left in phone.left]
+        assert 3.5 <= order.count("high") / order.count("low") <= 4.5
+        assert 1.7 <= order.count("middle") / order.count("low") <= 2.3
+        await bench.over(*rows)
+
+
+async def test_starts_of_a_sticky_campaign_are_spaced(autojump_clock):
+    """Also where only those people are due again who keep the second of two caller ids."""
+
+    async def script(phone, order, report):
+        await trio.lowlevel.checkpoint()
+        phone.leave(order)
+        again = phone.numbers().count(order.number) > 3
+        return ANSWERED if order.caller_id == CALLER_ID or again else BUSY
+
+    wanted = settings(
+        trunks={"t": trunk(calls_per_second=20)},
+        numbers={CALLER_ID: NumberSettings(trunk="t"), OTHER_ID: NumberSettings(trunk="t")},
+    )
+    phone = Phone(script)
+    async with rig(phone, wanted) as bench:
+        policy = RetryPolicy(max_attempts=5, delay=300)
+        row = await bench.add(30, rotation=Rotation.STICKY, retry=policy)
+        await bench.over(row)
+        assert len(phone.left) == 15 + 15 * 4
+        assert least_gap(phone) >= 49.99
 
 
 async def test_a_sticky_campaign_whose_number_is_worn_out_goes_on(autojump_clock):

@@ -3,10 +3,10 @@
 import pytest
 import trio
 from phone import ANSWERED, Phone, talk
-from rig import CALLER_ID, START, crashed, number, rig, settings, trunk
+from rig import CALLER_ID, START, crashed, number, rig, settings, trunk, until
 
-from dialerd.model.call import CannotTell, WasNotPlaced, WasPlaced
 from dialerd.engine import engine
+from dialerd.model.call import CannotTell, WasNotPlaced, WasPlaced
 from dialerd.model.settings import NumberSettings
 from dialerd.model.states import CampaignState, Final, Outcome
 from dialerd.plugin.provider import Accepted, Answered
@@ -18,19 +18,12 @@ def url(tmp_path):
     return f"sqlite:///{tmp_path}/dialerd.db"
 
 
-async def wait_for(condition, seconds=10):
-    """Wait on the system's clock until a condition holds."""
-    with trio.fail_after(seconds):
-        while not condition():
-            await trio.sleep(0.002)
-
-
 async def test_the_last_calls_of_a_campaign_survive_a_crash(url):
     """A campaign of which nobody is pending, only dialing, is not taken for complete before its calls are known."""
     phone = Phone(talk(3600))
     async with crashed(phone, url=url) as bench:
         row = await bench.add(3)
-        await wait_for(lambda: len(phone.left) == 3)
+        await until(lambda: len(phone.left) == 3)
     after = Phone(talk(), answer=lambda _: WasPlaced(end=ANSWERED))
     async with rig(after, url=url) as bench:
         await bench.over(row, within_s=5, poll_s=0.01)
@@ -55,7 +48,7 @@ async def test_nobody_is_dialled_again_without_proof(url, answer, final, again):
     phone = Phone(talk(3600))
     async with crashed(phone, wanted, url=url) as bench:
         row = await bench.add(20)
-        await wait_for(lambda: len(phone.left) == 5)
+        await until(lambda: len(phone.left) == 5)
     before = set(phone.numbers())
     after = Phone(talk(), answer=lambda _: answer)
     # a refund waits a second: a wall clock that is later finds it due at once
@@ -83,8 +76,8 @@ async def test_calls_found_alive_are_counted_before_the_first_claim(url):
     phone.script = script
     async with crashed(phone, wanted, url=url) as bench:
         row = await bench.add(5)
-        await wait_for(lambda: len(phone.left) == 5)
-        await wait_for(lambda: len(bench.engine.dispatcher.calls) == 4)
+        await until(lambda: len(phone.left) == 5)
+        await until(lambda: len(bench.engine.dispatcher.calls) == 4)
         more = await bench.add([number(2000 + i) for i in range(20)], name="more", start_at=START + 3_600_000)
     done = trio.Event()
 
@@ -117,7 +110,7 @@ async def test_what_a_provider_handed_over_comes_back(url):
     async with crashed(phone, url=url) as bench:
         row = await bench.add(1)
         with trio.fail_after(5):
-            while not await bench.rows("SELECT 1 FROM attempts WHERE reference IS NOT NULL"):
+            while not await bench.rows("SELECT 1 FROM attempts WHERE reference IS NOT NULL"):  # noqa: ASYNC110  # no event
                 await trio.sleep(0.02)
     after = Phone(talk(), answer=lambda _: WasPlaced(end=ANSWERED))
     async with rig(after, url=url) as bench:
@@ -131,7 +124,7 @@ async def test_a_second_crash_during_recovery_changes_nothing(url):
     phone = Phone(talk(3600))
     async with crashed(phone, url=url) as bench:
         row = await bench.add(4)
-        await wait_for(lambda: len(phone.left) == 4)
+        await until(lambda: len(phone.left) == 4)
     for _ in range(2):
         silent = Phone(talk(), answer=lambda _: ConnectionError("down"))
         async with crashed(silent, url=url) as bench:
@@ -149,7 +142,7 @@ async def test_proof_about_people_of_a_place_of_their_own(url):
     phone = Phone(talk(3600))
     async with crashed(phone, url=url) as bench:
         row = await bench.add(2)
-        await wait_for(lambda: len(phone.left) == 2)
+        await until(lambda: len(phone.left) == 2)
     after = Phone(talk(), answer=lambda _: WasNotPlaced())
     async with rig(after, url=url) as bench:
         await bench.over(row, within_s=8, poll_s=0.01)
@@ -161,7 +154,7 @@ async def test_a_campaign_cancelled_before_the_crash_is_ended_after_it(url):
     phone = Phone(talk(3600))
     async with crashed(phone, url=url) as bench:
         row = await bench.add(3)
-        await wait_for(lambda: len(phone.left) == 3)
+        await until(lambda: len(phone.left) == 3)
         await bench.engine.campaigns.cancel("x")
     after = Phone(talk(), answer=lambda _: WasNotPlaced())
     async with rig(after, url=url) as bench:
@@ -177,7 +170,7 @@ async def test_a_carrier_that_is_slow_to_answer_does_not_hold_a_stop_up(url, mon
     phone = Phone(talk(3600))
     async with crashed(phone, url=url) as bench:
         row = await bench.add(3)
-        await wait_for(lambda: len(phone.left) == 3)
+        await until(lambda: len(phone.left) == 3)
 
     monkeypatch.setattr(engine, "_RECOVERY_S", 0.2)
 
@@ -198,7 +191,7 @@ async def test_an_attempt_of_a_trunk_that_is_gone_waits_and_the_others_go_on(url
     phone = Phone(talk(3600))
     async with crashed(phone, url=url) as bench:
         await bench.add(2)
-        await wait_for(lambda: len(phone.left) == 2)
+        await until(lambda: len(phone.left) == 2)
     moved = settings(trunks={"u": trunk()}, numbers={CALLER_ID: NumberSettings(trunk="u")})
     after = Phone(talk())
     async with rig(after, moved, url=url, clean=False) as bench:

@@ -11,6 +11,7 @@ from dialerd.model.instants import HOUR, MINUTE, NEVER, SECOND
 from dialerd.model.retry import RetryPolicy
 from dialerd.model.settings import DaemonSettings
 from dialerd.model.states import CampaignState, Final, Outcome
+from dialerd.plugin.provider import Answered, Ringing
 from dialerd.store import suppressions
 
 BUSY_LINES = 500
@@ -65,8 +66,6 @@ async def test_pause_leaves_live_calls_alone_and_cancel_ends_the_unanswered(auto
     """A pause hangs nobody up; a cancel hangs up who still rings; a cancel now hangs up everybody."""
 
     async def script(phone, order, report):
-        from dialerd.plugin.provider import Answered, Ringing
-
         phone.leave(order)
         report(Ringing())
         if int(order.number[-6:-3]) % 2 and await hung_up(order.hangup, 600):
@@ -232,7 +231,7 @@ async def test_a_stop_originates_nothing_and_drains(autojump_clock):
     phone = Phone(talk(20, prepare=3))
     wanted = settings(trunks={"t": trunk(max_concurrent=20)}, daemon=DaemonSettings(drain=5 * MINUTE))
     async with rig(phone, wanted) as bench:
-        row = await bench.add(100)
+        await bench.add(100)
         await trio.sleep(24)
         left = len(phone.left)
         assert phone.live["all"] == 20
@@ -261,7 +260,7 @@ async def test_a_stop_does_not_wait_for_ever_for_a_deaf_provider(autojump_clock)
 
     async def deaf(phone, order, report):
         phone.leave(order)
-        await trio.sleep(1e6)
+        await trio.sleep_forever()
         return ANSWERED
 
     async with rig(Phone(deaf), settings(daemon=DaemonSettings(drain=5 * SECOND)), clean=False) as bench:

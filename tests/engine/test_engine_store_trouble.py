@@ -5,11 +5,12 @@ import sqlite3
 import pytest
 import trio
 from phone import ANSWERED, Phone, talk
-from rig import number, rig, settings, trunk
+from rig import number, rig, settings, trunk, until
 
 from dialerd.engine import dispatcher
 from dialerd.model.errors import StoreError
 from dialerd.model.states import CampaignState, Final
+from dialerd.plugin.provider import Accepted
 
 
 @pytest.fixture
@@ -29,8 +30,7 @@ async def test_a_full_disk_costs_time_and_nothing_else(tmp_path, impatient):
     phone = Phone(talk(0.005))
     async with rig(phone, wanted, url=f"sqlite:///{tmp_path}/d.db") as bench:
         row = await bench.add(1_500)
-        while len(phone.left) < 100:
-            await trio.sleep(0.001)
+        await until(lambda: len(phone.left) >= 100)
         (pages,) = (await bench.store.write(pragma("PRAGMA page_count")))[0]
         await bench.store.write(pragma(f"PRAGMA max_page_count = {pages}"))
         seen = -1
@@ -54,8 +54,7 @@ async def test_another_process_that_holds_the_database(tmp_path, impatient):
     async with rig(phone, wanted, url=f"sqlite:///{path}") as bench:
         row = await bench.add(200)
         await bench.store.write(pragma("PRAGMA busy_timeout = 20"))
-        while len(phone.left) < 20:
-            await trio.sleep(0.001)
+        await until(lambda: len(phone.left) >= 20)
         other = sqlite3.connect(path, isolation_level=None, timeout=5)
         other.execute("BEGIN EXCLUSIVE")
         await trio.sleep(0.2)
@@ -80,8 +79,6 @@ async def test_news_of_a_long_call_survive_a_failing_store(tmp_path, impatient):
     go = trio.Event()
 
     async def script(phone, order, report):
-        from dialerd.plugin.provider import Accepted
-
         phone.leave(order)
         await go.wait()
         report(Accepted("CA77"))

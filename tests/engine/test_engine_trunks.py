@@ -5,6 +5,7 @@ from datetime import time
 
 import pytest
 import trio
+import trio.lowlevel
 from attrs import evolve
 from dialerd_simulator import Simulator, SimulatorOptions
 from phone import ANSWERED, OUTAGE, Phone, ends, talk
@@ -178,7 +179,7 @@ async def test_changed_options_bring_up_another_provider(autojump_clock):
         await trio.sleep(5)
         changed = {"t": trunk(max_concurrent=6, options={"x": 1})}
         await bench.engine.reload(evolve(wanted, trunks=changed))
-        await trio.sleep(60)
+        await trio.sleep(58)
         old, new = made
         assert (len(old.left), old.live["all"], old.exited) == (4, 0, 1)
         assert new.live["all"] == 6
@@ -282,10 +283,10 @@ async def test_notices_are_told_in_order_and_at_least_once(autojump_clock):
         told["good"] += notices
 
     async def bad(notices):
-        told["bad"] += notices
         if fails:
             fails.pop()
             raise OSError("refused")
+        told["bad"] += notices
 
     async def hanging(notices):
         await trio.sleep_forever()
@@ -300,8 +301,7 @@ async def test_notices_are_told_in_order_and_at_least_once(autojump_clock):
         assert kinds.count("call.ended") == 250
         assert kinds[-1] == "campaign.completed"
         await trio.sleep(5 * 60)
-        assert {n.id for n in told["bad"]} == {n.id for n in told["good"]}
-        assert [n.id for n in told["bad"][-50:]] == [n.id for n in told["good"][-50:]]
+        assert [n.id for n in told["bad"]] == [n.id for n in told["good"]]
         assert told["hanging"] == []
 
 
@@ -341,7 +341,7 @@ async def test_failures_on_the_way_to_one_place_do_not_stop_the_trunk(autojump_c
     """A trunk fault over one prefix only is retried by refunds; the other prefixes are rung meanwhile."""
 
     async def script(phone, order, report):
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         phone.leave(order)
         if order.number.startswith("+447100") and trio.current_time() < MINUTE / 1000:
             return CallEnd(outcome=Outcome.CONGESTION, cause=OUTAGE)

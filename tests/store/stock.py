@@ -122,13 +122,13 @@ class Stock:
         """Store a campaign without recipients, in state loading."""
         return self.do(campaigns.begin, new(name, **others))
 
-    def add(self, key: int, rows: Iterable[Sequence[Any]], groups: Sequence[ZoneGroup] = (LONDON,)) -> Sequence[Duplicate]:
+    def add(
+        self, key: int, rows: Iterable[Sequence[Any]], groups: Sequence[ZoneGroup] = (LONDON,)
+    ) -> Sequence[Duplicate]:
         """Add recipients to a campaign."""
         return self.do(recipients.add, key, batch(rows, groups))
 
-    def publish(
-        self, key: int, state: CampaignState = CampaignState.SCHEDULED, taken: TakenFile | None = None
-    ) -> None:
+    def publish(self, key: int, state: CampaignState = CampaignState.SCHEDULED, taken: TakenFile | None = None) -> None:
         """Make a campaign visible."""
         self.do(campaigns.publish, key, state=state, taken=taken, now=NOW)
 
@@ -160,7 +160,9 @@ class Stock:
         """Return the key of a zone group."""
         return self.do(recipients.group_id, group)
 
-    def ask(self, key: int, slots: int | Sequence[str] = 1, *, groups: Sequence[Any] | None = None, **others: Any) -> Ask:
+    def ask(
+        self, key: int, slots: int | Sequence[str] = 1, *, groups: Sequence[Any] | None = None, **others: Any
+    ) -> Ask:
         """Return a wish to claim.
 
         Args:
@@ -170,7 +172,10 @@ class Stock:
             others: as of `Ask`.
         """
         if groups is None:
-            groups = [g for (g,) in self.rows("SELECT DISTINCT group_id FROM recipients WHERE campaign_id=:k ORDER BY 1", k=key)]
+            groups = [
+                g
+                for (g,) in self.rows("SELECT DISTINCT group_id FROM recipients WHERE campaign_id=:k ORDER BY 1", k=key)
+            ]
         open_now = Opening(None, 0, NEVER)
         row = self.do(campaigns.by_id, key)
         assert row is not None
@@ -196,15 +201,23 @@ class Stock:
         wanted = turn.Turn(ended=ends, progress=progress, asks=asks, limits=limits, now=now)
         return self.do(turn.take, wanted)
 
-    def claim(self, key: int, slots: int | Sequence[str] = 1, *, limits: PersonSettings = EASY, now: Instant = NOW, **others: Any) -> Answer:
+    def claim(
+        self,
+        key: int,
+        slots: int | Sequence[str] = 1,
+        *,
+        limits: PersonSettings = EASY,
+        now: Instant = NOW,
+        **others: Any,
+    ) -> Answer:
         """Take a turn with one ask."""
         return self.turn(self.ask(key, slots, **others), limits=limits, now=now)[0]
 
     def call(self, key: int, called: str, *, at: Instant, lasted: int | None = 0, refunded: bool = False) -> None:
         """Write a call of the past by hand; a length of None is a call that lasts."""
         self.run(
-            """INSERT INTO attempts (uid, recipient_id, campaign_id, number, caller_id, trunk, state, claimed_at, ended_at,
-                                     outcome, refunded)
+            """INSERT INTO attempts (uid, recipient_id, campaign_id, number, caller_id, trunk, state, claimed_at,
+                                     ended_at, outcome, refunded)
                VALUES (hex(randomblob(8)), 0, :key, :called, :shown, 't', :state, :at, :over, :outcome, :refunded)""",
             key=key,
             called=called,
@@ -232,13 +245,16 @@ class Stock:
 
 # Each finds rows that must not be.
 _CONTRADICTIONS = {
-    "a recipient is in no state of the three": "SELECT id FROM recipients WHERE state NOT IN ('pending', 'dialing', 'done')",
-    "done and a final word do not go together": "SELECT id FROM recipients WHERE (state = 'done') <> (final IS NOT NULL)",
+    "a recipient is in no state of the three": """
+        SELECT id FROM recipients WHERE state NOT IN ('pending', 'dialing', 'done')""",
+    "done and a final word do not go together": """
+        SELECT id FROM recipients WHERE (state = 'done') <> (final IS NOT NULL)""",
     "dialing and one open attempt do not go together": """
         SELECT r.id FROM recipients AS r LEFT JOIN attempts AS a ON a.recipient_id = r.id AND a.ended_at IS NULL
         GROUP BY r.id HAVING count(a.id) <> (r.state = 'dialing')""",
     "an attempt is ended only by halves": """
-        SELECT id FROM attempts WHERE (state = 'ended') <> (ended_at IS NOT NULL) OR (outcome IS NULL) <> (ended_at IS NULL)""",
+        SELECT id FROM attempts WHERE (state = 'ended') <> (ended_at IS NOT NULL)
+        OR (outcome IS NULL) <> (ended_at IS NULL)""",
     "an attempt is of another number or campaign than its recipient": """
         SELECT a.id FROM attempts AS a LEFT JOIN recipients AS r ON r.id = a.recipient_id
         WHERE r.id IS NULL OR r.number <> a.number OR r.campaign_id <> a.campaign_id""",
@@ -249,7 +265,8 @@ _CONTRADICTIONS = {
     "more refunds are counted than there were": """
         SELECT r.id FROM recipients AS r LEFT JOIN attempts AS a ON a.recipient_id = r.id AND a.refunded
         GROUP BY r.id HAVING count(a.id) < r.refunds""",
-    "a number is in two calls at once": "SELECT number FROM attempts WHERE ended_at IS NULL GROUP BY 1 HAVING count(*) > 1",
+    "a number is in two calls at once": """
+        SELECT number FROM attempts WHERE ended_at IS NULL GROUP BY 1 HAVING count(*) > 1""",
     "a recipient lies outside of its campaign's span": """
         SELECT r.id FROM recipients AS r JOIN campaigns AS c ON c.id = r.campaign_id
         WHERE r.id NOT BETWEEN coalesce(first_recipient, 0) AND coalesce(last_recipient, 0)""",

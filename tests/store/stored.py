@@ -35,9 +35,7 @@ def begin(connection: Connection, name: str = "x", *, agent: str = "a", start_at
     spec = CampaignSpec(name=name, agent=agent)
     return campaigns.begin(
         connection,
-        NewCampaign(
-            spec=spec, uid=name, timezone="Europe/London", start_at=start_at, end_at=None, created_at=NOW
-        ),
+        NewCampaign(spec=spec, uid=name, timezone="Europe/London", start_at=start_at, end_at=None, created_at=NOW),
     )
 
 
@@ -84,7 +82,9 @@ def claim(
     return take(connection, Turn(ended=ended, asks=asks, limits=limits, now=now))
 
 
-def end(claimed: Claimed, key: int, *, final: Final | None = Final.SUCCEEDED, now: Instant = NOW, **changes: Any) -> Ended:
+def end(
+    claimed: Claimed, key: int, *, final: Final | None = Final.SUCCEEDED, now: Instant = NOW, **changes: Any
+) -> Ended:
     """Return the end of a claimed attempt: answered, unless `changes` say otherwise."""
     values: dict[str, Any] = {
         "attempt_id": claimed.attempt_id,
@@ -133,11 +133,16 @@ def check(connection: Connection) -> None:
             assert attempts == counted
         totals = reports.totals(connection, [key])[key]
         states = Counter(person[0] for person in people)
-        assert (totals.recipients, totals.pending, totals.dialing) == (len(people), states["pending"], states["dialing"])
+        assert (totals.recipients, totals.pending, totals.dialing) == (
+            len(people),
+            states["pending"],
+            states["dialing"],
+        )
         assert +Counter(totals.finals) == Counter(Final(person[1]) for person in people if person[1])
         ended = rows(
             connection,
-            "SELECT outcome, refunded, ended_at - answered_at FROM attempts WHERE campaign_id = :key AND state = 'ended'",
+            """SELECT outcome, refunded, ended_at - answered_at FROM attempts
+               WHERE campaign_id = :key AND state = 'ended'""",
             key=key,
         )
         assert +Counter(totals.outcomes) == Counter(Outcome(outcome) for outcome, refunded, _ in ended if not refunded)

@@ -3,6 +3,7 @@
 import signal
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -113,3 +114,15 @@ def test_a_small_campaign_that_comes_later_is_not_delayed(place):
     small = {number(index) for index in range(900_000, 900_010)}
     first = min(instant(line["at"]) for line in place.ledger() if line["number"] in small)
     assert first - instant(taken["timestamp"]) <= 1_000
+
+
+def test_a_paced_trunk_keeps_its_pace(place):
+    """Calls leave evenly at the pace: a start that is only just not free does not lay a campaign to rest."""
+    place.configure(trunks={"sim": {"calls_per_second": 150.0, "options": {"talk_time": ["0ms", "60ms"]}}})
+    place.start()
+    place.drop("p.json", {"name": "p", "agent": "reminder", "recipients": people(0, 1_000)})
+    place.until_reported("p", patience_s=90)
+    starts = [instant(line["at"]) for line in place.ledger()]
+    assert len(starts) == 1_000
+    assert max(later - start for start, later in pairwise(starts)) < 2_000
+    assert 6_000 < starts[-1] - starts[0] < 12_000
