@@ -12,7 +12,7 @@ from attrs import frozen
 
 from dialerd.model.errors import Fault
 from dialerd.model.settings import AgentSettings, Settings
-from dialerd.model.wrong import dotted, hint, shown
+from dialerd.model.wording import dotted, hint, shown
 from dialerd.rules.routes import WORLD
 from dialerd.rules.zones import BadZone, zone
 

@@ -21,13 +21,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from dialerd.daemon.instance import LOCK
 from dialerd.intake.folders import Folders
 from dialerd.model.errors import DialerdError
 from dialerd.model.settings import Settings
 
 _PATIENCE_S = 120.0
 _LOOK_S = 0.2
-_LOCK = "dialerd.lock"  # by this a directory is known to be a daemon's own, and may be cleared
 
 
 def run(settings: Settings, config: Path) -> int:
@@ -71,7 +71,7 @@ def run(settings: Settings, config: Path) -> int:
 def _clear(state_dir: Path) -> None:
     """Take away what the last demonstration left; its campaigns would be known as dialled already."""
     if state_dir.exists():
-        if not (state_dir / _LOCK).exists() and any(state_dir.iterdir()):
+        if not (state_dir / LOCK).exists() and any(state_dir.iterdir()):
             raise DialerdError(f"{state_dir} is no state directory of dialerd; move it away, it would be cleared")
         shutil.rmtree(state_dir)
     state_dir.mkdir(parents=True)

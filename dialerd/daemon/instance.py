@@ -1,38 +1,47 @@
-"""One daemon a state directory: two would dial the same people."""
+"""One daemon a state directory, a spool and a database: two would dial the same people."""
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dialerd.model.errors import DialerdError
 
-_LOCK = "dialerd.lock"
+LOCK = ".dialerd.lock"
+"""Name of the lock file; by it a directory is known to be a daemon's own."""
 
 
 class AlreadyRunning(DialerdError):
-    """Another daemon works on the same state directory."""
+    """Another daemon works on the same directory."""
 
 
 @contextmanager
-def sole_instance(state_dir: Path) -> Iterator[None]:
-    """Hold the lock of `state_dir`, which is made where it is missing; the kernel frees it when the process dies.
+def sole_instance(directories: Iterable[Path]) -> Iterator[None]:
+    """Hold the locks of all `directories`, which are made where they are missing; the kernel frees them at the end.
 
     Args:
-        state_dir: where the database lies.
+        directories: where the state, the spool and the database lie; the same one may be named twice.
 
     Raises:
-        AlreadyRunning: another process holds it.
-        DialerdError: the directory cannot be used.
+        AlreadyRunning: another process holds one.
+        DialerdError: one of them cannot be used.
     """
+    with ExitStack() as locks:
+        for directory in dict.fromkeys(path.resolve() for path in directories):
+            locks.enter_context(_locked(directory))
+        yield
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
     try:
-        state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        handle = os.open(state_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
         raise DialerdError(
-            f"state directory {state_dir} cannot be used: {error.strerror}; "
-            "make it writable for this user or set daemon.state_dir"
+            f"{directory} cannot be used: {error.strerror}; make it writable for this user, or name another place "
+            "in daemon.state_dir, daemon.spool_dir or store.url"
         ) from error
     try:
         try:
@@ -40,8 +49,8 @@ def sole_instance(state_dir: Path) -> Iterator[None]:
         except BlockingIOError:
             holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
             raise AlreadyRunning(
-                f"another dialerd (pid {holder}) works on {state_dir}; "
-                "stop it first, or give this one a state_dir of its own"
+                f"another dialerd (pid {holder}) works on {directory}; stop it first, or give this one "
+                "a state_dir, a spool_dir and a database of its own"
             ) from None
         os.truncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)

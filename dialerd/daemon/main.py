@@ -1,7 +1,7 @@
 """The `dialerd` command. What a command needs is imported when it runs, so that `--help` answers at once."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,22 @@ class _Group(click.Group):
         except DialerdError as error:
             click.echo(str(error), err=True)
             code = 1
+        except BaseExceptionGroup as group:
+            known, other = group.split(DialerdError)
+            if other is not None:
+                raise
+            click.echo("\n".join(str(leaf) for leaf in _leaves(known)), err=True)
+            code = 1
         ctx.exit(code or 0)
+
+
+def _leaves(error: BaseException | None) -> Iterator[BaseException]:
+    """Go through the errors in nested groups, as nurseries raise them."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    elif error is not None:
+        yield error
 
 
 _config = click.option(

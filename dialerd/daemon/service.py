@@ -4,6 +4,7 @@ SIGTERM and SIGINT stop: the spool takes nothing any more, the engine dials nobo
 the settings again; faults in them are logged and the old ones stay.
 """
 
+import gc
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -25,6 +26,7 @@ from dialerd.intake.status_files import StatusFiles
 from dialerd.model.errors import DialerdError, StoreError
 from dialerd.model.settings import Settings
 from dialerd.plugin.host import PluginHost
+from dialerd.store.database import database_path
 from dialerd.store.store import Store, open_store
 
 _log = structlog.get_logger()
@@ -48,10 +50,23 @@ def run(settings: Settings, config: Path) -> int:
     Raises:
         DialerdError: it cannot start; the message says why and what to do.
     """
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    with sole_instance(settings.daemon.state_dir):
+    with sole_instance(places(settings)):
         trio.run(_serve, settings, config)
     return 0
+
+
+def tune() -> None:
+    """Set the interpreter up for one busy event loop beside a writer's thread."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    # what was loaded so far stays: full collections would walk it again and again, 50 ms each, with the loop standing
+    gc.collect()
+    gc.freeze()
+
+
+def places(settings: Settings) -> list[Path]:
+    """Return the directories that one daemon has for itself: of its state, its spool and its database."""
+    database = database_path(store_url(settings))
+    return [settings.daemon.state_dir, settings.daemon.spool_dir, *([database.parent] if database is not None else [])]
 
 
 def store_url(settings: Settings) -> str:
@@ -63,10 +78,10 @@ async def _serve(settings: Settings, config: Path) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with open_store(store_url(settings)) as store:
             daemon = Daemon(store, settings, PluginHost())
+            tune()
             async with trio.open_nursery() as nursery:
-                await nursery.start(daemon.run)
-                nursery.start_soon(_obey, signals, daemon, config)
-                await daemon.ended.wait()
+                nursery.start_soon(_obey, signals, daemon, config, nursery)
+                await daemon.run()
                 nursery.cancel_scope.cancel()
 
 
@@ -77,15 +92,11 @@ class Daemon:
         store: the open store.
         settings: the settings in force.
         host: the plugins.
-
-    Attributes:
-        ended: set when everything has stopped in order.
     """
 
     def __init__(self, store: Store, settings: Settings, host: PluginHost) -> None:
         clock = SystemClock()
         self.settings = settings
-        self.ended = trio.Event()
         self._store = store
         self._now = clock.now
         self.engine = Engine(
@@ -110,47 +121,46 @@ class Daemon:
             now=clock.now,
         )
         self._doors = trio.CancelScope()
+        self._reloading = trio.Lock()
 
-    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Work until `stop`; started when calls may be placed and files are taken."""
+    async def run(self) -> None:
+        """Work until `stop`, which counts from the first moment, and until everything is stored."""
+        await trio.to_thread.run_sync(self._folders.prepare)  # nobody is dialled for a spool that cannot be used
         async with trio.open_nursery() as files:
             files.start_soon(partial(keep_house, self._store, settings=self._current, now=self._now))
             async with trio.open_nursery() as engine:
-                await engine.start(self.engine.run)
-                _log.info("daemon.started", spool=str(self._folders.incoming.absolute()))
+                engine.start_soon(self.engine.run)
                 with self._doors:
+                    await self.engine.ready.wait()
                     async with trio.open_nursery() as doors:
                         doors.start_soon(self._adopt)
                         await doors.start(self._spool.run)
-                        await files.start(self._status.run)
-                        await files.start(self._reports.run)
-                        task_status.started()
+                        files.start_soon(self._status.run)
+                        files.start_soon(self._reports.run)
+                        _log.info("daemon.started", spool=str(self._folders.incoming.absolute()))
                 self.engine.stop()
                 _log.info("daemon.draining", calls=len(self.engine.dispatcher.calls))
             files.cancel_scope.cancel()
         await self._last_words()
         _log.info("daemon.stopped")
-        self.ended.set()
 
     def stop(self) -> None:
-        """Close the doors and drain."""
+        """Dial nobody any more from this instant, take no files, and drain."""
+        self.engine.stop()
         self._doors.cancel()
 
     async def reload(self, config: Path) -> None:
         """Read the settings again and follow them; on any fault the old ones stay."""
-        try:
-            settings = await trio.to_thread.run_sync(lambda: load_settings(config, host=self._host))
-            if (settings.daemon.state_dir, settings.daemon.spool_dir, settings.store.url) != self._places():
-                _log.warning("settings.need_restart", what="state_dir, spool_dir or store.url has changed")
-            await self.engine.reload(settings)
-        except DialerdError as error:
-            _log.error("settings.reload_refused", error=str(error), remedy="mend the file and reload again")
-            return
-        self.settings = settings
-
-    def _places(self) -> tuple[Path, Path, str | None]:
-        """Return what cannot change while it runs."""
-        return self.settings.daemon.state_dir, self.settings.daemon.spool_dir, self.settings.store.url
+        async with self._reloading:
+            try:
+                settings = await trio.to_thread.run_sync(lambda: load_settings(config, host=self._host))
+                if (places(settings), store_url(settings)) != (places(self.settings), store_url(self.settings)):
+                    _log.warning("settings.need_restart", what="state_dir, spool_dir or store.url has changed")
+                await self.engine.reload(settings)
+            except DialerdError as error:
+                _log.error("settings.reload_refused", error=str(error), remedy="mend the file and reload again")
+                return
+            self.settings = settings
 
     def _current(self) -> Settings:
         return self.settings
@@ -175,15 +185,15 @@ class Daemon:
             _log.warning("daemon.reports_owed", error=str(error), remedy="they are written at the next start")
 
 
-async def _obey(signals: AsyncIterator[int], daemon: Daemon, config: Path) -> None:
+async def _obey(signals: AsyncIterator[int], daemon: Daemon, config: Path, nursery: trio.Nursery) -> None:
     """Do what signals say; a second request to stop hangs up at once."""
     stopping = False
     async for number in signals:
         if number == signal.SIGHUP:
-            await daemon.reload(config)
+            nursery.start_soon(daemon.reload, config)  # a slow reload must not keep a stop waiting
         elif stopping:
             daemon.engine.hang_up()
         else:
             stopping = True
-            _log.info("daemon.stopping", signal=signal.Signals(number).name)
             daemon.stop()
+            _log.info("daemon.stopping", signal=signal.Signals(number).name)

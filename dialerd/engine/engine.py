@@ -4,7 +4,7 @@ Nurseries, outer to inner: the providers; the dispatcher and the notifier; the c
 lets calls end for the drain time, hangs up what is left, stores every end, and only then lets the providers go.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 
 import structlog
@@ -45,6 +45,9 @@ class Engine:
         screens: asked before each call, by plugin.
         notifiers: told what happens, by plugin.
         observe: told of each call's end in this process, before it is stored.
+
+    Attributes:
+        ready: set once calls may leave.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Engine:
         self._notifiers = notifiers or {}
         self._observe = observe
         self._scheduler = Scheduler()
+        self.ready = trio.Event()
         self._stop = trio.Event()
         self._trunks: Trunks | None = None
         self._calling: Calling | None = None
@@ -92,7 +96,10 @@ class Engine:
         )
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Dial until `stop` is called and everything is stored; started once the first claim may be made."""
+        """Dial until `stop` is called and everything is stored.
+
+        Started once the first claim may be made; never, when it is stopped before.
+        """
         async with trio.open_nursery() as providers:
             self._trunks = Trunks(providers, self.lines, self._make_provider, self.dispatcher.wake)
             async with trio.open_nursery() as drain:
@@ -113,13 +120,14 @@ class Engine:
                         notices=bool(self._notifiers),
                         observe=self._observe,
                     )
-                    await self._trunks.update()
-                    await self._recover()
-                    self.dispatcher.accepting = True
-                    self.dispatcher.wake()
-                    task_status.started()
-                    await self._stop.wait()
-                    self.dispatcher.close()
+                    await self._unless_stopped(self._trunks.update)
+                    await self._unless_stopped(self._recover)
+                    if not self._stop.is_set():
+                        self.dispatcher.accepting = True
+                        self.dispatcher.wake()
+                        self.ready.set()
+                        task_status.started()
+                        await self._stop.wait()
                     await self._drain()
                     calls.cancel_scope.cancel()
                 for call in self.dispatcher.calls.values():  # those that were given up are not waited for
@@ -131,7 +139,8 @@ class Engine:
             providers.cancel_scope.deadline = trio.current_time() + _HANGUP_S
 
     def stop(self) -> None:
-        """Begin the end: nothing is claimed from now on."""
+        """Begin the end: when this returns, no call leaves any more."""
+        self.dispatcher.close()
         self._stop.set()
 
     def hang_up(self) -> None:
@@ -198,6 +207,18 @@ class Engine:
         if self._trunks is not None:
             await self._trunks.update()
         _log.info("settings.reloaded", trunks=len(settings.trunks), numbers=len(settings.numbers))
+
+    async def _unless_stopped(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Wait for a step of the start, or for the stop."""
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await self._stop.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            await step()
+            nursery.cancel_scope.cancel()
 
     def _start_call(self, call: LiveCall) -> None:
         assert self._calling is not None

@@ -17,6 +17,7 @@ from dialerd.plugin.provider import Provider
 _log = structlog.get_logger()
 
 _FIRST_REST_S, _MAX_REST_S = 1.0, 60.0
+_PATIENCE_S = 10.0  # how long a start or a reload waits for providers
 
 MakeProvider = Callable[[str, TrunkSettings], Provider]
 """Makes the provider of a trunk from its name and its table."""
@@ -30,13 +31,13 @@ class _Keeper:
         trunk: whose provider.
         settings: what it was made from.
         leave: set when it is to be left.
-        tried: whether it was tried once.
+        tried: set once it came up or failed to.
     """
 
     trunk: Trunk
     settings: TrunkSettings
     leave: trio.Event = field(factory=trio.Event)
-    tried: bool = False
+    tried: trio.Event = field(factory=trio.Event)
 
 
 class Trunks:
@@ -57,17 +58,25 @@ class Trunks:
         self._keepers: dict[str, _Keeper] = {}
 
     async def update(self) -> None:
-        """Bring up what is new or has other options, and let go of what is gone; return when each was tried once."""
+        """Bring up what is new or has other options, and let go of what is gone.
+
+        Returns when each has been tried once; one whose provider takes its time comes up by and by.
+        """
         for name, keeper in list(self._keepers.items()):
             trunk = self._lines.trunks.get(name)
             if trunk is not keeper.trunk or _differ(trunk.settings, keeper.settings):
                 del self._keepers[name]
                 keeper.leave.set()
-        async with trio.open_nursery() as first_tries:
-            for name, trunk in self._lines.trunks.items():
-                if name not in self._keepers:
-                    keeper = self._keepers[name] = _Keeper(trunk, trunk.settings)
-                    first_tries.start_soon(self._nursery.start, self._keep, keeper)
+        fresh = [trunk for name, trunk in self._lines.trunks.items() if name not in self._keepers]
+        for trunk in fresh:
+            self._keepers[trunk.name] = keeper = _Keeper(trunk, trunk.settings)
+            self._nursery.start_soon(self._keep, keeper)
+        with trio.move_on_after(_PATIENCE_S) as patience:
+            for trunk in fresh:
+                await self._keepers[trunk.name].tried.wait()
+        if patience.cancelled_caught:
+            slow = [trunk.name for trunk in fresh if not self._keepers[trunk.name].tried.is_set()]
+            _log.warning("trunk.slow", trunks=slow, waited_s=_PATIENCE_S)
 
     def leave(self) -> None:
         """Let every provider go; their tasks end."""
@@ -75,24 +84,19 @@ class Trunks:
             keeper.leave.set()
         self._keepers.clear()
 
-    async def _keep(self, keeper: _Keeper, task_status: trio.TaskStatus[None]) -> None:
-        def tried() -> None:
-            if not keeper.tried:
-                keeper.tried = True
-                task_status.started()
-
+    async def _keep(self, keeper: _Keeper) -> None:
         rest_s = _FIRST_REST_S
         while not keeper.leave.is_set():
             began_s = trio.current_time()
-            await self._serve(keeper, tried, rest_s)
-            tried()
+            await self._serve(keeper, rest_s)
+            keeper.tried.set()
             if trio.current_time() - began_s > _MAX_REST_S:
                 rest_s = _FIRST_REST_S  # it was up for a good while
             with trio.move_on_after(rest_s):
                 await keeper.leave.wait()
             rest_s = min(2 * rest_s, _MAX_REST_S)
 
-    async def _serve(self, keeper: _Keeper, tried: Callable[[], None], rest_s: float) -> None:
+    async def _serve(self, keeper: _Keeper, rest_s: float) -> None:
         """Enter a provider and keep it until it is to be left; one that fails only keeps its trunk down."""
         trunk = keeper.trunk
         provider: Provider | None = None
@@ -102,7 +106,7 @@ class Trunks:
                 trunk.provider = provider
                 _log.info("trunk.up", trunk=trunk.name, provider=keeper.settings.provider)
                 self._changed()
-                tried()
+                keeper.tried.set()
                 await keeper.leave.wait()
                 if trunk.provider is provider:
                     trunk.provider = None

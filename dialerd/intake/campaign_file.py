@@ -28,7 +28,7 @@ from dialerd.model.errors import Fault, InvalidInput
 from dialerd.model.instants import Instant
 from dialerd.model.settings import Settings
 from dialerd.model.structuring import structure
-from dialerd.model.wrong import shown
+from dialerd.model.wording import shown
 from dialerd.store.records import NewCampaign
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from attrs import field, frozen
 
 from dialerd.model.errors import Fault
-from dialerd.model.wrong import shown
+from dialerd.model.wording import shown
 
 KNOWN: Final = ("phone", "timezone", "prompt", "max_attempts")
 METADATA: Final = "metadata."

@@ -14,7 +14,7 @@ from dialerd.intake.lines import MAX_RECORD, Lines, LongLine
 from dialerd.intake.recipients import MAX_ATTEMPTS, Rows
 from dialerd.intake.source import Source
 from dialerd.model.errors import Fault, InvalidInput
-from dialerd.model.wrong import shown
+from dialerd.model.wording import shown
 
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
 

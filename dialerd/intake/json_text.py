@@ -5,7 +5,7 @@ import math
 from typing import Any, Final
 
 from dialerd.model.errors import DialerdError
-from dialerd.model.wrong import shown
+from dialerd.model.wording import shown
 
 
 class BadJson(DialerdError):

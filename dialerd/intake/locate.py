@@ -11,7 +11,7 @@ from bisect import bisect_right
 from typing import Final
 
 from dialerd.intake.walk import Walk, Walker, walk_json, walk_toml
-from dialerd.model.wrong import Place, dotted
+from dialerd.model.wording import Place, dotted
 
 
 class Locator:

@@ -8,7 +8,7 @@ from attrs import evolve
 from dialerd.intake.recipients import Placed, RecipientSpec, Rows
 from dialerd.model.errors import InvalidInput
 from dialerd.model.structuring import structure
-from dialerd.model.wrong import kind
+from dialerd.model.wording import kind
 
 
 def add_object(rows: Rows, position: int, value: Any, placed: Placed, *, path: str = "") -> None:

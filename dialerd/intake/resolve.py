@@ -13,7 +13,7 @@ from dialerd.model.campaign import CampaignSpec, Window
 from dialerd.model.errors import Fault
 from dialerd.model.instants import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_duration, to_instant, to_iso
 from dialerd.model.settings import Settings
-from dialerd.model.wrong import hint, shown
+from dialerd.model.wording import hint, shown
 from dialerd.rules.openings import Hours
 from dialerd.rules.routes import WORLD, agent_name, allowed_countries, caller_ids, known_number
 from dialerd.rules.zones import BadZone, zone

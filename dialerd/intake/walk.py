@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from dialerd.model.wrong import Place
+from dialerd.model.wording import Place
 
 Walk = Iterator[tuple[Place, int]]
 """Places and the offsets at which they stand: of the key in a table, of the value in a list."""

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import Attribute
 
 from dialerd.model.instants import format_duration
-from dialerd.model.wrong import shown
+from dialerd.model.wording import shown
 
 
 def objection(attribute: "Attribute[Any]", others: object, value: Any, *, duration: bool) -> str | None:

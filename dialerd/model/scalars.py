@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
 from dialerd.model.instants import Duration, parse_duration
-from dialerd.model.wrong import Mismatch, Place, Wrong, hint, kind, shown
+from dialerd.model.wording import Place, hint, kind, shown
+from dialerd.model.wrong import Mismatch, Wrong
 
 _D = TypeVar("_D", bound=date)
 

@@ -18,7 +18,8 @@ from dialerd.model import scalars
 from dialerd.model.bounds import objection
 from dialerd.model.errors import Fault, InvalidInput
 from dialerd.model.unstructuring import unstructure
-from dialerd.model.wrong import Mismatch, Place, Wrong, dotted, hint
+from dialerd.model.wording import Place, dotted, hint
+from dialerd.model.wrong import Mismatch, Wrong
 
 __all__ = ["structure", "unstructure"]
 

@@ -16,7 +16,7 @@ from attrs import frozen
 from dialerd.model.errors import Fault, InvalidInput, PluginError
 from dialerd.model.settings import Settings, TrunkSettings
 from dialerd.model.structuring import structure
-from dialerd.model.wrong import dotted
+from dialerd.model.wording import dotted
 from dialerd.plugin import hookspecs
 from dialerd.plugin.hookspecs import Notifier, ProviderFactory, Screen
 from dialerd.plugin.provider import Provider

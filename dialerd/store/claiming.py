@@ -101,7 +101,7 @@ _PUT_OFF = SetStatement(
 _SUPPRESS = SetStatement("UPDATE recipients SET state = 'done', final = 'suppressed' WHERE id IN (VALUES {rows})", 1)
 _CANDIDATES = """
     SELECT id, number, attempts, refunds, max_attempts, caller_id, prompt, variables, metadata,
-           EXISTS (SELECT 1 FROM attempts AS a WHERE a.number = r.number AND (a.claimed_at > ? OR a.ended_at IS NULL))
+           EXISTS (SELECT 1 FROM attempts AS a WHERE a.number = r.number AND a.claimed_at > ?)
            OR EXISTS (SELECT 1 FROM suppressions AS s WHERE s.number = r.number)
     FROM recipients AS r INDEXED BY recipients_due
     WHERE campaign_id = ? AND group_id = ? AND state = 'pending' AND next_at <= ? {sticky}

@@ -10,11 +10,11 @@ from dialerd.model.instants import DAY, WEEK, Duration, Instant
 from dialerd.rules.gate import PastCall, Person
 
 LOOK_BACK: Final[Duration] = WEEK + DAY
-"""How long ago a call may have begun that still counts: the longest call, which may have ended a cooldown ago."""
+"""How long ago a call may have begun that still counts: the longest rest (a week) after the longest call (a day)."""
 
 _CALLS = """
     SELECT number, claimed_at, ended_at FROM attempts
-    WHERE number IN (SELECT value FROM json_each(?)) AND (claimed_at > ? OR ended_at IS NULL) AND NOT refunded
+    WHERE number IN (SELECT value FROM json_each(?)) AND claimed_at > ? AND NOT refunded
     ORDER BY number, claimed_at"""
 _SUPPRESSED = """
     SELECT number, max(expires_at) FROM suppressions

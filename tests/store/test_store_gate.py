@@ -38,8 +38,8 @@ WEEKS = PersonSettings(cooldown=0, calls_per_week=2)
         # a call under way; nobody knows when it ends
         ([(HOUR, None)], PersonSettings(cooldown=0), (Rule.LIVE_CALL, NOW + SECOND)),
         ([(HOUR, None)], PersonSettings(cooldown=5 * MINUTE), (Rule.LIVE_CALL, NOW + 5 * MINUTE)),
-        # however long ago it began: nobody has found out yet how it ended
-        ([(WEEK + 5 * DAY, None)], PersonSettings(cooldown=0), (Rule.LIVE_CALL, NOW + SECOND)),
+        # nobody has found out for a week how it ended
+        ([(WEEK + DAY - 1, None)], PersonSettings(cooldown=0), (Rule.LIVE_CALL, NOW + SECOND)),
         # the rest after a call, from its end on
         ([(2 * MINUTE, 90 * SECOND)], PersonSettings(cooldown=MINUTE), (Rule.COOLDOWN, NOW + 30 * SECOND)),
         ([(2 * MINUTE, MINUTE)], PersonSettings(cooldown=MINUTE), None),
