@@ -13,6 +13,7 @@ from attrs import frozen
 from dialerd.model.errors import Fault
 from dialerd.model.settings import AgentSettings, Settings
 from dialerd.model.wording import dotted, hint, shown
+from dialerd.rules.retry import over_budget
 from dialerd.rules.routes import WORLD
 from dialerd.rules.zones import BadZone, zone
 
@@ -54,6 +55,7 @@ def cross_faults(settings: Settings, names: Names) -> list[Fault]:
         *_numbers(settings, names),
         *_agents(settings, names),
         *_quiet_hours(settings),
+        *(fault for _, fault in over_budget(settings.retry)),
     ]
 
 

@@ -13,11 +13,12 @@ import trio
 from attrs import evolve, field, frozen
 from trio.testing import MockClock
 
+from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import VirtualClock
 from dialerd.engine.engine import Engine
 from dialerd.engine.live import LiveCall
 from dialerd.model.campaign import Recipient, ZoneGroup
-from dialerd.model.instants import DAY, HOUR, SECOND, Instant
+from dialerd.model.instants import DAY, HOUR, NEVER, SECOND, Instant
 from dialerd.model.settings import Settings
 from dialerd.model.states import CampaignState, Outcome, Rule
 from dialerd.plugin.host import PluginHost
@@ -64,7 +65,7 @@ class Forecast:
         totals: its counters at the end.
         peak_lines: most calls in progress at once.
         held: how often each rule put somebody off.
-        stuck: recipients still waiting at the end, by the rule that holds them for good.
+        never_open: recipients to whom no hour opens, by the rule that keeps them closed.
     """
 
     start_at: Instant
@@ -73,7 +74,7 @@ class Forecast:
     totals: Totals
     peak_lines: int
     held: Mapping[Rule, int]
-    stuck: Mapping[Rule, int]
+    never_open: Mapping[Rule, int]
 
     def calls_per_hour(self) -> dict[Instant, int]:
         """Return the number of calls by the beginning of their hour."""
@@ -149,11 +150,11 @@ class _Run:
             async with trio.open_nursery() as nursery:
                 await nursery.start(engine.run)
                 campaign = engine.campaigns.by_key(campaign_id)
+                never_open = await _never_open(store, campaign, self.start_at)
                 with trio.move_on_after(_HORIZON / SECOND):
                     if campaign is not None:
                         await campaign.ended.wait()
                 end_at = clock.now() if campaign is None or campaign.ended.is_set() else None
-                stuck = await _stuck(store, engine, campaign_id, clock.now()) if end_at is None else {}
                 nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 totals = (await store.read(reports.totals, [campaign_id]))[campaign_id]
@@ -165,7 +166,7 @@ class _Run:
             totals=totals,
             peak_lines=peak(self.calls),
             held=dict(engine.dispatcher.held),
-            stuck=stuck,
+            never_open=never_open,
         )
 
     def _observe(self, call: LiveCall, end: Ended) -> None:
@@ -205,13 +206,14 @@ async def _stored(store: Store, new: NewCampaign, people: Sequence[Recipient], n
     return campaign_id
 
 
-async def _stuck(store: Store, engine: Engine, campaign_id: int, now: Instant) -> dict[Rule, int]:
-    """Return how many recipients wait for good, by the rule that holds their zone group."""
-    campaign = engine.campaigns.by_key(campaign_id)
-    assert campaign is not None
+async def _never_open(store: Store, campaign: LiveCampaign | None, now: Instant) -> dict[Rule, int]:
+    """Return how many recipients will never be rung, by the rule that keeps their zone group closed."""
     found: Counter[Rule] = Counter()
-    for group_id, count in (await store.read(recipients.pending_by_group, campaign_id)).items():
-        found[campaign.opening(group_id, now).rule or Rule.COUNTRY] += count
+    if campaign is not None:
+        for group_id, count in (await store.read(recipients.pending_by_group, campaign.row.id)).items():
+            stretch = campaign.opening(group_id, now)
+            if stretch.rule is not None and stretch.until == NEVER:
+                found[stretch.rule] += count
     return dict(found)
 
 

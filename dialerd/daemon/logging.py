@@ -12,8 +12,6 @@ from typing import Any, Final, TextIO
 import msgspec
 import structlog
 
-LEVELS: Final = ("debug", "info", "warning", "error")
-
 _NUMBER_KEYS: Final = frozenset({"number", "caller_id", "phone", "callee", "caller", "from_number", "to_number"})
 _SECRET_WORDS: Final = ("password", "passwd", "token", "secret", "api_key", "apikey", "authorization", "credential")
 _E164: Final = re.compile(r"\+\d{7,15}")  # ITU-T E.164: at most 15 digits
@@ -38,30 +36,22 @@ def configure(level: str = "info", *, stream: TextIO | None = None) -> None:
     """Set up logging for this process.
 
     Args:
-        level: one of `LEVELS`; what is below costs next to nothing.
+        level: `debug`, `info`, `warning` or `error`; what is below costs next to nothing.
         stream: where lines go; None = stderr. Colours and columns where it is a terminal, JSON where not.
     """
     stream = stream or sys.stderr
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    common: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+    processors: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         mask,
+        structlog.dev.ConsoleRenderer(colors=True) if stream.isatty() else _render_json,
     ]
-    factory: Any
-    if stream.isatty():
-        common.append(structlog.dev.ConsoleRenderer(colors=True))
-        factory = structlog.WriteLoggerFactory(file=stream)
-    else:
-        common.append(_render_json)
-        factory = structlog.WriteLoggerFactory(file=stream)
     structlog.configure(
-        processors=common,
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=factory,
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()

@@ -150,12 +150,12 @@ def _settings(config: Path, log_level: str) -> "Settings":
 
 def parse_instant(text: str | None, timezone: str) -> "Instant":
     """Return the instant written in `text`; a day or a local time is in `timezone`; None = now."""
-    from datetime import UTC, datetime, time
+    from datetime import UTC, datetime
 
     from dialerd.model.instants import to_instant
     from dialerd.model.scalars import read_moment
     from dialerd.model.wrong import Wrong
-    from dialerd.rules.zones import zone
+    from dialerd.rules.localtime import instant_of
 
     if text is None:
         return to_instant(datetime.now(UTC))
@@ -163,9 +163,7 @@ def parse_instant(text: str | None, timezone: str) -> "Instant":
         moment = read_moment(text, None)
     except Wrong as wrong:
         raise click.BadParameter(wrong.faults[0][1], param_hint="--from") from wrong
-    if not isinstance(moment, datetime):
-        moment = datetime.combine(moment, time())
-    return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=zone(timezone)))
+    return instant_of(moment, timezone)
 
 
 def main() -> None:

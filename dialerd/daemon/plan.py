@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from dialerd.daemon.forecast import Forecast, PlannedCall, forecast
+from dialerd.daemon.local import hour, moment
 from dialerd.intake.read_now import read_now
 from dialerd.model.errors import DialerdError, Fault
-from dialerd.model.instants import SECOND, Instant, to_datetime, to_iso
+from dialerd.model.instants import SECOND, Instant, to_iso
 from dialerd.model.settings import Settings
 from dialerd.rules.zones import zone
 from dialerd.store.records import NewCampaign
@@ -70,7 +72,7 @@ def as_data(new: NewCampaign, result: Forecast, warnings: Sequence[Fault]) -> di
         "outcomes": {outcome: count for outcome, count in totals.outcomes.items() if count},
         "talk_s": totals.talk_ms / SECOND,
         "held": dict(result.held),
-        "stuck": dict(result.stuck),
+        "never_open": dict(result.never_open),
         "warnings": [str(warning) for warning in warnings],
     }
 
@@ -92,24 +94,20 @@ def _write_calls(path: Path, calls: Sequence[PlannedCall]) -> None:
 def _print(new: NewCampaign, result: Forecast, warnings: Sequence[Fault], calls: Path | None) -> None:
     console = Console(highlight=False)
     local = zone(new.timezone)
-
-    def shown(instant: Instant) -> str:
-        return f"{to_datetime(instant).astimezone(local):%a %Y-%m-%d %H:%M:%S %Z}"
-
-    console.print(f"[bold]{new.spec.name}[/bold], forecast from {shown(result.start_at)}")
+    console.print(f"[bold]{new.spec.name}[/bold], forecast from {moment(result.start_at, local)}")
     if result.end_at is not None:
-        console.print(f"ends         {shown(result.end_at)}")
+        console.print(f"ends         {moment(result.end_at, local)}")
     else:
-        console.print("ends         [bold red]never by itself[/bold red]: see what is stuck below")
+        console.print("ends         [bold red]never by itself[/bold red]")
     if result.calls:
-        console.print(f"first call   {shown(result.calls[0].started_at)}")
-        console.print(f"last call    {shown(result.calls[-1].started_at)}")
+        console.print(f"first call   {moment(result.calls[0].started_at, local)}")
+        console.print(f"last call    {moment(result.calls[-1].started_at, local)}")
     finals = ", ".join(f"{count} {final}" for final, count in result.totals.finals.items() if count)
     console.print(f"recipients   {result.totals.recipients}" + (f": {finals}" if finals else ""))
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in result.totals.outcomes.items() if count)
     console.print(f"calls        {len(result.calls)}" + (f": {outcomes}" if outcomes else ""))
     console.print(f"peak lines   {result.peak_lines}")
-    for title, counts in (("put off", result.held), ("stuck", result.stuck)):
+    for title, counts in (("put off", result.held), ("never rung", result.never_open)):
         if counts:
             console.print(f"{title:<12} " + ", ".join(f"{count} by {rule}" for rule, count in counts.items()))
     _print_hours(console, result, local)
@@ -121,16 +119,16 @@ def _print(new: NewCampaign, result: Forecast, warnings: Sequence[Fault], calls:
         console.print(f"every call   {calls}")
 
 
-def _print_hours(console: Console, result: Forecast, local: Any) -> None:
+def _print_hours(console: Console, result: Forecast, local: tzinfo) -> None:
     hours = result.calls_per_hour()
     if not hours:
         return
     most = max(hours.values())
     table = Table("hour", "calls", "", box=None, pad_edge=False)
     table.columns[1].justify = "right"
-    for hour, count in list(hours.items())[:_HOURS_SHOWN]:
+    for start, count in list(hours.items())[:_HOURS_SHOWN]:
         bar = "█" * max(1, round(30 * count / most))
-        table.add_row(f"{to_datetime(hour).astimezone(local):%a %Y-%m-%d %H:%M}", str(count), bar)
+        table.add_row(hour(start, local), str(count), bar)
     console.print(table)
     if len(hours) > _HOURS_SHOWN:
         console.print(f"and {len(hours) - _HOURS_SHOWN} more hours; --json lists them all")

@@ -5,11 +5,12 @@ import sqlite3
 import click
 from sqlalchemy.exc import DBAPIError
 
+from dialerd.daemon.local import moment
 from dialerd.daemon.service import store_url
 from dialerd.engine.clock import SystemClock
 from dialerd.engine.explain import Explanation, explain
 from dialerd.model.errors import NotFound
-from dialerd.model.instants import NEVER, Instant, to_datetime
+from dialerd.model.instants import NEVER
 from dialerd.model.settings import Settings
 from dialerd.model.states import Rule
 from dialerd.rules.numbers import parse_number
@@ -84,31 +85,33 @@ def run(settings: Settings, campaign: str, number: str) -> int:
         raise NotFound(f"{wanted} is no recipient of {found[0].spec.name!r} ({found[0].uid})")
     if len(found) > 1:
         click.echo(f"of {len(found)} campaigns named {campaign!r} this is the latest; name another by its id", err=True)
-    click.echo("\n".join(told(explanation)))
+    click.echo("\n".join(told(explanation, settings)))
     return 0
 
 
-def told(explanation: Explanation) -> list[str]:
-    """Return an explanation in lines for a person; times are in the campaign's zone."""
+def told(explanation: Explanation, settings: Settings) -> list[str]:
+    """Return an explanation in lines for a person; times are in the campaign's zone.
+
+    Args:
+        explanation: why a recipient is not being dialled.
+        settings: the settings in force; their `[retry]` is that of campaigns that give none.
+    """
     campaign, found, hold = explanation.campaign, explanation.found, explanation.hold
     local = zone(campaign.timezone)
-
-    def shown(instant: Instant) -> str:
-        return f"{to_datetime(instant).astimezone(local):%a %Y-%m-%d %H:%M:%S %Z}"
-
-    limit = found.max_attempts or (campaign.spec.retry.max_attempts if campaign.spec.retry else None)
+    limit = found.max_attempts or (campaign.spec.retry or settings.retry).max_attempts
     lines = [
         f"{found.number} in {campaign.spec.name!r} ({campaign.uid}, {campaign.state})",
         f"  recipient  {found.state}" + (f", {found.final}" if found.final else ""),
-        f"  attempts   {found.attempts}" + (f" of {limit}" if limit else ""),
+        f"  attempts   {found.attempts} of {limit}",
     ]
     for attempt in found.tried:
         what = attempt.outcome or attempt.state
         counted = ", did not count" if attempt.refunded else ""
-        lines.append(f"    {shown(attempt.claimed_at)}  {what} over {attempt.trunk}{counted}  {attempt.attempt_id}")
+        at = moment(attempt.claimed_at, local)
+        lines.append(f"    {at}  {what} over {attempt.trunk}{counted}  {attempt.attempt_id}")
     if hold is None:
         return [*lines, "  held by    nothing: it is dialled as soon as a line is free"]
-    since = f", since {shown(hold.since)}" if hold.since else ""
+    since = f", since {moment(hold.since, local)}" if hold.since else ""
     lines.append(f"  held by    {hold.rule}: {_WORDS[hold.rule]}{since}")
     if hold.detail:
         lines.append(f"             {hold.detail}")
@@ -117,5 +120,5 @@ def told(explanation: Explanation) -> list[str]:
     elif explanation.next_at >= NEVER:
         lines.append("  next       never by itself")
     else:
-        lines.append(f"  next       {shown(explanation.next_at)}")
+        lines.append(f"  next       {moment(explanation.next_at, local)}")
     return lines

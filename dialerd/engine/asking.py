@@ -149,10 +149,11 @@ class _Asking:
         campaign = self.campaign
         k = self._most(wanted)
         for country in dict.fromkeys(campaign.group(group_id).country for group_id in due) if k else ():
-            slots = self._slots(self._usable(country), k)
+            usable = self._usable(country)
+            slots = self._slots(usable, k)
             if slots:
                 groups = [group_id for group_id in due if campaign.group(group_id).country == country]
-                return Asked(campaign, self._wish(groups, slots), slots)
+                return Asked(campaign, self._wish(groups, slots, usable), slots)
         if len(campaign.heads) > len(due) or (not self.blocked.limits and self.blocked.until_s is None):
             # other groups open while it waits; or no trunk may ring any of these countries until the settings change
             self.blocked.until(self.now_s + _LOOK_AGAIN_S)
@@ -271,7 +272,7 @@ class _Asking:
             trunk.breaker.returned_probe()
         return slots
 
-    def _wish(self, groups: Sequence[int], slots: Sequence[Slot]) -> Ask:
+    def _wish(self, groups: Sequence[int], slots: Sequence[Slot], usable: Sequence[CallerId]) -> Ask:
         """Return the ask for calls on `slots`."""
         campaign = self.campaign
         day_keys: dict[str, list[tuple[str, str]]] = {}
@@ -291,5 +292,7 @@ class _Asking:
             slots=[slot.caller_id.number for slot in slots],
             trunks={slot.caller_id.number: slot.caller_id.trunk.name for slot in slots},
             sticky=campaign.sticky,
+            caller_ids=[line.number for line in usable],
+            told=campaign.told,
             day_keys=day_keys,
         )

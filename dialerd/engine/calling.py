@@ -159,7 +159,7 @@ class Calling:
     def _withdraw(self, call: LiveCall, order: Order, reason: str) -> None:
         """Put a call back that the gate stopped at the last instant."""
         now = self._clock.now()
-        hold = order.objection(now)
+        hold = order.hold
         self._return_probe(call)
         next_at = now + SECOND  # a provider that withdraws of itself must not go round and round
         if hold is not None:

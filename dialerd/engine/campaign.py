@@ -13,7 +13,7 @@ from dialerd.engine.days import DayCount
 from dialerd.engine.hours import hours_of
 from dialerd.engine.limits import Limit
 from dialerd.model.campaign import ZoneGroup
-from dialerd.model.instants import NEVER, Instant
+from dialerd.model.instants import DAY, NEVER, Instant
 from dialerd.model.settings import Settings
 from dialerd.model.states import CampaignState, Rotation
 from dialerd.rules.gate import Opening
@@ -23,6 +23,7 @@ from dialerd.rules.rotation import Rotor
 from dialerd.rules.routes import agent_name, caller_ids
 from dialerd.store.records import CampaignRow
 
+_GIVE_UP_AFTER = DAY
 _FIRST_APPETITE = 16  # recipients that are asked for first; doubled while there are as many, so that few permits idle
 _LARGEST_APPETITE = 512  # bounds the transaction, and with it how long everything else waits for its turn
 
@@ -35,6 +36,7 @@ class LiveCampaign:
         settings: the settings in force.
         groups: where numbers may lie, by key; shared by all campaigns.
         random: what a random rotation draws from.
+        told: somebody is told what happens to it.
 
     Attributes:
         state: where it stands; set before the store knows of a pause, so that the very next call is stopped.
@@ -48,9 +50,19 @@ class LiveCampaign:
         was_claimed: somebody of it was dialled in this life of the daemon.
         changes: grows with every recipient that becomes due again.
         appetite: how many recipients it is asked for next.
+        stalls: how often in a row nobody who was due could be had with the lines that were free.
     """
 
-    def __init__(self, row: CampaignRow, settings: Settings, groups: Mapping[int, ZoneGroup], random: Random) -> None:
+    def __init__(  # the registry's alone
+        self,
+        row: CampaignRow,
+        settings: Settings,
+        groups: Mapping[int, ZoneGroup],
+        random: Random,
+        *,
+        told: bool = False,
+    ) -> None:
+        self.told = told
         self.row = row
         self.state = row.state
         self.heads: dict[int, Instant] = {}
@@ -60,7 +72,9 @@ class LiveCampaign:
         self.wake_at: Instant = NEVER
         self.closing = False
         self.changes = 0
+        self.hopeless_since: Instant | None = None
         self.was_claimed = False
+        self.stalls = 0
         self.ended = trio.Event()
         self.appetite = _FIRST_APPETITE
         self.limit = Limit(None)
@@ -134,27 +148,36 @@ class LiveCampaign:
         return bool(self.parked) and bool(due := self.due_groups(now)) and self.parked.issuperset(due)
 
     def next_wake(self, now: Instant) -> Instant:
-        """Return the earliest instant at which somebody is due in an open group, `now` or later."""
+        """Return the earliest instant at which somebody is due in an open group, `now` or later.
+
+        Takes note, besides, since when nobody who is left can ever be rung.
+        """
         wake = NEVER
+        hopeless = False
         if self.dialable:
+            hopeless = bool(self.heads) and not self.live
             for group_id, head in self.heads.items():
                 stretch = self.opening(group_id, now)
                 opens = head if stretch.rule is None else max(head, stretch.until)
                 # due beyond the end of this stretch: look again when it ends
                 wake = min(wake, max(now, min(opens, stretch.until)))
+                hopeless = hopeless and stretch.rule is not None and stretch.until == NEVER
+        self.hopeless_since = (self.hopeless_since or now) if hopeless else None
+        if self.hopeless_since is not None:
+            wake = max(now, self.hopeless_since + _GIVE_UP_AFTER)
         if self.hours.end_at is not None and self.heads:
             wake = min(wake, max(now, self.hours.end_at))
         return wake
 
-    def hopeless_groups(self, now: Instant) -> list[int]:
-        """Return the zone groups that will not open again before the campaign's end, which must be given."""
-        if self.hours.end_at is None:
-            return []
-        return [
-            group_id
-            for group_id in self.heads
-            if (stretch := self.opening(group_id, now)).rule is not None and stretch.until == NEVER
-        ]
+    def given_up(self, now: Instant) -> bool:
+        """Tell whether those who wait will not be dialled any more.
+
+        They are not, once the campaign's end has passed; nor where no hour will ever open to any of them, and that has
+        been so for a day: long enough to notice settings that shut everybody out by mistake.
+        """
+        if self.hours.end_at is not None and now >= self.hours.end_at:
+            return bool(self.heads)
+        return self.hopeless_since is not None and now >= self.hopeless_since + _GIVE_UP_AFTER
 
     def served(self, claimed: int) -> None:
         """Note how many recipients the last ask brought."""

@@ -39,6 +39,10 @@ class DayCount:
                 self._day, self.calls = day, calls
         return self.name, self._day
 
+    def key_at(self, instant: Instant) -> tuple[str, str]:
+        """Return the store's key of the day of another instant."""
+        return self.name, local_day(self.zone, instant)[2]
+
     def left(self, now: Instant) -> int:
         """Return how many calls may still be started today."""
         self.key(now)

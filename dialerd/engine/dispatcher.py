@@ -16,6 +16,7 @@ from dialerd.engine.asking import Asked, Blocked, Slot, ask, close_ranks, give_b
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import withdrawn
+from dialerd.engine.days import DayCount
 from dialerd.engine.limits import Queue
 from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
@@ -188,7 +189,7 @@ class Dispatcher:
         now = self._clock.now()
         for campaign in changed.values():
             self._scheduler.touch(campaign, now)
-            if campaign.over or campaign.state is CampaignState.CANCELLED or campaign.hopeless_groups(now):
+            if campaign.over or campaign.state is CampaignState.CANCELLED or campaign.given_up(now):
                 self._idle(campaign)
 
     async def _put_off(
@@ -271,7 +272,7 @@ class Dispatcher:
         self.held += answer.held
         if answer.claimed and campaign.state is CampaignState.SCHEDULED:
             campaign.state = CampaignState.RUNNING
-            _log.info("campaign.started", campaign=campaign.row.uid, name=campaign.row.spec.name)
+            _log.info("campaign.running", campaign=campaign.row.uid, name=campaign.row.spec.name)
         slots: dict[str, deque[Slot]] = {}
         for slot in asked.slots:
             slots.setdefault(slot.caller_id.number, deque()).append(slot)
@@ -282,16 +283,23 @@ class Dispatcher:
             self._start(campaign, claimed, slot, now)
         give_back(campaign, [slot for left in slots.values() for slot in left])
         self._scheduler.unused(campaign, len(asked.slots) - len(answer.claimed))
-        if not answer.claimed and not answer.held and not answer.suppressed and campaign.due_groups(now):
+        if answer.claimed or answer.held or answer.suppressed or not campaign.due_groups(now):
+            campaign.stalls = 0
+        elif campaign.stalls < len(campaign.caller_ids):
+            campaign.stalls += 1  # those who are due keep other caller ids; the rotation comes to each of them
+        else:
+            campaign.stalls = 0
             self._scheduler.rest(campaign, trio.current_time() + _STALLED_S)
 
     def _start(self, campaign: LiveCampaign, claimed: Claimed, slot: Slot, now: Instant) -> None:
         if slot.day is not None:
             slot.day.asked -= 1
-        days = [day for day in (campaign.day, slot.day) if day is not None]
-        for day in days:
-            day.key(now)
-            day.calls += 1
+        day_keys: list[tuple[DayCount, tuple[str, str]]] = []
+        if campaign.day is not None or slot.day is not None:
+            for day in (campaign.day, slot.day):
+                if day is not None:
+                    day_keys.append((day, day.key(now)))
+                    day.calls += 1
         call = LiveCall(
             claimed=claimed,
             campaign=campaign,
@@ -303,7 +311,7 @@ class Dispatcher:
             started_at=trio.current_time(),
             start_at=slot.start_at,
             probe=slot.probe,
-            day_keys=[(day, day.key(now)) for day in days],
+            day_keys=day_keys,
         )
         self.adopt(call)
         if self.accepting:

@@ -5,7 +5,7 @@ It sees no live state (a trunk that rests, lines that are full): those pass with
 
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import evolve, frozen
 from sqlalchemy import Connection
 
 from dialerd.engine.hours import hours_of
@@ -73,7 +73,28 @@ def explain(
         )
         return gate(facts, instant)
 
-    return Explanation(campaign=campaign, found=found, hold=hold_at(now), next_at=_next_at(hold_at, now))
+    hold = hold_at(now)
+    if hold is not None and (since := _since(connection, hold, campaign, found)) is not None:
+        hold = evolve(hold, since=since)
+    return Explanation(campaign=campaign, found=found, hold=hold, next_at=_next_at(hold_at, now))
+
+
+def _since(connection: Connection, hold: Hold, campaign: CampaignRow, found: Found) -> Instant | None:
+    """Return since when a rule holds, for the rules whose beginning is not the gate's to know."""
+    last = found.tried[-1] if found.tried else None
+    match hold.rule:
+        case Rule.DRAFT | Rule.PAUSED | Rule.CAMPAIGN_OVER:
+            return campaign.state_at
+        case Rule.NOT_STARTED | Rule.UNKNOWN_ZONE | Rule.PLACELESS_NUMBER | Rule.COUNTRY | Rule.AGENT_DOWN:
+            return campaign.created_at
+        case Rule.DIALING:
+            return last.claimed_at if last else None
+        case Rule.DONE | Rule.RETRY_DELAY:
+            return last.ended_at if last else campaign.created_at
+        case Rule.SUPPRESSED:
+            return lookup.suppressed_since(connection, found.number)
+        case _:
+            return hold.since
 
 
 def _next_at(hold_at: Callable[[Instant], Hold | None], now: Instant) -> Instant | None:
@@ -92,7 +113,9 @@ def _next_at(hold_at: Callable[[Instant], Hold | None], now: Instant) -> Instant
 def _lines(
     connection: Connection, settings: Settings, campaign: CampaignRow, found: Found, now: Instant
 ) -> Hold | None:
-    """Return what caller ids, trunks and daily caps object, as far as the store knows."""
+    """Return what agent, caller ids, trunks and daily caps object, as far as the store knows."""
+    if agent_name(campaign.spec.agent, settings) is None:
+        return Hold(Rule.AGENT_DOWN, until=NEVER, detail=f"no agent {campaign.spec.agent!r} is configured any more")
     pacing = campaign.spec.pacing or settings.pacing
     if pacing.calls_per_day is not None:
         capped = _day_hold(connection, f"campaign:{campaign.id}", campaign.timezone, pacing.calls_per_day, now)

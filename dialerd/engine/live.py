@@ -15,11 +15,11 @@ from dialerd.engine.lines import Trunk
 from dialerd.model.instants import Instant
 from dialerd.model.states import AnsweredBy, AttemptState
 from dialerd.plugin.provider import Accepted, AmdResult, Answered, CallEvent, Digits, Ringing
+from dialerd.rules.lifecycle import ATTEMPT
 from dialerd.store.claiming import Claimed
 from dialerd.store.ending import Progress
 
 _STATE_BYTES = 65_536  # what `report.state` may hand over, as its contract says
-_ORDER = {state: place for place, state in enumerate(AttemptState)}  # a state never goes back
 
 
 @define(kw_only=True, eq=False, slots=True)
@@ -58,6 +58,7 @@ class LiveCall:
     hangup: trio.Event = field(factory=trio.Event)
     phase: AttemptState = AttemptState.CLAIMED
     left_at: Instant | None = None
+    heard: bool = False
     ended: bool = False
     dirty: bool = False
     ringing_at: Instant | None = None
@@ -70,9 +71,9 @@ class LiveCall:
     def __call__(self, event: CallEvent, /) -> None:
         """Take a provider's report; a live call is the `Report` of its provider."""
         kind = type(event)
-        if self.probe and (kind is Ringing or kind is Answered):
+        if not self.heard and (kind is Ringing or kind is Answered):
             # the callee's network was heard: the trunk works, however long this call may last
-            self.probe = False
+            self.heard = True
             self.trunk.breaker.succeeded(trio.current_time(), started_at=self.started_at)
         if kind is Ringing:
             self.ringing_at = self.ringing_at or self.clock.now()
@@ -115,7 +116,7 @@ class LiveCall:
         self._mark()
 
     def _advance(self, phase: AttemptState) -> None:
-        if _ORDER[phase] > _ORDER[self.phase]:
+        if phase in ATTEMPT[self.phase]:
             self.phase = phase
 
     def _mark(self) -> None:

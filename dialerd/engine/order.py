@@ -24,20 +24,24 @@ class Order(CallOrder):
     Args:
         call: the call that it orders.
         withheld: numbers under a do-not-call entry that is being stored.
+
+    Attributes:
+        hold: what the gate objected when it was to leave.
     """
 
     call: LiveCall
+    hold: Hold | None = None
     withheld: Container[str]
 
     def leave(self) -> None:
         """See `CallOrder.leave`."""
         now = self.call.clock.now()
-        hold = self.objection(now)
+        self.hold = hold = self._objection(now)
         if hold is not None:
             raise Withdrawn(f"{hold.rule}: {hold.detail}" if hold.detail else str(hold.rule))
         self.call.left_at = now
 
-    def objection(self, now: Instant) -> Hold | None:
+    def _objection(self, now: Instant) -> Hold | None:
         """Return what the gate objects at `now`."""
         call = self.call
         if call.hangup.is_set():

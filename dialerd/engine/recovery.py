@@ -57,6 +57,11 @@ async def open_calls(
                 start_at=0.0,
                 left_at=attempt.claimed_at,
                 phase=AttemptState.UNCERTAIN,
+                day_keys=[
+                    (day, day.key_at(attempt.claimed_at))
+                    for day in (campaign.day, caller_id.day if caller_id else None)
+                    if day is not None
+                ],
                 ringing_at=attempt.ringing_at,
                 answered_at=attempt.answered_at,
                 reference=attempt.reference,

@@ -144,7 +144,7 @@ class Registry:
         cancelled = campaign.state is CampaignState.CANCELLED
         if campaign.closing or campaign.row.uid not in self._by_uid:
             return
-        if not (campaign.over or cancelled or campaign.hopeless_groups(now)):
+        if not (campaign.over or cancelled or campaign.given_up(now)):
             return
         if campaign.heads or not campaign.live:
             assert self._nursery is not None
@@ -152,7 +152,7 @@ class Registry:
             self._nursery.start_soon(self._close, campaign)
 
     async def _take_in(self, row: CampaignRow) -> LiveCampaign:
-        campaign = LiveCampaign(row, self._settings, self._groups, self._random)
+        campaign = LiveCampaign(row, self._settings, self._groups, self._random, told=self._told)
         heads = await self._store.read(recipients.heads, row.id)
         await self.learn_groups(heads)
         campaign.heads = dict(heads)
@@ -211,14 +211,13 @@ class Registry:
     async def _finish_pending(self, campaign: LiveCampaign) -> None:
         now = self._clock.now()
         if campaign.state is CampaignState.CANCELLED:
-            final, groups = Final.CANCELLED, list(campaign.heads)
+            final = Final.CANCELLED
+        elif campaign.given_up(now):
+            final = Final.EXPIRED
         else:
-            final, groups = Final.EXPIRED, campaign.hopeless_groups(now)
-        more = bool(groups)
-        while more:
-            more = await self._store.write_bulk(
-                campaigns.finish_pending_some, campaign.row.id, final, groups=groups, now=now
-            )
+            return
+        while await self._store.write_bulk(campaigns.finish_pending_some, campaign.row.id, final, groups=None, now=now):
+            _log.debug("campaign.chunk_ended", campaign=campaign.row.uid, final=final)
 
     async def _end(self, campaign: LiveCampaign) -> None:
         if campaign.state is CampaignState.CANCELLED:

@@ -30,7 +30,7 @@ from dialerd.store.store import Store
 
 _SMALL: Final = 200  # recipients that are stored in about the time that a commit takes
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger()
 
 
 class NotYet(DialerdError):
@@ -131,7 +131,7 @@ class Acceptor:
         departure.fingerprint, departure.campaign = reading.fingerprint, new.uid
         if reading.warnings.total:
             departure.heading = f"{departure.spec} was accepted with {_count(reading.warnings.total, 'warning')}."
-        log.info(
+        _log.info(
             "spool.file_accepted",
             file=departure.spec,
             campaign=new.uid,
@@ -145,7 +145,7 @@ class Acceptor:
         if not taken.moved:
             departure.folder, departure.ending = self._folders.accepted, WARNINGS
             departure.fingerprint, departure.campaign = taken.fingerprint, taken.campaign
-            log.info("spool.file_recognised", file=departure.spec, campaign=taken.campaign)
+            _log.info("spool.file_recognised", file=departure.spec, campaign=taken.campaign)
             return
         at = to_iso(taken.taken_at)
         departure.heading = (
@@ -153,7 +153,7 @@ class Acceptor:
             "# Name, campaign file and recipients are the same byte by byte. To dial everybody once more, drop it under"
             " another name."
         )
-        log.warning("spool.file_rejected", file=departure.spec, reason="taken before", campaign=taken.campaign)
+        _log.warning("spool.file_rejected", file=departure.spec, reason="taken before", campaign=taken.campaign)
 
 
 @frozen(kw_only=True)
@@ -219,7 +219,7 @@ class _Entry:
             ):
                 pass
         except DialerdError as error:
-            log.warning("spool.discard_failed", campaign_id=self._campaign_id, error=str(error))
+            _log.warning("spool.discard_failed", campaign_id=self._campaign_id, error=str(error))
 
 
 async def discard_loading(store: Store) -> int:
@@ -264,7 +264,7 @@ def _refuse(departure: Departure, reading: Reading) -> None:
         "# Correct what follows and drop it into incoming/ again."
     )
     first = reading.faults.first[0] if reading.faults.first else None
-    log.warning("spool.file_rejected", file=departure.spec, reason="faults", faults=total, first=first and first.path)
+    _log.warning("spool.file_rejected", file=departure.spec, reason="faults", faults=total, first=first and first.path)
 
 
 def _count(number: int, noun: str) -> str:

@@ -91,7 +91,7 @@ def recipients_name(data: dict[str, Any], own_name: str) -> str | Fault | None:
     return name
 
 
-_READERS: Final[dict[str, Callable[[Source, Rows], tuple[Fault, ...]]]] = {
+_READERS: Final[dict[str, Callable[[Source, Rows], None]]] = {
     ".csv": read_csv,
     ".jsonl": read_jsonl,
     ".json": read_json,
@@ -144,7 +144,7 @@ class _File:
         rows = Rows(file, self._settings, resolved, self._now, self._sink)
         try:
             if recipients is not None:
-                _tell(_READERS[recipients.path.suffix.lower()](recipients, rows), self._sink)
+                _READERS[recipients.path.suffix.lower()](recipients, rows)
             elif isinstance(entries := document.data.get("recipients"), list):
                 for at, entry in enumerate(entries):
                     add_object(rows, at + 1, entry, document.locator.find, path=f"recipients[{at}]")

@@ -11,9 +11,10 @@ from typing import Final
 
 from dialerd.intake.columns import Columns, faults_of, read_columns, separator
 from dialerd.intake.lines import MAX_RECORD, Lines, LongLine
-from dialerd.intake.recipients import MAX_ATTEMPTS, Rows
+from dialerd.intake.recipients import Rows
 from dialerd.intake.source import Source
-from dialerd.model.errors import Fault, InvalidInput
+from dialerd.model.errors import InvalidInput
+from dialerd.model.retry import MAX_ATTEMPTS
 from dialerd.model.wording import shown
 
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
@@ -25,15 +26,12 @@ _ADVICE: Final = (  # what the csv module says, and what to do about it
 )
 
 
-def read_csv(source: Source, rows: Rows) -> tuple[Fault, ...]:
+def read_csv(source: Source, rows: Rows) -> None:
     """Hand every row of a CSV file to `rows`.
 
     Args:
         source: the file, from its beginning.
-        rows: takes the rows, and the faults of single rows.
-
-    Returns:
-        faults of the file as a whole.
+        rows: takes the rows, and all faults.
 
     Raises:
         InvalidInput: the file cannot be read to its end.
@@ -42,11 +40,12 @@ def read_csv(source: Source, rows: Rows) -> tuple[Fault, ...]:
     lines = Lines(source)
     reading = _Reading(source, lines, rows)
     if (columns := reading.header()) is None:
-        return (source.fault("is empty; the first line names the columns, one of them phone"),)
-    faults = faults_of(columns, source.name, reading.line, reading.places())
+        rows.refuse(source.fault("is empty; the first line names the columns, one of them phone"))
+        return
+    for fault in faults_of(columns, source.name, reading.line, reading.places()):
+        rows.refuse(fault)
     if "phone" in columns.known:
         reading.rows(columns)
-    return faults
 
 
 class _Reading:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dialerd.model.settings import Settings
-from dialerd.model.structuring import unstructure
+from dialerd.model.unstructuring import unstructure
 
 _TABLES: Final = ("retry", "pacing")
 

@@ -3,9 +3,7 @@
 Everything here blocks: call it in a thread. Each step may be taken again after one that failed.
 """
 
-import os
-import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +14,7 @@ from dialerd.intake.content import Identity, identity, is_our_note, note
 from dialerd.intake.folders import Folders
 from dialerd.intake.kinds import ERROR, STATUS, WAITING, WARNINGS, shown
 
+_PIECE: Final = 1 << 20  # bytes of a listing copied at a time
 _COMPANIONS: Final = (ERROR, WARNINGS, STATUS)
 
 
@@ -68,7 +67,7 @@ class Departure:
         if self.name is None:
             self.name = durable.free_name(self.folder, self.spec, _COMPANIONS)
         if self.heading and not self._noted:
-            _write_note(self.folder / (self.name + self.ending), self.heading, self.listing)
+            durable.replace(self.folder / (self.name + self.ending), _note(self.heading, self.listing))
             self._noted = True
         if self.listing is not None:
             self.listing.unlink(missing_ok=True)
@@ -133,16 +132,10 @@ def carry_out_all(departures: Iterable[Departure], folders: Folders, kept: froze
         durable.sync_folder(folder)
 
 
-def _write_note(path: Path, heading: str, listing: Path | None) -> None:
-    unfinished = durable.scratch(path.parent)
-    try:
-        with durable.create(unfinished) as file:
-            file.write(note(heading))
-            if listing is not None and listing.exists():
-                with listing.open("rb") as lines:
-                    shutil.copyfileobj(lines, file, 1 << 20)
-            durable.sync(file)
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+def _note(heading: str, listing: Path | None) -> Iterator[bytes]:
+    """Yield a note piece by piece: its listing may be longer than memory has room for."""
+    yield note(heading)
+    if listing is not None and listing.exists():
+        with listing.open("rb") as lines:
+            while piece := lines.read(_PIECE):
+                yield piece

@@ -3,16 +3,15 @@
 Knows nothing of what campaigns are made of.
 """
 
-import re
-import tomllib
 from typing import Any, Final
 
 from attrs import frozen
 
 from dialerd.intake import json_text
-from dialerd.intake.lines import not_text, not_utf8
+from dialerd.intake.lines import not_text
 from dialerd.intake.locate import Locator
 from dialerd.intake.source import Source
+from dialerd.model import toml_text, utf8
 from dialerd.model.errors import Fault, InvalidInput
 
 MAX_SPEC: Final = 16 << 20
@@ -20,8 +19,6 @@ MAX_SPEC: Final = 16 << 20
 
 ROWS_EXTENSIONS: Final = (".csv", ".jsonl", ".json")
 """Extensions of recipients files."""
-
-_PLACE: Final = re.compile(r"(.*?)(?: \(at (?:line (\d+), column (\d+)|end of document)\))?", re.DOTALL)
 
 
 @frozen(kw_only=True)
@@ -46,7 +43,7 @@ def read_document(source: Source) -> Document:
     toml = source.path.suffix.lower() != ".json"
     text = _read_text(source)
     locator = Locator(text, toml=toml, long_list="recipients")
-    data = _parse_toml(text, source) if toml else _parse_json(text, source, locator)
+    data = toml_text.parse(text, source.name) if toml else _parse_json(text, source, locator)
     return Document(data=data, locator=locator)
 
 
@@ -59,35 +56,7 @@ def _read_text(source: Source) -> str:
     if (nul := raw.find(b"\0")) >= 0:
         line = raw.count(b"\n", 0, nul) + 1
         raise _refused(source, f"holds a NUL byte at offset {nul}: it is binary, not text", line)
-    try:
-        return raw.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        # the codec counts from behind the byte order mark
-        at = len(raw) - len(error.object) + error.start
-        line_begin = raw.rfind(b"\n", 0, at) + 1
-        column = len(raw[line_begin:at].decode("utf-8-sig")) + 1
-        fault = source.fault(not_utf8(raw[at], at), line=raw.count(b"\n", 0, at) + 1, column=column)
-        raise InvalidInput([fault]) from error
-
-
-def _parse_toml(text: str, source: Source) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except RecursionError as error:
-        raise _refused(source, "is nested too deeply") from error
-    except ValueError as error:  # TOMLDecodeError is one; another is an integer of more digits than Python converts
-        match = _PLACE.fullmatch(str(error))
-        message, line, column = match.groups() if match else (str(error), None, None)
-        if not text.strip():
-            message = "is empty"
-        at_end = str(error).endswith("(at end of document)")  # cut off, mostly: where it ends says how far it came
-        end = text.rpartition("\n")[2]
-        fault = source.fault(
-            f"is not TOML: {message[:1].lower()}{message[1:]}" + (", at the end of the file" if at_end else ""),
-            line=text.count("\n") + 1 if at_end else int(line) if line else None,
-            column=len(end) + 1 if at_end else int(column) if column else None,
-        )
-        raise InvalidInput([fault]) from error
+    return utf8.decode(raw, source.name).replace("\r\n", "\n")
 
 
 def _parse_json(text: str, source: Source, locator: Locator) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from dialerd.intake.findings import Findings
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.instants import Instant
 from dialerd.model.settings import Settings
-from dialerd.model.structuring import structure, unstructure
+from dialerd.model.structuring import structure
+from dialerd.model.unstructuring import unstructure
 from dialerd.store.records import NewCampaign, RecipientBatch
 
 _HEAD: Final = struct.Struct("!BI")
@@ -64,12 +65,10 @@ class End:
     """The end of a job.
 
     Args:
-        rows: rows in the batches that were sent.
         faults, warnings: what was found.
         resident: the worker's memory, in bytes.
     """
 
-    rows: int
     faults: Findings
     warnings: Findings
     resident: int

@@ -9,25 +9,23 @@ from functools import partial
 from typing import Any, Final
 
 from dialerd.intake import json_text
-from dialerd.intake.lines import MAX_RECORD, not_text, not_utf8
+from dialerd.intake.lines import MAX_RECORD, not_text
 from dialerd.intake.locate import Locator
 from dialerd.intake.object_row import add_object
 from dialerd.intake.recipients import Placed, Rows
 from dialerd.intake.source import Source
 from dialerd.model.errors import Fault, InvalidInput
+from dialerd.model.utf8 import not_utf8
 
 _PIECE: Final = 1 << 16
 
 
-def read_json(source: Source, rows: Rows) -> tuple[Fault, ...]:
+def read_json(source: Source, rows: Rows) -> None:
     """Hand every object of a JSON list to `rows`; their positions are their places in the list.
 
     Args:
         source: the file, from its beginning.
         rows: takes the rows, and the faults of single rows.
-
-    Returns:
-        faults of the file as a whole: none.
 
     Raises:
         InvalidInput: the file cannot be read to its end.
@@ -55,7 +53,6 @@ def read_json(source: Source, rows: Rows) -> tuple[Fault, ...]:
     text.at += 1
     if text.peek():
         raise text.refused("is not JSON: something follows the list")
-    return ()
 
 
 class _Text:

@@ -6,18 +6,14 @@ from dialerd.intake.locate import Locator
 from dialerd.intake.object_row import add_object
 from dialerd.intake.recipients import Rows
 from dialerd.intake.source import Source
-from dialerd.model.errors import Fault
 
 
-def read_jsonl(source: Source, rows: Rows) -> tuple[Fault, ...]:
+def read_jsonl(source: Source, rows: Rows) -> None:
     """Hand every line of a JSONL file to `rows`; blank lines are passed over.
 
     Args:
         source: the file, from its beginning.
         rows: takes the rows, and the faults of single rows.
-
-    Returns:
-        faults of the file as a whole: none.
 
     Raises:
         InvalidInput: the file cannot be read to its end.
@@ -28,7 +24,7 @@ def read_jsonl(source: Source, rows: Rows) -> tuple[Fault, ...]:
         try:
             text = next(lines)
         except StopIteration:
-            return ()
+            return
         except LongLine as error:
             rows.bad(str(error), line=lines.number)
             continue

@@ -5,6 +5,7 @@ from typing import Final, Self
 
 from dialerd.intake.source import Source
 from dialerd.model.errors import DialerdError, InvalidInput
+from dialerd.model.utf8 import not_utf8
 
 MAX_RECORD: Final = 1 << 20
 """Bytes of one line, or of one row that spans several; bounds the memory that a broken file can take."""
@@ -112,13 +113,3 @@ def not_text(head: bytes) -> str | None:
         if head.startswith(mark):
             return f"is {what}, not text; save it as UTF-8 text"
     return None
-
-
-def not_utf8(byte: int, offset: int) -> str:
-    """Return the message about a byte that is not UTF-8.
-
-    Args:
-        byte: its value.
-        offset: where it stands in the file, in bytes.
-    """
-    return f"is not UTF-8: byte 0x{byte:02X} at offset {offset}; save it as UTF-8"

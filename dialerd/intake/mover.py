@@ -16,27 +16,21 @@ from dialerd.intake.departure import Departure, carry_out_all
 from dialerd.intake.folders import Folders
 from dialerd.intake.kinds import shown
 from dialerd.model.errors import DialerdError
+from dialerd.rules.rests import rest_s
 from dialerd.store import spool_files
 from dialerd.store.store import Store
 
 _AT_ONCE: Final = 256  # departures that share one wait for the disk; more would keep the first waiting
 _GATHER_S: Final = 0.1  # after some have left, the next gather; every wait for the disk holds up the store's
-_FIRST_REST_S: Final = 1.0
-_LONGEST_REST_S: Final = 60.0
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger()
 
 
 class Claimed(Protocol):
     """Tells whether a recipients file is asked for by another campaign file than those that leave."""
 
     def __call__(self, name: str, *, besides: frozenset[str]) -> bool: ...
-
-
-def rest_s(failures: int) -> float:
-    """Return how long, in seconds, something that failed `failures` times in a row is left alone."""
-    return min(_FIRST_REST_S * 2.0 ** min(failures - 1, 10), _LONGEST_REST_S)
 
 
 class Mover:
@@ -90,9 +84,9 @@ class Mover:
             await trio.to_thread.run_sync(carry_out_all, due, self._folders, kept)
             done = [departure for departure in due if departure.error is None]
             await self._mark(done)
-        except Exception as error:  # what cannot leave now must stop neither the others nor the daemon
+        except Exception as error:  # noqa: BLE001  # what cannot leave now must stop neither the others nor the daemon
             unexpected = not isinstance(error, OSError | DialerdError)
-            log.warning("spool.move_failed", files=len(due), error=str(error), exc_info=unexpected)
+            _log.warning("spool.move_failed", files=len(due), error=str(error), exc_info=unexpected)
             self._rest(due, now)
             return
         gone = set(map(id, done))
@@ -118,7 +112,7 @@ class Mover:
         error = departure.error
         assert error is not None
         if departure.failures == 1:
-            log.warning(
+            _log.warning(
                 "spool.move_failed",
                 file=shown(departure.spec),
                 folder=departure.folder.name,
@@ -130,7 +124,7 @@ class Mover:
             await trio.to_thread.run_sync(departure.explain_beside, self._folders, error)
         except OSError as second:
             if departure.failures == 1:
-                log.warning("spool.note_failed", file=shown(departure.spec), error=second.strerror or str(second))
+                _log.warning("spool.note_failed", file=shown(departure.spec), error=second.strerror or str(second))
 
 
 def _mark_all(connection: Connection, fingerprints: Iterable[str]) -> None:

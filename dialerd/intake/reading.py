@@ -1,8 +1,8 @@
 """Reading a campaign file without holding up the daemon: the heavy part runs in a worker process.
 
 One worker reads one file after another; it is started with the first file, and again when it died or has grown.
-`read_now` does the same work in this process, for small inputs. Knows nothing of the spool directory and the store:
-what is read is handed to a `Deliver`.
+`dialerd.intake.read_now` does the same work in this process, for small inputs. Knows nothing of the spool directory
+and the store: what is read is handed to a `Deliver`.
 """
 
 from pathlib import Path
@@ -18,16 +18,13 @@ from dialerd.intake.duplicate import Origin
 from dialerd.intake.findings import NONE, SHOWN, Collector, Findings, Listing
 from dialerd.intake.formats import read_document
 from dialerd.intake.frames import Job, Kind
-from dialerd.intake.read_now import read_now
 from dialerd.intake.source import Source
-from dialerd.intake.worker_process import ReaderError, Worker, WorkerDied
+from dialerd.intake.worker_process import Worker, WorkerDied
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.errors import Fault, InvalidInput
 from dialerd.model.instants import Instant
 from dialerd.model.settings import Settings
 from dialerd.store.records import Duplicate, NewCampaign, RecipientBatch
-
-__all__ = ["Deliver", "Reader", "ReaderError", "Reading", "needs", "read_now"]
 
 _GROWN: Final = 96 << 20
 """Bytes of memory beyond which a worker is replaced after a file; a fresh one has about 30 MiB."""
@@ -60,8 +57,8 @@ class Reading:
 
     Args:
         fingerprint: of the file's name, its bytes and its recipients' bytes; "" where they could not be read.
-        known: True where `Deliver.fingerprint` said no; everything else is empty then.
-        new: the campaign that was delivered, or None where it did not come to that.
+        new: the campaign that was delivered, or None where it did not come to that, as where `Deliver.fingerprint` said
+            no.
         rows: recipients that were delivered, duplicates among them.
         duplicates: how many of them stood in the campaign already; each is a warning too.
         faults: why the file is refused. Where there are any, what was delivered is to be discarded.
@@ -70,7 +67,6 @@ class Reading:
     """
 
     fingerprint: str
-    known: bool = False
     new: NewCampaign | None = None
     rows: int = 0
     duplicates: int = 0
@@ -149,7 +145,6 @@ class _Task:
         self._deliver = deliver
         self._listing = listing
         self._fingerprint = ""
-        self._known = False
         self._new: NewCampaign | None = None
         self._origin = Origin(file="", by_line=False)
         self._groups: tuple[ZoneGroup, ...] = ()
@@ -169,8 +164,8 @@ class _Task:
                 await self._deliver.campaign(self._new)
             elif kind is Kind.FINGERPRINT:
                 self._fingerprint = body.decode()
-                self._known = not await self._deliver.fingerprint(self._fingerprint)
-                await self._worker.send(Kind.ANSWER, b"\0" if self._known else b"\1")
+                go_on = await self._deliver.fingerprint(self._fingerprint)
+                await self._worker.send(Kind.ANSWER, b"\1" if go_on else b"\0")
             else:
                 end = frames.read_end(body)
                 self._faults, self._warnings = end.faults, end.warnings
@@ -188,7 +183,6 @@ class _Task:
         repeated = self._duplicates.findings()
         return Reading(
             fingerprint=self._fingerprint,
-            known=self._known,
             new=self._new,
             rows=self._rows,
             duplicates=repeated.total,

@@ -14,6 +14,7 @@ from dialerd.intake.resolve import Resolved
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.errors import Fault
 from dialerd.model.instants import Instant, Plain
+from dialerd.model.retry import MAX_ATTEMPTS
 from dialerd.model.settings import Settings
 from dialerd.rules.numbers import BadNumber, parse_number, zone_group
 from dialerd.rules.openings import opens_before_end
@@ -24,9 +25,6 @@ BATCH_ROWS: Final = 2_000
 
 BATCH_CHARACTERS: Final = 2 << 20
 """Free text of a batch after which it is full, whatever its rows: bounds what the daemon holds at once."""
-
-MAX_ATTEMPTS: Final = 100
-"""As the retry policy's own bound."""
 
 _ADVISED: Final = 100  # proposals for zones are slow to find; a file that is wrong throughout needs no more of them
 
@@ -117,6 +115,10 @@ class Rows:
         self._groups: list[ZoneGroup] = []
         self._known: dict[int, _Group] = {}
         self._advice: dict[str, str] = {}
+
+    def refuse(self, fault: Fault) -> None:
+        """Note what is wrong with the file as a whole."""
+        self._sink.fault(fault)
 
     def bad(self, message: str, *, line: int | None, column: int | None = None, path: str = "") -> None:
         """Note what is wrong with a row: it is left out with `skip_invalid`, otherwise it refuses the file."""

@@ -6,7 +6,6 @@ written anew.
 
 import os
 import shutil
-import tomllib
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +18,12 @@ import trio
 from dialerd.intake import durable
 from dialerd.intake.call_rows import HEADER, encode
 from dialerd.intake.folders import Folders
-from dialerd.intake.mover import rest_s
 from dialerd.intake.status_files import StatusFiles
-from dialerd.intake.tally import Tally, summary
+from dialerd.intake.tally import Tally, id_in, summary
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import MINUTE, SECOND, Instant
 from dialerd.model.settings import Settings
+from dialerd.rules.rests import rest_s
 from dialerd.store import report_pages, reports, spool_files
 from dialerd.store.records import CallRow, CampaignRow, Totals, UndialedRow
 from dialerd.store.store import Store
@@ -34,7 +33,7 @@ _SLUG: Final = 80  # bytes of the campaign's name in the folder's; room for the 
 _FOLDER_MODE: Final = 0o750  # it holds phone numbers
 _PATIENCE: Final = 10 * MINUTE  # how long recipients may stay pending in a campaign that has ended
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger()
 
 
 class Reports:
@@ -72,7 +71,7 @@ class Reports:
             try:
                 await self.write_due()
             except DialerdError as error:
-                log.warning("report.deferred", error=str(error))
+                _log.warning("report.deferred", error=str(error))
             await trio.sleep(self._settings().spool.status_every / SECOND)
 
     async def write_due(self) -> int:
@@ -92,18 +91,18 @@ class Reports:
                 path = await self._write(campaign, count)
                 await self._status.write([campaign])
                 await self._store.write(reports.mark_reported, campaign.id, now=self._now())
-            except Exception as error:  # one campaign's report must stop neither the others nor the daemon
+            except Exception as error:  # noqa: BLE001  # one campaign's report must stop neither the others nor the daemon
                 self._failures[campaign.id] = failures = self._failures.get(campaign.id, 0) + 1
                 self._retry_at[campaign.id] = trio.current_time() + rest_s(failures)
                 unexpected = not isinstance(error, OSError | DialerdError)
-                log.warning(
+                _log.warning(
                     "report.deferred", campaign=campaign.uid, error=str(error), failures=failures, exc_info=unexpected
                 )
                 continue
             self._failures.pop(campaign.id, None)
             self._retry_at.pop(campaign.id, None)
             written += 1
-            log.info("report.written", campaign=campaign.uid, path=str(path), recipients=count.recipients)
+            _log.info("report.written", campaign=campaign.uid, path=str(path), recipients=count.recipients)
         return written
 
     def _is_unfinished(self, campaign: CampaignRow, totals: Totals) -> bool:
@@ -122,7 +121,7 @@ class Reports:
                 rows, after = await self._store.read(report_pages.report_page, campaign.id, after, _PAGE)
                 await trio.to_thread.run_sync(_append, unfinished, rows, tally)
             if differences := tally.differences(totals):
-                log.warning("report.counts_differed", campaign=campaign.uid, **_named(differences))
+                _log.warning("report.counts_differed", campaign=campaign.uid, **_named(differences))
             taken = await self._store.read(spool_files.file_of, campaign.id)
             text = tomli_w.dumps(summary(campaign, tally, file=taken.name if taken is not None else None))
             return await trio.to_thread.run_sync(_finish, unfinished, self._folders.reports, campaign, text.encode())
@@ -166,7 +165,7 @@ def _finish(unfinished: Path, reports_folder: Path, campaign: CampaignRow, text:
     durable.replace(unfinished / "summary.toml", [text])
     durable.sync_folder(unfinished)
     target = reports_folder / folder_name(campaign.spec.name, campaign.uid)
-    if os.path.lexists(target) and _id_of(target) != campaign.uid:
+    if os.path.lexists(target) and id_in(target / "summary.toml") != campaign.uid:
         target = reports_folder / folder_name(campaign.spec.name, campaign.uid, whole_id=True)
     if os.path.lexists(target):  # ours, of a former life that did not come to mark it
         former = durable.scratch(reports_folder)
@@ -177,14 +176,6 @@ def _finish(unfinished: Path, reports_folder: Path, campaign: CampaignRow, text:
         os.rename(unfinished, target)
     durable.sync_folder(reports_folder)
     return target
-
-
-def _id_of(folder: Path) -> str | None:
-    try:
-        with (folder / "summary.toml").open("rb") as file:
-            return str(tomllib.load(file).get("id"))
-    except (OSError, ValueError):
-        return None
 
 
 def _named(differences: dict[str, tuple[int, int]]) -> dict[str, str]:

@@ -4,17 +4,18 @@ Pure: the present instant is an argument. Knows nothing of files and rows.
 """
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, tzinfo
 
 from attrs import frozen
 from uuid_utils.compat import uuid7
 
 from dialerd.model.campaign import CampaignSpec, Window
 from dialerd.model.errors import Fault
-from dialerd.model.instants import DAY, HOUR, MINUTE, SECOND, Duration, Instant, format_duration, to_instant, to_iso
+from dialerd.model.instants import DAY, Duration, Instant, format_duration, to_iso
 from dialerd.model.settings import Settings
 from dialerd.model.wording import hint, shown
-from dialerd.rules.openings import Hours
+from dialerd.rules.localtime import instant_of, since_midnight
+from dialerd.rules.openings import Hours, hours_of
+from dialerd.rules.retry import over_budget
 from dialerd.rules.routes import WORLD, agent_name, allowed_countries, caller_ids, known_number
 from dialerd.rules.zones import BadZone, zone
 from dialerd.store.records import NewCampaign
@@ -26,17 +27,22 @@ class Resolved:
 
     Args:
         new: the campaign, or None where its spec has faults.
-        hours: when it may ring, or None where its spec has faults.
         skip_invalid: whether bad rows are left out instead of refusing the file.
         trunks: trunks of its caller ids; None where they are not known because of faults.
         countries: countries that at least one of these trunks may ring.
     """
 
     new: NewCampaign | None = None
-    hours: Hours | None = None
     skip_invalid: bool = False
     trunks: tuple[str, ...] | None = None
     countries: frozenset[str] = frozenset()
+
+    @property
+    def hours(self) -> Hours | None:
+        """When the campaign may ring, or None where its spec has faults."""
+        if (new := self.new) is None:
+            return None
+        return hours_of(new.spec, timezone=new.timezone, start_at=new.start_at, end_at=new.end_at)
 
     def refusal(self, country: str | None) -> str | None:
         """Return why numbers of `country` may not be rung, or None where they may; None is a number of no country."""
@@ -62,20 +68,21 @@ def resolve(
         sound: False where `spec` is what is left of a faulty one: it is checked, but becomes no campaign.
 
     Returns:
-        what is known, and the faults; with any of them, `new` and `hours` are None.
+        what is known, and the faults; with any of them, `new` is None.
     """
     faults = [*_people(spec, settings)]
     zone_name = _zone_name(spec, settings)
     start_at = end_at = None
     try:
-        local = zone(zone_name)
+        zone(zone_name)
     except BadZone as error:
         faults.append(Fault("timezone", str(error)))
     else:
-        start_at = None if spec.start is None else _instant(spec.start, local)
-        end_at = None if spec.end is None else _instant(spec.end, local)
+        start_at = None if spec.start is None else instant_of(spec.start, zone_name)
+        end_at = None if spec.end is None else instant_of(spec.end, zone_name)
         faults += _bounds(start_at, end_at, now)
     faults += _windows(spec)
+    faults += _retry(spec, settings)
     numbers = caller_ids(spec, settings)
     known = not any(fault.path.startswith(("agent", "caller_ids")) for fault in faults)
     trunks = tuple(dict.fromkeys(settings.numbers[number].trunk for number in numbers))
@@ -88,16 +95,6 @@ def resolve(
             start_at=start_at,
             end_at=end_at,
             created_at=now,
-        )
-        if whole
-        else None,
-        hours=Hours(
-            timezone=zone_name,
-            windows=spec.windows,
-            skip_holidays=spec.skip_holidays,
-            start_at=start_at,
-            end_at=end_at,
-            ring_timeout=spec.ring_timeout,
         )
         if whole
         else None,
@@ -132,17 +129,6 @@ def _zone_name(spec: CampaignSpec, settings: Settings) -> str:
     return agent_zone or settings.daemon.timezone
 
 
-def _instant(moment: datetime | date, local: tzinfo) -> Instant:
-    """Return the instant of a moment: a day means its beginning, a moment without offset is local.
-
-    A local time that a change of clocks skips is read with the offset before the change, one that occurs twice is its
-    first occurrence (PEP 495, fold=0).
-    """
-    if not isinstance(moment, datetime):
-        moment = datetime.combine(moment, time())
-    return to_instant(moment if moment.tzinfo is not None else moment.replace(tzinfo=local))
-
-
 def _bounds(start_at: Instant | None, end_at: Instant | None, now: Instant) -> Iterator[Fault]:
     if end_at is None:
         return
@@ -164,8 +150,12 @@ def _windows(spec: CampaignSpec) -> Iterator[Fault]:
 
 def _length(window: Window) -> Duration:
     """Return how long a window is on a day without a change of clocks; equal times are 24 hours."""
-    return (_of_day(window.end) - _of_day(window.start) - 1) % DAY + 1
+    return (since_midnight(window.end) - since_midnight(window.start) - 1) % DAY + 1
 
 
-def _of_day(moment: time) -> Duration:
-    return moment.hour * HOUR + moment.minute * MINUTE + moment.second * SECOND
+def _retry(spec: CampaignSpec, settings: Settings) -> Iterator[Fault]:
+    """Yield the outcomes whose own limit could never be reached; one taken from the daemon's table may be."""
+    if spec.retry is not None:
+        for outcome, fault in over_budget(spec.retry):
+            if spec.retry.rule_for(outcome) != settings.retry.rule_for(outcome):
+                yield fault

@@ -23,7 +23,7 @@ from dialerd.store import spool_files
 from dialerd.store.records import TakenFile
 from dialerd.store.store import Store
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger()
 
 
 async def leftovers(folders: Folders, store: Store) -> list[Departure]:
@@ -35,7 +35,7 @@ async def leftovers(folders: Folders, store: Store) -> list[Departure]:
             await store.write(spool_files.mark_moved, taken.fingerprint)
         else:
             departures.append(departure)
-        log.info("spool.file_recognised", file=taken.name, campaign=taken.campaign, moved=departure is None)
+        _log.info("spool.file_recognised", file=taken.name, campaign=taken.campaign, moved=departure is None)
     return departures
 
 

@@ -19,13 +19,14 @@ from dialerd.intake.content import identity, is_being_written, is_our_note, look
 from dialerd.intake.departure import Departure, beside, forget_notes
 from dialerd.intake.folders import Folders, SpoolError
 from dialerd.intake.kinds import ERROR, WAITING, Kind, Sort, shown, subject
-from dialerd.intake.mover import Mover, rest_s
+from dialerd.intake.mover import Mover
 from dialerd.intake.reading import Reader
 from dialerd.intake.settlement import leftovers
 from dialerd.intake.watchlist import Seen, Watched, Watchlist, in_order, read_folder
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Instant
 from dialerd.model.settings import Settings
+from dialerd.rules.rests import rest_s
 from dialerd.store.store import Store
 
 _HEAVY: Final = 256 * 1024  # bytes of campaign file and recipients from which on the slow lane takes them
@@ -40,7 +41,7 @@ _IN_FLIGHT: Final = 16  # files of a lane that were read and whose commit is wai
 
 T = TypeVar("T")
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger()
 
 
 class Spool:
@@ -87,7 +88,7 @@ class Spool:
         """
         await trio.to_thread.run_sync(self._folders.prepare)
         if discarded := await discard_loading(self._store):
-            log.info("spool.unfinished_discarded", campaigns=discarded)
+            _log.info("spool.unfinished_discarded", campaigns=discarded)
         for departure in await leftovers(self._folders, self._store):
             self._mover.add(departure)
             await self._mover.carry_out(trio.current_time())
@@ -100,10 +101,6 @@ class Spool:
             nursery.start_soon(self._watch)
             task_status.started()
             await self._look_again_and_again(quick_in, slow_in)
-
-    def rescan(self) -> None:
-        """Have the directory looked at now."""
-        self._hint.set()
 
     async def _watch(self) -> None:
         """Pass on the kernel's hints that something came; without them the timer alone has to do."""
@@ -133,7 +130,7 @@ class Spool:
         except* Exception as errors:  # noqa: BLE001  # see above; looking without hints goes on
             self._hint.set()  # for what it did not tell
             if watching or not self._unwatched:  # once, and not with every new try
-                log.warning("spool.watch_failed", errors=[str(error) for error in errors.exceptions])
+                _log.warning("spool.watch_failed", errors=[str(error) for error in errors.exceptions])
             self._unwatched = True
 
     async def _look_again_and_again(
@@ -149,7 +146,7 @@ class Spool:
                 failing = False
             except (OSError, SpoolError) as error:
                 if not failing:
-                    log.warning("spool.look_failed", folder=str(self._folders.incoming), error=str(error))
+                    _log.warning("spool.look_failed", folder=str(self._folders.incoming), error=str(error))
                 failing = True
             # as of the beginning: what has ripened since is due at once
             ripens = self._watchlist.next_at(began, wall)
@@ -232,7 +229,7 @@ class Spool:
         """Say once that a file waits, and say it beside the file when it goes on."""
         if not watched.announced:
             watched.announced = True
-            log.info("spool.file_waiting", file=watched.name, waits_for=lacks)
+            _log.info("spool.file_waiting", file=watched.name, waits_for=lacks)
         if not watched.noted and now - watched.arrived >= _NOTE_AFTER_S:
             watched.noted = True
             path = beside(self._folders.incoming, watched.name, WAITING)
@@ -240,7 +237,7 @@ class Spool:
             try:
                 await trio.to_thread.run_sync(durable.replace, path, [text])
             except OSError as error:
-                log.warning("spool.note_failed", file=watched.name, error=error.strerror or str(error))
+                _log.warning("spool.note_failed", file=watched.name, error=error.strerror or str(error))
 
     async def _serve(self, reader: Reader, lane: trio.MemoryReceiveChannel[Watched]) -> None:
         """Read one file after another; while the next is read, those before are published."""
@@ -273,15 +270,15 @@ class Spool:
         except NotYet:
             self._not_yet(watched, trio.current_time())
         except (DialerdError, OSError) as error:
-            log.warning("spool.file_deferred", file=watched.name, error=str(error))
+            _log.warning("spool.file_deferred", file=watched.name, error=str(error))
             self._defer(watched)
-        except Exception:  # a file must not stop the daemon, whatever it brings to light
-            log.exception("spool.file_deferred", file=watched.name)
+        except Exception:  # noqa: BLE001  # a file must not stop the daemon, whatever it brings to light
+            _log.exception("spool.file_deferred", file=watched.name)
             self._defer(watched)
         return None
 
     def _turn_away(self, watched: Watched) -> Departure:
-        log.warning("spool.file_rejected", file=shown(watched.name), reason=watched.sort.reason)
+        _log.warning("spool.file_rejected", file=shown(watched.name), reason=watched.sort.reason)
         return Departure(
             spec=watched.name,
             spec_identity=identity(self._folders.incoming / watched.name),

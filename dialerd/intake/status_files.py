@@ -1,7 +1,6 @@
 """Status files: `accepted/NAME.status.toml` says where the campaign of a dropped file stands, and is kept current."""
 
 import os
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +13,7 @@ from attrs import define
 from dialerd.intake import durable
 from dialerd.intake.folders import Folders
 from dialerd.intake.kinds import STATUS
-from dialerd.intake.tally import head
+from dialerd.intake.tally import head, id_in
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Instant, to_iso
 from dialerd.model.settings import Settings
@@ -28,7 +27,7 @@ _LATE: Final = 5 * SECOND  # a change may become visible this long after the ins
 _AT_ONCE: Final = 64  # files written, or campaigns looked up, in one go
 _VARIANTS: Final = 1_000  # numbers looked through for the name of a file that a former life accepted
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger()
 
 
 @define(eq=False)
@@ -83,7 +82,7 @@ class StatusFiles:
                 self._failing = False
             except (OSError, DialerdError) as error:
                 if not self._failing:  # once, and not every two seconds
-                    log.warning("spool.status_deferred", error=str(error))
+                    _log.warning("spool.status_deferred", error=str(error))
                 self._failing = True
             await trio.sleep(self._settings().spool.status_every / SECOND)
 
@@ -177,14 +176,6 @@ def _find(folder: Path, name: str, uid: str) -> Path:
     """Return the status file of a campaign that a former life accepted: the one that bears its id, or a free one."""
     for number in range(1, _VARIANTS):
         path = folder / (durable.numbered(name, number, room=len(STATUS)) + STATUS)
-        if not os.path.lexists(path) or _id_of(path) == uid:
+        if not os.path.lexists(path) or id_in(path) == uid:
             return path
     return folder / (durable.numbered(name, _VARIANTS, room=len(STATUS) + len(uid)) + f".{uid}{STATUS}")
-
-
-def _id_of(path: Path) -> str | None:
-    try:
-        with path.open("rb") as file:
-            return str(tomllib.load(file).get("id"))
-    except (OSError, ValueError):
-        return None

@@ -1,6 +1,8 @@
 """The tally of a report: counts over its rows, so that the summary adds up with the calls beside it."""
 
+import tomllib
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from attrs import define, field
@@ -123,3 +125,12 @@ def head(campaign: CampaignRow, file: str | None) -> dict[str, Any]:
         "state": campaign.state.value,
     }
     return named if file is None else {**named, "file": file}
+
+
+def id_in(path: Path) -> str | None:
+    """Return the id of the campaign that the TOML file at `path` is about, or None where it says none."""
+    try:
+        with path.open("rb") as file:
+            return str(tomllib.load(file).get("id"))
+    except (OSError, ValueError):
+        return None

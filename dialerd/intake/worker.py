@@ -66,7 +66,6 @@ class _Sink:
         self._new: NewCampaign | None = None
         self._unsent: tuple[NewCampaign, Origin] | None = None
         self._groups = 0
-        self._rows = 0
         self._parent = os.getppid()
 
     @property
@@ -90,7 +89,6 @@ class _Sink:
             self._unsent = None
         self._pipes.send(Kind.BATCH, frames.batch_body(groups[self._groups :], rows))
         self._groups = len(groups)
-        self._rows += len(rows)
 
     def fault(self, fault: Fault) -> None:
         self._faults.add(fault)
@@ -104,7 +102,6 @@ class _Sink:
         """Send the end of the job."""
         self._listing.flush()
         end = frames.End(
-            rows=self._rows,
             faults=self._faults.findings(),
             warnings=self._warnings.findings(),
             resident=_resident(),

@@ -7,7 +7,7 @@ would cost a microsecond at each step of the hot path. Local time exists only in
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_args, get_origin
 
 Instant = Annotated[int, "instant"]
 """Milliseconds since the Unix epoch, UTC."""
@@ -73,6 +73,13 @@ def format_duration(duration: Duration) -> str:
         if duration and duration % _UNITS[unit] == 0:
             return f"{duration // _UNITS[unit]}{unit}"
     return f"{duration}ms"
+
+
+def holds_duration(target: Any) -> bool:
+    """Tell whether whole numbers in a value of the type `target` are durations."""
+    if get_origin(target) is Annotated:
+        return "duration" in target.__metadata__
+    return any(map(holds_duration, get_args(target)))
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,9 +1,14 @@
 """What is tried again, when, and how often."""
 
+from typing import Final
+
 from attrs import field, frozen, validators
 
 from dialerd.model.instants import DAY, MINUTE, Duration
 from dialerd.model.states import Outcome
+
+MAX_ATTEMPTS: Final = 100
+"""Attempts that any budget may allow; who wants more rings people without end."""
 
 
 @frozen(kw_only=True)
@@ -11,12 +16,15 @@ class RetryRule:
     """How one outcome departs from its campaign's policy; what is None follows the policy.
 
     Args:
-        max_attempts: attempts after which this outcome is final, the first one counted; 1 = never tried again.
+        max_attempts: attempts after which this outcome is final, the first one counted; 1 = never tried again;
+            more than the policy's own is refused, as it could not be reached.
         delay: wait before the next attempt.
         backoff: factor by which the delay grows with each attempt.
     """
 
-    max_attempts: int | None = field(default=None, validator=validators.optional(validators.in_(range(1, 101))))
+    max_attempts: int | None = field(
+        default=None, validator=validators.optional(validators.in_(range(1, MAX_ATTEMPTS + 1)))
+    )
     delay: Duration | None = field(default=None, validator=validators.optional(validators.ge(0)))
     backoff: float | None = field(default=None, validator=validators.optional([validators.ge(1), validators.le(10)]))
 
@@ -38,7 +46,7 @@ class RetryPolicy:
             are not tried again unless they are given here.
     """
 
-    max_attempts: int = field(default=1, validator=[validators.ge(1), validators.le(100)])
+    max_attempts: int = field(default=1, validator=[validators.ge(1), validators.le(MAX_ATTEMPTS)])
     delay: Duration = field(default=30 * MINUTE, validator=validators.ge(0))
     backoff: float = field(default=1.0, validator=[validators.ge(1), validators.le(10)])
     max_delay: Duration = field(default=DAY, validator=validators.ge(0))

@@ -21,7 +21,7 @@ class DaemonSettings:
     Args:
         state_dir: where the database lies.
         spool_dir: where `incoming/`, `accepted/`, `rejected/` and `reports/` lie.
-        socket: path of the local API's Unix socket.
+        socket: reserved; the local API that will listen on this Unix socket is not part of this version.
         timezone: zone of campaigns whose own and whose agent's zone is not given, and of caller ids' daily caps.
         default_region: ISO 3166 country by which numbers without + are read; None = + is required.
         max_concurrent: calls in progress at once over all trunks.

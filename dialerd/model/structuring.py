@@ -1,4 +1,4 @@
-"""Plain data (TOML, JSON) to frozen records and back: strict, and with every fault at once.
+"""Plain data (TOML, JSON) to frozen records: strict, and with every fault at once.
 
 `structure` works with any attrs class, those of plugins' options included. Nothing is coerced: `"5"` is no number and
 true is no 1. Knows nothing of files; the caller parses them and tells their names.
@@ -17,11 +17,9 @@ from cattrs import Converter
 from dialerd.model import scalars
 from dialerd.model.bounds import objection
 from dialerd.model.errors import Fault, InvalidInput
-from dialerd.model.unstructuring import unstructure
+from dialerd.model.instants import holds_duration
 from dialerd.model.wording import Place, dotted, hint
 from dialerd.model.wrong import Mismatch, Wrong
-
-__all__ = ["structure", "unstructure"]
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
@@ -95,7 +93,7 @@ def _judge(
     """Add what validators object to each value on its own; attrs itself stops at the first."""
     others = SimpleNamespace(**{fields[key].name: value for key, value in values.items()})
     for key, value in values.items():
-        message = objection(fields[key], others, value, duration=_holds_duration(types[fields[key].name]))
+        message = objection(fields[key], others, value, duration=holds_duration(types[fields[key].name]))
         if message is not None:
             faults[key] = [((key,), message)]
 
@@ -200,10 +198,6 @@ def _of(*origins: Any) -> Callable[[Any], bool]:
 def _marked(mark: str) -> Callable[[Any], bool]:
     """Return a test for `Annotated[…, mark]`, as `dialerd.model.instants` marks durations."""
     return lambda target: get_origin(target) is Annotated and mark in target.__metadata__
-
-
-def _holds_duration(target: Any) -> bool:
-    return _marked("duration")(target) or any(map(_holds_duration, get_args(target)))
 
 
 def _strict_converter() -> Converter:

@@ -5,11 +5,11 @@ from datetime import date, datetime, time
 from enum import Enum
 from functools import cache
 from pathlib import PurePath
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import attrs
 
-from dialerd.model.instants import format_duration
+from dialerd.model.instants import format_duration, holds_duration
 
 
 def unstructure(record: Any, *, defaults: bool = True) -> dict[str, Any]:
@@ -35,13 +35,7 @@ def unstructure(record: Any, *, defaults: bool = True) -> dict[str, Any]:
 def _layout(cls: Any) -> "tuple[tuple[attrs.Attribute[Any], bool], ...]":
     """Return the attributes that `structure` reads, each with whether its whole numbers are durations."""
     types = get_type_hints(cls, include_extras=True)
-    return tuple((a, _holds_duration(types[a.name])) for a in attrs.fields(cls) if a.init)
-
-
-def _holds_duration(target: Any) -> bool:
-    if get_origin(target) is Annotated:
-        return "duration" in target.__metadata__
-    return any(map(_holds_duration, get_args(target)))
+    return tuple((a, holds_duration(types[a.name])) for a in attrs.fields(cls) if a.init)
 
 
 def _default(attribute: "attrs.Attribute[Any]") -> Any:

@@ -1,7 +1,7 @@
 """What is wrong with a piece of plain data, on its way from a leaf up to the whole document.
 
-Internal to structuring: leaves raise `Wrong` without knowing where they stand, collections put the place in front.
-The outside sees `InvalidInput`.
+Leaves (`dialerd.model.scalars`) raise `Wrong` without knowing where they stand, collections put the place in front.
+Whoever structures a whole document sees `InvalidInput`.
 """
 
 from collections.abc import Iterable

@@ -3,13 +3,14 @@
 Each plugin is called on its own, so that one that fails does not silence the rest.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
 import pluggy
-from attrs import field, frozen
+from attrs import frozen
 
 from dialerd.model.instants import Instant
+from dialerd.model.notice import Notice as Notice  # noqa: PLC0414  # plugins find it here
 from dialerd.plugin.provider import CallOrder, Provider
 
 hookspec = pluggy.HookspecMarker("dialerd")
@@ -46,25 +47,6 @@ class Veto:
     suppress: bool = False
 
 
-@frozen(kw_only=True)
-class Notice:
-    """Something that happened, told to the outside.
-
-    Args:
-        id: grows with every notice of this daemon; the same notice may be told again after a crash.
-        kind: `call.ended`, `campaign.running`, `campaign.completed` and the like.
-        at: when it happened.
-        campaign: id of the campaign.
-        body: plain JSON data.
-    """
-
-    id: int
-    kind: str
-    at: Instant
-    campaign: str
-    body: Mapping[str, Any] = field(factory=dict)
-
-
 class Screen(Protocol):
     """Asked about each call before it leaves, after it was claimed."""
 
@@ -96,4 +78,7 @@ def dialerd_notify() -> Notifier | None:
 
 @hookspec
 def dialerd_dialects() -> Iterable[Any]:  # type: ignore[empty-body]  # a specification has none
-    """Return the request dialects that this plugin understands; asked when the local API starts."""
+    """Return the request dialects that this plugin understands.
+
+    Reserved: the local API that will ask for them is not part of this version.
+    """

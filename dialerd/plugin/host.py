@@ -26,7 +26,7 @@ ENTRY_POINTS: Final = "dialerd"
 
 T = TypeVar("T")
 
-_log: Final = structlog.get_logger("dialerd.plugin")
+_log = structlog.get_logger()
 
 
 @frozen
@@ -69,10 +69,6 @@ class PluginHost:
         """What could not be loaded or failed when asked, for `check-config` and the log."""
         return tuple(self._broken.values())
 
-    def plugins(self) -> tuple[str, ...]:
-        """Return the names of the plugins that were loaded."""
-        return tuple(self._targets)
-
     def providers(self) -> Mapping[str, ProviderFactory]:
         """Return how to make each provider, by its name."""
         return dict(self._factories)
@@ -86,7 +82,7 @@ class PluginHost:
         return {name: told for name, told in self._ask("dialerd_notify", _callable) if told is not None}
 
     def dialects(self) -> Mapping[str, tuple[Any, ...]]:
-        """Return the request dialects, by plugin."""
+        """Return the request dialects, by plugin; reserved for the local API, which is not part of this version."""
         return dict(self._ask("dialerd_dialects", tuple))
 
     def check_trunks(self, settings: Settings) -> list[Fault]:

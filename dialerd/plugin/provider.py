@@ -28,7 +28,7 @@ Busy and no answer are data: return a `CallEnd`.
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import trio
 from attrs import define, field, frozen
@@ -38,6 +38,10 @@ from dialerd.model.errors import DialerdError
 from dialerd.model.instants import Duration
 from dialerd.model.settings import AgentSettings
 from dialerd.model.states import Amd, AnsweredBy
+
+STATE_BYTES: Final = 65_536
+"""Bytes that `report.state` takes: room for a carrier's handle and a session's keys, and little enough to be stored
+with every call."""
 
 
 class NotPlaced(DialerdError):
@@ -138,7 +142,11 @@ class Report(Protocol):
         """Tell `event`; the instant is taken now."""
 
     def state(self, state: bytes, /) -> None:
-        """Hand over what the provider needs to find the call again, at most 64 KiB; it comes back in `AttemptRef`."""
+        """Hand over what the provider needs to find the call again; it comes back in `AttemptRef`.
+
+        Args:
+            state: at most `STATE_BYTES`.
+        """
 
 
 @define(kw_only=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from dialerd.model.campaign import Window, ZoneGroup
 from dialerd.model.instants import DAY, Instant
 from dialerd.model.settings import CountryHours, QuietHours
 from dialerd.model.states import ALL_WEEKDAYS, Rule
-from dialerd.rules.holidays import public_holidays
+from dialerd.rules.holidays import holiday_name, public_holidays
 from dialerd.rules.localtime import (
     Stretch,
     Week,
@@ -118,8 +118,7 @@ class Calendar:
         """Return the day, its name and where it is that day."""
         for name in self.zones:
             day = local_date(name, now)
-            holiday = public_holidays(self.country, day.year).get(day) if self.country else None
-            if holiday is not None:
+            if (holiday := holiday_name(self.country, day)) is not None:
                 return f"{day} is {holiday} ({self.country}) in {name}"
             if day in self.dates:
                 return f"{day} in {name} is a day without calls"

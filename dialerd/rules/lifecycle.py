@@ -3,10 +3,14 @@
 Theory of operation
 ===================
 
-dialerd keeps three kinds of things alive over restarts, and each is always in exactly one state. Whatever changes a
-state asks `check` first, so that a wrong order of events shows as an error with words in it and never as a row that
-nobody can explain. The tables are data: the tests walk every pair of states, and the documentation draws its pictures
-from them with `diagram`. In each table the first state is where a thing begins; a state that nothing follows is final.
+dialerd keeps three kinds of things alive over restarts, and each is always in exactly one state. Who asks for another
+state of a campaign goes through the engine's registry, which asks `check` first, so that a wrong order shows as an
+error with words in it and never as a row that nobody can explain. An attempt's state follows `ATTEMPT` in memory, in
+the engine's live call: what a provider tells out of order is passed over. What the store changes by itself, a
+recipient's states above all, it changes in SQL, with the state that is left behind in the statement or known from the
+row it has just read; there the tables are what the statements must agree with, and nothing asks them at run time. The
+tables are data: the tests walk every pair of states, and the documentation draws its pictures from them with
+`diagram`. In each table the first state is where a thing begins; a state that nothing follows is final.
 
 A *campaign* is `loading` while its recipients are stored in batches; nothing sees it until they are all there, and a
 load that fails is deleted, it has no state for it. Then it is a `draft`, which waits for somebody to release it, or
@@ -21,7 +25,7 @@ cancel a draft is to throw it away. There is no way back to `draft`: people may 
 
 A *recipient* waits as `pending` for its instant, is `dialing` while it has an attempt without an end, and then is
 `pending` again for the next try or `done`. It stays `dialing` while its attempt is uncertain: this is what keeps a
-second call from a person who may be on the phone. `done` carries one final word (`FINALS`). Only an attempt can end
+second call from a person who may be on the phone. `done` carries one final word. Only an attempt can end
 in `succeeded`, `failed`, `exhausted` or `uncertain`. `suppressed`, `expired` and `cancelled` need no call, and so can
 come while a recipient waits; they come from `dialing` too, when the call was withdrawn at the last instant or ended
 unanswered, and the reason that forbids the next try arose meanwhile. Nothing follows `done`: to ring a person again
@@ -36,17 +40,16 @@ known to be alive (then it goes on where the provider finds it) or at an end. `e
 an attempt about which nobody can tell ends too, with the outcome `uncertain`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from dialerd.model.errors import WrongState
 from dialerd.model.states import AttemptState, CampaignState, RecipientState
-from dialerd.model.states import Final as FinalState
 
 S = TypeVar("S", bound=StrEnum)
 
-_C, _R, _A, _F = CampaignState, RecipientState, AttemptState, FinalState
+_C, _R, _A = CampaignState, RecipientState, AttemptState
 
 CAMPAIGN: Final[Mapping[CampaignState, frozenset[CampaignState]]] = {
     _C.LOADING: frozenset({_C.DRAFT, _C.SCHEDULED}),
@@ -65,13 +68,6 @@ RECIPIENT: Final[Mapping[RecipientState, frozenset[RecipientState]]] = {
     _R.DONE: frozenset(),
 }
 """Which state of a recipient may follow which."""
-
-FINALS: Final[Mapping[RecipientState, frozenset[FinalState]]] = {
-    _R.PENDING: frozenset({_F.SUPPRESSED, _F.EXPIRED, _F.CANCELLED}),
-    _R.DIALING: frozenset(_F),
-    _R.DONE: frozenset(),
-}
-"""Which final word a recipient may carry when it becomes done, by the state it comes from."""
 
 ATTEMPT: Final[Mapping[AttemptState, frozenset[AttemptState]]] = {
     _A.CLAIMED: frozenset({_A.PLACED, _A.RINGING, _A.ANSWERED, _A.UNCERTAIN, _A.ENDED}),
@@ -109,23 +105,6 @@ def check(old: S, new: S) -> None:
         raise WrongState(f"{thing} that is {old} cannot become {new}: {rest}")
 
 
-def check_final(old: RecipientState, final: FinalState) -> None:
-    """Refuse to end a recipient with a word that its present state does not allow.
-
-    Args:
-        old: the recipient's present state.
-        final: what is to become of it.
-
-    Raises:
-        WrongState: a recipient in `old` may not end as `final`.
-    """
-    allowed = FINALS[old]
-    if final not in allowed:
-        ways = _listed(FinalState, allowed)
-        rest = f"from {old} it can only end as {ways}" if ways else f"{old} is final"
-        raise WrongState(f"a recipient that is {old} cannot end as {final}: {rest}")
-
-
 def diagram(table: Mapping[S, frozenset[S]]) -> str:
     """Return a table as the text of a Mermaid state diagram.
 
@@ -142,7 +121,7 @@ def diagram(table: Mapping[S, frozenset[S]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _listed(order: Any, allowed: frozenset[Any]) -> str:
+def _listed(order: Iterable[Any], allowed: frozenset[Any]) -> str:
     """Return the members of `allowed` in `order`, joined by commas and a last "or"."""
     words = [str(state) for state in order if state in allowed]
     return " or ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))

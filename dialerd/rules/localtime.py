@@ -63,11 +63,31 @@ def local_date(name: str, instant: Instant) -> date:
     return to_date((instant + offset) // DAY)
 
 
+def instant_of(moment: datetime | date, name: str) -> Instant:
+    """Return the instant of a moment: a day means its beginning, a moment without offset is local to the zone `name`.
+
+    A local time that a change of clocks skips is read with the offset before the change, one that occurs twice is its
+    first occurrence (PEP 495, fold=0).
+
+    Raises:
+        BadZone: there is no such zone.
+    """
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time())
+    return to_instant(moment if moment.tzinfo is not None else moment.replace(tzinfo=zone(name)))
+
+
+def since_midnight(moment: time) -> Duration:
+    """Return what the local clock has gone on since midnight when it reads `moment`."""
+    # microseconds are rounded up: an instant is a whole millisecond, and the first one inside counts
+    return moment.hour * HOUR + moment.minute * MINUTE + moment.second * SECOND - (-moment.microsecond // 1000)
+
+
 def week_of(windows: Iterable[tuple[Iterable[Weekday], time, time]]) -> Week:
     """Return the readings of windows given as (days, start, end); `end` at or before `start` is on the next day."""
     week: list[list[Span]] = [[] for _ in ALL_WEEKDAYS]
     for days, start, end in windows:
-        first, last = _since_midnight(start), _since_midnight(end)
+        first, last = since_midnight(start), since_midnight(end)
         for day in days:
             week[_INDEX[day]].append((first, last if last > first else last + DAY))
     return tuple(map(tuple, week))
@@ -106,11 +126,6 @@ def readings_of_days(days: list[int], among: list[Stretch]) -> list[Span]:
             if midnight < end and midnight + DAY > start:
                 found.append((max(midnight, start), min(midnight + DAY, end)))
     return found
-
-
-def _since_midnight(moment: time) -> Duration:
-    # microseconds are rounded up: an instant is a whole millisecond, and the first one inside counts
-    return moment.hour * HOUR + moment.minute * MINUTE + moment.second * SECOND - (-moment.microsecond // 1000)
 
 
 @lru_cache(maxsize=4096)  # more than two years of every zone; a year holds some three stretches

@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import frozen
 
-from dialerd.model.campaign import Window, ZoneGroup
+from dialerd.model.campaign import CampaignSpec, Window, ZoneGroup
 from dialerd.model.instants import DAY, NEVER, Duration, Instant, to_iso
 from dialerd.model.settings import QuietHours
 from dialerd.model.states import Rule
@@ -56,6 +56,25 @@ class Hours:
     start_at: Instant | None = None
     end_at: Instant | None = None
     ring_timeout: Duration = 45_000
+
+
+def hours_of(spec: CampaignSpec, *, timezone: str, start_at: Instant | None, end_at: Instant | None) -> Hours:
+    """Return when a campaign may ring.
+
+    Args:
+        spec: the campaign.
+        timezone: IANA zone that it has in the end, whoever gave it.
+        start_at: its start as an instant, or None.
+        end_at: its end as an instant, or None.
+    """
+    return Hours(
+        timezone=timezone,
+        windows=spec.windows,
+        skip_holidays=spec.skip_holidays,
+        start_at=start_at,
+        end_at=end_at,
+        ring_timeout=spec.ring_timeout,
+    )
 
 
 def opening(hours: Hours, group: ZoneGroup, quiet: QuietHours, now: Instant) -> Opening:

@@ -75,11 +75,6 @@ class Pace:
         """Starts per second at present; None = unlimited."""
         return self._rate
 
-    @property
-    def configured(self) -> float | None:
-        """Starts per second when nobody throttles; None = unlimited."""
-        return self._configured
-
     def next_at(self, now: float) -> float:
         """Return the earliest instant, `now` or later, at which a call may start.
 

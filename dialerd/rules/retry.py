@@ -6,11 +6,13 @@ retry that falls into a closed one is held by the gate until the next opening. A
 `dialerd.rules.refund`'s.
 """
 
+from collections.abc import Iterator
 from random import Random
 from typing import Final
 
 from attrs import frozen
 
+from dialerd.model.errors import Fault
 from dialerd.model.instants import Instant
 from dialerd.model.retry import RetryPolicy
 from dialerd.model.states import Final as FinalState
@@ -94,6 +96,21 @@ def after(
     if random is not None:
         wait *= 1 + SPREAD * random.random()
     return RetryAt(now + int(min(wait, max(policy.max_delay, delay))))
+
+
+def over_budget(policy: RetryPolicy) -> Iterator[tuple[Outcome, Fault]]:
+    """Yield each outcome whose own limit is above the budget, which is never reached then, with the fault.
+
+    Args:
+        policy: a campaign's or the daemon's, the table `retry` of its file.
+    """
+    budget = policy.max_attempts
+    for outcome in Outcome:
+        limit = policy.rule_for(outcome).max_attempts
+        if limit is not None and limit > budget:
+            allows = "1 attempt" if budget == 1 else f"{budget} attempts"
+            message = f"is {limit}, but retry.max_attempts allows {allows} in all; raise it, or lower this"
+            yield outcome, Fault(f"retry.{outcome}.max_attempts", message)
 
 
 def _final(outcome: Outcome, rule_limit: int | None) -> FinalState:

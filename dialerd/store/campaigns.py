@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from dialerd.model.campaign import CampaignSpec
 from dialerd.model.instants import Instant
 from dialerd.model.states import CampaignState, Final, RecipientState
-from dialerd.model.structuring import structure, unstructure
+from dialerd.model.structuring import structure
+from dialerd.model.unstructuring import unstructure
 from dialerd.store.records import CampaignRow, NewCampaign, TakenFile
 from dialerd.store.tables import campaigns, recipients, spool_files, totals
 
@@ -28,6 +29,7 @@ def begin(connection: Connection, new: NewCampaign) -> int:
             start_at=new.start_at,
             end_at=new.end_at,
             created_at=new.created_at,
+            state_at=new.created_at,
         )
     )
     assert row.inserted_primary_key is not None
@@ -50,7 +52,7 @@ def publish(
     moved = connection.execute(
         update(campaigns)
         .where(campaigns.c.id == campaign_id, campaigns.c.state == CampaignState.LOADING)
-        .values(state=state)
+        .values(state=state, state_at=now)
     )
     assert moved.rowcount == 1, "only a loading campaign can be published"
     connection.execute(update(totals).where(totals.c.campaign_id == campaign_id).values(changed_at=now))
@@ -120,7 +122,7 @@ def set_state(connection: Connection, campaign_id: int, state: CampaignState, *,
 
     A completed campaign has ended with that; a cancelled one ends when its last call has, see `end`.
     """
-    values: dict[str, object] = {"state": state}
+    values: dict[str, object] = {"state": state, "state_at": now}
     if state is CampaignState.RUNNING:
         values["started_at"] = func.coalesce(campaigns.c.started_at, now)
     if state is CampaignState.COMPLETED:
@@ -175,6 +177,7 @@ def row_of(row: Row[tuple[object, ...]]) -> CampaignRow:
         start_at=row.start_at,
         end_at=row.end_at,
         created_at=row.created_at,
+        state_at=row.state_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
     )

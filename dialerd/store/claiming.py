@@ -32,7 +32,9 @@ class Ask:
         groups: zone groups to take from, in order, with their openings.
         slots: one caller id a line, in the order in which they are to be used.
         trunks: trunk by caller id.
-        sticky: a recipient keeps the caller id of its first attempt.
+        sticky: a recipient keeps the caller id of its first attempt, as long as that may be shown to it.
+        caller_ids: those that may be shown to these groups, free or not.
+        told: somebody is told what happens.
         day_keys: day counts by caller id, as (key, day) pairs; those under "" count for every call.
     """
 
@@ -44,6 +46,8 @@ class Ask:
     slots: Sequence[str]
     trunks: Mapping[str, str]
     sticky: bool = False
+    caller_ids: Sequence[str] = ()
+    told: bool = False
     day_keys: Mapping[str, Sequence[tuple[str, str]]] = field(factory=dict)
 
 
@@ -106,12 +110,17 @@ _CANDIDATES = """
     FROM recipients AS r INDEXED BY recipients_due
     WHERE campaign_id = ? AND group_id = ? AND state = 'pending' AND next_at <= ? {sticky}
     ORDER BY next_at, id LIMIT ?"""
-_STICKY = "AND (caller_id IS NULL OR caller_id IN (SELECT value FROM json_each(?)))"
+_STICKY = """AND (caller_id IS NULL OR caller_id IN (SELECT value FROM json_each(?))
+        OR caller_id NOT IN (SELECT value FROM json_each(?)))"""
 _HEAD = "SELECT min(next_at) FROM recipients WHERE campaign_id = ? AND group_id = ? AND state = 'pending'"
 
 # A pause that was stored meanwhile stays; the gate at the last instant keeps these calls back.
-_START = """UPDATE campaigns SET state = 'running', started_at = coalesce(started_at, ?)
+_START = """UPDATE campaigns SET state = 'running', started_at = coalesce(started_at, ?), state_at = ?
     WHERE id = ? AND state = 'scheduled'"""
+
+_TOLD = """INSERT INTO notices (kind, at, campaign, body)
+    SELECT 'campaign.running', ?, uid, json_object('campaign_id', uid, 'campaign', name, 'state', 'running')
+    FROM campaigns WHERE id = ?"""
 
 # Rows that one ask looks at beyond its lines, so that a campaign whose people are all held cannot stretch a turn.
 _LOOK_AHEAD = 256
@@ -184,6 +193,7 @@ class _Claiming:
         values: list[object] = [self.now - persons.LOOK_BACK, self.ask.campaign_id, group_id, self.now]
         if self.ask.sticky:
             values.append(msgspec.json.encode(sorted(set(self._slots))).decode())
+            values.append(msgspec.json.encode(self.ask.caller_ids).decode())
         query = _CANDIDATES.format(sticky=_STICKY if self.ask.sticky else "")
         return self.dbapi.execute(query, (*values, limit)).fetchall()
 
@@ -262,8 +272,11 @@ class _Claiming:
         return hold.until if hold.until is not None else self.now + max(SECOND, self.limits.cooldown)
 
     def _slot(self, kept: str | None) -> str | None:
-        """Take a line for a recipient of a sticky campaign: with the caller id that it keeps, or any for a newcomer."""
-        if kept is None:
+        """Take a line for a recipient of a sticky campaign: with the caller id that it keeps, or any for a newcomer.
+
+        Whoever keeps one that may not be shown any more is a newcomer again.
+        """
+        if kept is None or kept not in self.ask.caller_ids:
             return self._slots.pop() if self._slots else None
         if kept in self._slots:
             self._slots.remove(kept)
@@ -302,8 +315,10 @@ class _Claiming:
         if not answer.claimed:
             return
         if ask.state is CampaignState.SCHEDULED:
-            self.dbapi.execute(_START, (self.now, ask.campaign_id))
+            started = self.dbapi.execute(_START, (self.now, self.now, ask.campaign_id)).rowcount
             add_totals(self.dbapi, ask.campaign_id, {}, self.now)
+            if started and ask.told:
+                self.dbapi.execute(_TOLD, (self.now, ask.campaign_id))
         if ask.day_keys:
             for caller_id, calls in Counter(claimed.caller_id for claimed in answer.claimed).items():
                 for key in (*ask.day_keys.get(caller_id, ()), *ask.day_keys.get("", ())):

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from attrs import frozen
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.instants import Instant
 from dialerd.model.states import AttemptState, Final, Outcome, RecipientState
 from dialerd.store.recipients import group
-from dialerd.store.tables import attempts, recipients
+from dialerd.store.tables import attempts, recipients, suppressions
 
 
 @frozen(kw_only=True)
@@ -62,6 +62,14 @@ class Found:
     max_attempts: int | None
     caller_id: str | None
     tried: Sequence[Tried]
+
+
+def suppressed_since(connection: Connection, number: str) -> Instant | None:
+    """Return since when there is a do-not-call entry for a number, or None."""
+    since: Instant | None = connection.scalar(
+        select(func.min(suppressions.c.created_at)).where(suppressions.c.number == number)
+    )
+    return since
 
 
 def recipient(connection: Connection, campaign_id: int, number: str) -> Found | None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from dialerd.model.instants import Instant
-from dialerd.plugin.hookspecs import Notice
+from dialerd.model.notice import Notice
 from dialerd.store.tables import notice_places, notices
 
 

@@ -93,6 +93,7 @@ class CampaignRow:
         timezone: IANA zone of its windows.
         start_at, end_at: its bounds, or None.
         created_at: when it was stored.
+        state_at: since when it is in its state.
         started_at: when its first recipient was dialled, or None.
         ended_at: when nothing of it was left to do, or None.
     """
@@ -105,6 +106,7 @@ class CampaignRow:
     start_at: Instant | None
     end_at: Instant | None
     created_at: Instant
+    state_at: Instant
     started_at: Instant | None
     ended_at: Instant | None
 

@@ -38,6 +38,7 @@ campaigns = Table(
     Column("start_at", BigInteger),
     Column("end_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
+    Column("state_at", BigInteger, nullable=False),  # since when it is in its state
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("reported_at", BigInteger),

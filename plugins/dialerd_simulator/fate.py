@@ -117,11 +117,6 @@ class Fates:
         return Loss.AFTER if word < self._placed_below else Loss.BEFORE
 
 
-def fate(options: SimulatorOptions, attempt_id: str, number: str, amd: Amd, nth: int = 0) -> Fate:
-    """Return what becomes of one attempt; for many, keep a `Fates`."""
-    return Fates(options).of(attempt_id, number, amd, nth)
-
-
 class _Lot(Generic[T]):
     """A choice by weights, from a number that is uniform below 2**64."""
 

@@ -30,13 +30,11 @@ class Entry:
 
     Args:
         attempt_id: of the attempt.
-        number: called number, E.164.
         at: when it was taken.
         nth: how many calls to the same number it took before; 0 where the number is not scripted.
     """
 
     attempt_id: str
-    number: str
     at: Instant
     nth: int
 
@@ -80,9 +78,8 @@ class LedgerIndex:
                 file.seek(offset)
                 plain = _parse(file.readline())
                 if plain is not None and plain["attempt"] == attempt_id:
-                    number = plain["number"]
-                    nth = self._scripted.get(number, {}).get(attempt_id, 0)
-                    return Entry(attempt_id, number, to_instant(datetime.fromisoformat(plain["at"])), nth)
+                    nth = self._scripted.get(plain["number"], {}).get(attempt_id, 0)
+                    return Entry(attempt_id, to_instant(datetime.fromisoformat(plain["at"])), nth)
         return None
 
     def _add(self, line: bytes, offset: int) -> None:

@@ -167,7 +167,7 @@ def test_a_campaign_waits_for_its_window_and_keeps_it_over_the_change_of_clocks(
 
 
 def test_whoever_can_never_be_rung_is_told_with_the_rule():
-    """A number of unknown place in a campaign without an end is stuck, and the forecast says by which rule."""
+    """A number of unknown place is given up after a day, and the forecast says by which rule it never opens."""
     spec = CampaignSpec(name="stuck", agent="agent")
     start_at = to_instant(datetime(2027, 6, 1, 12, tzinfo=UTC))
     result = planned(
@@ -176,8 +176,10 @@ def test_whoever_can_never_be_rung_is_told_with_the_rule():
         start_at,
         a_world(),
     )
-    assert result.end_at is None
-    assert result.stuck == {Rule.UNKNOWN_ZONE: 1}
+    assert result.end_at is not None
+    assert result.end_at >= start_at + DAY
+    assert result.totals.finals[Final.EXPIRED] == 1
+    assert result.never_open == {Rule.UNKNOWN_ZONE: 1}
     assert [call.number for call in result.calls] == ["+447111000001"]
 
 

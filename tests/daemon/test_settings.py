@@ -198,3 +198,12 @@ def test_the_summary_counts(tmp_path):
         "1 trunk, 1 number, 1 agent, at most 100 calls at once, calls from 08:00 to 21:00"
     )
     assert "quiet hours are off" in summary(load(tmp_path, SOUND + "[quiet_hours]\nenabled = false"))
+
+
+def test_an_outcome_above_the_budget(tmp_path):
+    """A limit that is never reached is refused, unless the table that it stands in has faults of its own."""
+    assert faults(tmp_path, "[retry.busy]\nmax_attempts = 3") == {
+        "retry.busy.max_attempts": "is 3, but retry.max_attempts allows 1 attempt in all; raise it, or lower this"
+    }
+    assert load(tmp_path, "[retry]\nmax_attempts = 3\nbusy = {max_attempts = 3}").retry.max_attempts == 3
+    assert list(faults(tmp_path, "[retry]\nmax_attempts = 0\nbusy = {max_attempts = 3}")) == ["retry.max_attempts"]

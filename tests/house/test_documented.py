@@ -18,7 +18,8 @@ from dialerd.intake.recipients import RecipientSpec
 from dialerd.model.campaign import CampaignSpec, Pacing, Window
 from dialerd.model.retry import RetryPolicy, RetryRule
 from dialerd.model.settings import Settings
-from dialerd.model.structuring import structure, unstructure
+from dialerd.model.structuring import structure
+from dialerd.model.unstructuring import unstructure
 from dialerd.plugin import hookspecs
 from dialerd.plugin.host import PluginHost
 from dialerd.rules import lifecycle

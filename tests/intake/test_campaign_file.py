@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dialerd.intake.fingerprint import fingerprint
 from dialerd.intake.reading import needs
 from dialerd.model.instants import HOUR, MINUTE, to_instant
+from dialerd.model.retry import RetryPolicy, RetryRule
 from dialerd.model.settings import CountryHours, QuietHours
 from dialerd.model.states import Weekday
 
@@ -264,6 +265,20 @@ def test_no_caller_id_at_all(tmp_path):
     assert faults(spec(tmp_path), bare) == [
         'c.toml: caller_ids: there is no caller id to show; configure one under [numbers."+…"]'
     ]
+
+
+def test_an_outcome_above_the_budget(tmp_path):
+    """A limit that is never reached is refused, by the budget that the daemon's table may give; its own are bounded."""
+    busy = "[retry.busy]\nmax_attempts = 3"
+    file = lay(tmp_path, f'name = "x"\nagent = "reminder"\n{ROW}{busy}')
+    assert faults(file) == [
+        "c.toml:5:1: retry.busy.max_attempts: is 3, but retry.max_attempts allows 1 attempt in all; raise it, or lower"
+        " this"
+    ]
+    generous = evolve(SETTINGS, retry=RetryPolicy(max_attempts=5, busy=RetryRule(max_attempts=4)))
+    assert faults(file, generous) == []
+    tight = lay(tmp_path, f'name = "x"\nagent = "reminder"\n{ROW}[retry]\nmax_attempts = 2')
+    assert faults(tight, generous) == []
 
 
 def test_what_is_missing_is_told_once(tmp_path):

@@ -49,6 +49,15 @@ def test_national_numbers_are_read_by_the_region(tmp_path):
     assert [r.number for r in recipients] == [ANN]
 
 
+def test_the_header_is_judged_first(tmp_path):
+    """A header's faults refuse the file even where bad rows do not, and come before those of its rows."""
+    text = "phone,timezon\nx,y\n"
+    assert [fault.split(": ")[0] for fault in faults(drop(tmp_path, text))] == ["tuesday.csv:1:7", "tuesday.csv:2:1"]
+    assert [fault.split(": ")[0] for fault in faults(drop(tmp_path, text, more="skip_invalid = true"))] == [
+        "tuesday.csv:1:7"
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

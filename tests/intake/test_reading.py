@@ -102,7 +102,7 @@ async def test_a_known_file_is_not_read(reader, tmp_path):
     spec = drop(tmp_path, numbers(3), more="end = 2020-01-01\n")
     store = Store(wanted=False)
     reading = await reader.read(spec, SETTINGS, NOW, store, listing=tmp_path / "listing")
-    assert (reading.known, reading.valid, reading.faults.total, store.said) == (True, False, 0, ["fingerprint"])
+    assert (reading.new, reading.valid, reading.faults.total, store.said) == (None, False, 0, ["fingerprint"])
 
 
 async def test_a_small_file_with_a_fault_delivers_nothing(reader, tmp_path):

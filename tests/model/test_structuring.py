@@ -18,7 +18,8 @@ from dialerd.model.instants import DAY, MINUTE, SECOND, Duration, Plain
 from dialerd.model.retry import RetryPolicy, RetryRule
 from dialerd.model.settings import Settings
 from dialerd.model.states import ALL_WEEKDAYS, Amd, Rotation, Weekday
-from dialerd.model.structuring import structure, unstructure
+from dialerd.model.structuring import structure
+from dialerd.model.unstructuring import unstructure
 
 
 class Colour(StrEnum):

@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 from dialerd_simulator import SimulatorOptions
 from dialerd_simulator.course import course
-from dialerd_simulator.fate import Fate, Fates, Loss, fate
+from dialerd_simulator.fate import Fate, Fates, Loss
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +17,11 @@ from dialerd.model.structuring import structure
 
 NUMBER = "+12125550123"
 ATTEMPTS = [str(UUID(int=count)) for count in range(4000)]
+
+
+def fate(options: SimulatorOptions, attempt_id: str, number: str, amd: Amd, nth: int = 0) -> Fate:
+    """Return what becomes of one attempt."""
+    return Fates(options).of(attempt_id, number, amd, nth)
 
 
 @given(st.integers(0, 2**63 - 1), st.uuids(), st.sampled_from(Amd))

@@ -3,8 +3,8 @@
 import pytest
 
 from dialerd.model.errors import WrongState
-from dialerd.model.states import AttemptState, CampaignState, Final, RecipientState
-from dialerd.rules.lifecycle import ATTEMPT, CAMPAIGN, FINALS, RECIPIENT, check, check_final, diagram
+from dialerd.model.states import AttemptState, CampaignState, RecipientState
+from dialerd.rules.lifecycle import ATTEMPT, CAMPAIGN, RECIPIENT, check, diagram
 
 # each allowed change, written by hand as old: new new …, so that a change of the tables shows here
 ALLOWED = {
@@ -67,19 +67,6 @@ def test_tables_are_whole(table, kind):
     assert ended == set(kind)
 
 
-@pytest.mark.parametrize("final", Final)
-@pytest.mark.parametrize("old", RecipientState)
-def test_finals(old, final):
-    """Only an attempt can succeed, fail or be uncertain; the rest needs no call."""
-    uncalled = {Final.SUPPRESSED, Final.EXPIRED, Final.CANCELLED}
-    if old is RecipientState.DIALING or (old is RecipientState.PENDING and final in uncalled):
-        check_final(old, final)
-    else:
-        with pytest.raises(WrongState, match=f"that is {old} cannot end as {final}"):
-            check_final(old, final)
-    assert set(FINALS) == set(RecipientState)
-
-
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -106,16 +93,6 @@ def test_words(old, new, message):
     with pytest.raises(WrongState) as error:
         check(old, new)
     assert str(error.value) == message
-
-
-def test_words_of_a_final():
-    """A refused final word names what the recipient may end as."""
-    with pytest.raises(WrongState) as error:
-        check_final(RecipientState.PENDING, Final.SUCCEEDED)
-    assert str(error.value) == (
-        "a recipient that is pending cannot end as succeeded: "
-        "from pending it can only end as suppressed, expired or cancelled"
-    )
 
 
 def test_diagram():

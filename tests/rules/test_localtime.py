@@ -8,7 +8,7 @@ import pytest
 
 from dialerd.model.instants import DAY, HOUR, MINUTE, Instant, to_instant
 from dialerd.model.states import ALL_WEEKDAYS
-from dialerd.rules.localtime import covers_all, local_date, stretches, week_of
+from dialerd.rules.localtime import covers_all, instant_of, local_date, since_midnight, stretches, week_of
 from dialerd.rules.openings import local_day
 from dialerd.rules.zones import BadZone
 
@@ -136,3 +136,31 @@ def test_parts_of_a_millisecond_round_up() -> None:
     assert week[0] == ((1_001, MINUTE + 2),)
     assert week[1:] == ((),) * 6
     assert datetime.fromtimestamp(0, UTC).weekday() == 3  # why day 0 is a Thursday
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        (date(2027, 6, 15), "2027-06-15T00:00+01:00"),
+        (datetime.fromisoformat("2027-06-15T09:00"), "2027-06-15T09:00+01:00"),
+        (datetime(2027, 6, 15, 9, tzinfo=UTC), "2027-06-15T09:00+00:00"),
+        (datetime.fromisoformat("2027-03-28T01:30"), "2027-03-28T01:30+00:00"),  # skipped
+        (datetime.fromisoformat("2027-10-31T01:30"), "2027-10-31T01:30+01:00"),  # occurs twice
+    ],
+)
+def test_the_instant_of_a_moment(moment: date, expected: str) -> None:
+    """A day is its beginning, what has no offset is local, and a change of clocks is settled one way."""
+    assert instant_of(moment, "Europe/London") == at(expected)
+
+
+def test_the_instant_in_no_zone() -> None:
+    """A zone that is not there is an error."""
+    with pytest.raises(BadZone):
+        instant_of(date(2027, 6, 15), "Europe/Nowhere")
+
+
+def test_what_a_clock_has_gone_on() -> None:
+    """Readings are counted from midnight, parts of a millisecond upwards."""
+    assert since_midnight(time()) == 0
+    assert since_midnight(time(9, 30)) == 9 * HOUR + 30 * MINUTE
+    assert since_midnight(time(0, 0, 1, 1)) == 1001

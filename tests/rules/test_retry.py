@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dialerd.model.instants import DAY, HOUR, MINUTE
 from dialerd.model.retry import RetryPolicy, RetryRule
 from dialerd.model.states import Final, Outcome
-from dialerd.rules.retry import SPREAD, Done, RetryAt, after
+from dialerd.rules.retry import SPREAD, Done, RetryAt, after, over_budget
 
 NOW = 1_800_000_000_000
 THREE = RetryPolicy(max_attempts=3, delay=10 * MINUTE)
@@ -172,3 +172,29 @@ def test_spread_parts():
     random = Random(1)
     ats = {after(outcome=Outcome.BUSY, attempts=1, policy=THREE, now=NOW, random=random).at for _ in range(100)}
     assert len(ats) > 90
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (RetryPolicy(), []),
+        (RetryPolicy(max_attempts=3, busy=RetryRule(max_attempts=3)), []),
+        (
+            RetryPolicy(busy=RetryRule(max_attempts=3)),
+            [
+                "retry.busy.max_attempts: is 3, but retry.max_attempts allows 1 attempt in all; raise it, or lower"
+                " this",
+            ],
+        ),
+        (
+            WORN,
+            [
+                "retry.rejected.max_attempts: is 9, but retry.max_attempts allows 5 attempts in all; raise it, or lower"
+                " this",
+            ],
+        ),
+    ],
+)
+def test_a_limit_above_the_budget(policy, expected):
+    """An outcome's own limit that can never be reached is told, with both ways out."""
+    assert [str(fault) for _, fault in over_budget(policy)] == expected

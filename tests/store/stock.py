@@ -186,6 +186,7 @@ class Stock:
             "groups": [g if isinstance(g, tuple) else (g, open_now) for g in groups],
             "slots": [CALLER_ID] * slots if isinstance(slots, int) else slots,
             "trunks": {CALLER_ID: "t", OTHER_ID: "u"},
+            "caller_ids": (CALLER_ID, OTHER_ID),
         }
         return Ask(campaign_id=key, **{**plain, **others})
 

@@ -70,6 +70,7 @@ def ask(key: int, lines: int, name: str = "x", **changes: Any) -> Ask:
         "state": CampaignState.RUNNING,
         "groups": [(1, OPEN), (2, OPEN)],
         "slots": [CALLER_IDS[0]] * lines,
+        "caller_ids": CALLER_IDS,
         "trunks": dict.fromkeys(CALLER_IDS, "t"),
     }
     return Ask(**wanted | changes)

@@ -44,10 +44,16 @@ class Plug:
     """Holds the writer's thread until it is pulled, so that work piles up behind it."""
 
     def __init__(self):
+        self._sits = threading.Event()
         self._pulled = threading.Event()
 
     def __call__(self, connection):
+        self._sits.set()
         assert self._pulled.wait(LIMIT_S)
+
+    async def sits(self):
+        """Wait until the writer is held; what is queued from now on piles up."""
+        assert await trio.to_thread.run_sync(self._sits.wait, LIMIT_S)
 
     def pull(self):
         """Let the writer go on."""
@@ -82,7 +88,7 @@ async def behind_a_plug(store, *jobs, plug_is_bulk=False):
     with trio.fail_after(LIMIT_S):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store.write_bulk if plug_is_bulk else store.write, plug)
-            await wait_all_tasks_blocked()
+            await plug.sits()
             for job in jobs:
                 nursery.start_soon(job)
                 await wait_all_tasks_blocked()
@@ -228,7 +234,7 @@ async def test_closing_finishes_what_is_queued(url, tmp_path):
     with trio.fail_after(LIMIT_S):
         async with trio.open_nursery() as nursery, open_store(url) as store:
             nursery.start_soon(store.write, plug)
-            await wait_all_tasks_blocked()
+            await plug.sits()
             for i in range(5):
                 nursery.start_soon(store.write, put, f"u{i}")
                 nursery.start_soon(store.write_bulk, put, f"b{i}")

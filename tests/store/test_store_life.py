@@ -71,7 +71,7 @@ def test_states_keep_their_instants(stock):
         stock.do(campaigns.set_state, key, CampaignState(state), now=NOW + i)
         assert [row.id for row in stock.do(reports.changed_since, NOW + i)] == [key]
         row = stock.do(campaigns.by_id, key)
-        assert (row.state, row.started_at) == (state, NOW + 1)
+        assert (row.state, row.state_at, row.started_at) == (state, NOW + i, NOW + 1)
         assert row.ended_at == (NOW + i if state == "completed" else None)
     assert [row.id for row in stock.do(reports.changed_since, NOW)] == [key, other]
     assert stock.do(reports.changed_since, NOW + 5) == []
@@ -193,6 +193,25 @@ def lived(stock, name, *, people=3, end_at=NOW, reported=True, first=0):
     if reported:
         stock.do(reports.mark_reported, key, now=end_at)
     return key
+
+
+def test_pruning_spares_what_lies_between(stock):
+    """Two campaigns were loaded at the same time: the rows of the one that stays lie among those that go."""
+    gone, stays = stock.begin("gone"), stock.begin("stays")
+    for i in range(4):
+        for key in (gone, stays):
+            stock.add(key, [(i + 1, number(i))])
+    for key in (gone, stays):
+        stock.publish(key)
+    answers = stock.turn(stock.ask(gone, 2), stock.ask(stays, 4))
+    stock.turn(ends=[ended(one, key) for key, a in zip((gone, stays), answers, strict=True) for one in a.claimed])
+    stock.do(campaigns.finish_pending_some, gone, Final.CANCELLED, groups=None, now=NOW)
+    stock.do(campaigns.set_state, gone, CampaignState.COMPLETED, now=NOW)
+    stock.do(reports.mark_reported, gone, now=NOW)
+    while stock.do(pruning.prune_some, ended_before=NOW + 1):
+        pass
+    assert stock.one("SELECT count(*) FROM recipients") == 4
+    assert stock.rows("SELECT DISTINCT campaign_id FROM attempts") == [(stays,)]
 
 
 def test_pruning_deletes_whole_campaigns_and_nothing_else(stock):

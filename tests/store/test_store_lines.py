@@ -5,7 +5,7 @@ from stock import CALLER_ID, LATER, LONDON, NEW_YORK, NOW, OTHER_ID, PARIS, Stoc
 
 from dialerd.model.instants import HOUR, MINUTE
 from dialerd.model.states import CampaignState, Outcome
-from dialerd.store import campaigns, days
+from dialerd.store import campaigns, days, notices
 from dialerd.store.counters import add_day_counts, driver
 
 
@@ -131,6 +131,26 @@ def test_a_newcomer_may_take_the_line_that_another_keeps(stock):
     assert answer.heads == {1: NOW - 1}
     answer = stock.claim(key, [OTHER_ID, CALLER_ID], sticky=True)
     assert [(one.number, one.caller_id) for one in answer.claimed] == [(number(0), CALLER_ID)]
+
+
+def test_who_keeps_a_caller_id_that_was_taken_away_is_a_newcomer(stock):
+    """What may not be shown any more binds nobody; the next one is kept instead."""
+    key = stock.campaign(2)
+    stock.turn(ends=[again(one, key) for one in stock.claim(key, [CALLER_ID] * 2, sticky=True).claimed])
+    answer = stock.claim(key, [OTHER_ID] * 2, sticky=True, caller_ids=(OTHER_ID,))
+    assert [one.caller_id for one in answer.claimed] == [OTHER_ID] * 2
+    assert set(stock.rows("SELECT caller_id FROM recipients")) == {(OTHER_ID,)}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_start_is_told_once(stock, told):
+    """Where somebody listens, one notice says that the campaign is running, and none where it was paused meanwhile."""
+    key, paused = stock.campaign(3), stock.campaign([number(9)], "p")
+    stock.do(campaigns.set_state, paused, CampaignState.PAUSED, now=NOW)
+    for _ in range(2):
+        stock.turn(*(stock.ask(k, state=CampaignState.SCHEDULED, told=told) for k in (key, paused)))
+    found = stock.do(notices.unread, "r", 9)
+    assert [(n.kind, n.campaign, n.body["state"]) for n in found] == [("campaign.running", "c", "running")] * told
 
 
 def test_not_sticky_forgets_caller_ids(stock):

@@ -6,12 +6,9 @@ from typing import Final, TypeVar
 import trio
 from attrs import define, field, frozen
 
-from dialerd.plugin.provider import Accepted, AmdResult, Answered, CallEvent, Digits, Ringing
+from dialerd.plugin.provider import STATE_BYTES, Accepted, AmdResult, Answered, CallEvent, Digits, Ringing
 
 E = TypeVar("E")
-
-MOST_STATE: Final = 64 * 1024
-"""Bytes that `report.state` takes."""
 
 _RANKS: Final[dict[type, int]] = {Accepted: 0, Ringing: 1, Answered: 2, AmdResult: 3, Digits: 3}
 _ONCE: Final = (Accepted, Ringing, Answered)
@@ -63,8 +60,8 @@ class Recorder:
 
     def state(self, state: bytes, /) -> None:
         """Keep `state`."""
-        if not isinstance(state, bytes) or len(state) > MOST_STATE:
-            self.violations.append(f"report.state takes bytes, at most {MOST_STATE}")
+        if not isinstance(state, bytes) or len(state) > STATE_BYTES:
+            self.violations.append(f"report.state takes bytes, at most {STATE_BYTES}")
         elif self.over:
             self.violations.append("report.state was called after the call was over")
         else:

@@ -48,6 +48,7 @@ def upgrade() -> None:
     sa.Column('start_at', sa.BigInteger(), nullable=True),
     sa.Column('end_at', sa.BigInteger(), nullable=True),
     sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('state_at', sa.BigInteger(), nullable=False),
     sa.Column('started_at', sa.BigInteger(), nullable=True),
     sa.Column('ended_at', sa.BigInteger(), nullable=True),
     sa.Column('reported_at', sa.BigInteger(), nullable=True),
