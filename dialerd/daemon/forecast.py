@@ -5,7 +5,7 @@ over the event loop, so it runs in a process, or at least outside any other `tri
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
 import msgspec
@@ -22,6 +22,7 @@ from dialerd.model.instants import DAY, HOUR, NEVER, SECOND, Instant
 from dialerd.model.settings import Settings
 from dialerd.model.states import CampaignState, Outcome, Rule
 from dialerd.plugin.host import PluginHost
+from dialerd.rules.openings import opening
 from dialerd.store import campaigns, recipients, reports
 from dialerd.store.database import MEMORY
 from dialerd.store.ending import Ended
@@ -64,7 +65,7 @@ class Forecast:
         calls: every call that leaves, in order of leaving.
         totals: its counters at the end.
         peak_lines: most calls in progress at once.
-        held: how often each rule put somebody off.
+        held: how many people each rule put off, each of them once a night, a holiday or a day.
         never_open: recipients to whom no hour opens, by the rule that keeps them closed.
     """
 
@@ -133,12 +134,16 @@ class _Run:
     host: PluginHost
     seed: int
     calls: list[PlannedCall] = field(factory=list)
+    held: Counter[Rule] = field(factory=Counter)
+    waiting: Counter[int] = field(factory=Counter)  # by zone group
+    told: set[tuple[int, Rule, Instant]] = field(factory=set)
 
     async def forecast(self) -> Forecast:
         """Let the engine run until the campaign has ended, or until nothing happens any more."""
         clock = VirtualClock(self.start_at)
         async with open_store(MEMORY) as store:
             campaign_id = await _stored(store, self.new, self.people, self.start_at)
+            self.waiting.update(await store.read(recipients.pending_by_group, campaign_id))
             engine = Engine(
                 store,
                 self.settings,
@@ -146,6 +151,7 @@ class _Run:
                 clock,
                 random=Random(self.seed),  # the same every time it is asked
                 observe=self._observe,
+                held=self._held,
             )
             async with trio.open_nursery() as nursery:
                 await nursery.start(engine.run)
@@ -165,11 +171,21 @@ class _Run:
             calls=self.calls,
             totals=totals,
             peak_lines=peak(self.calls),
-            held=dict(engine.dispatcher.held),
+            held=dict(self.held + engine.dispatcher.held),
             never_open=never_open,
         )
 
+    def _held(self, campaign: LiveCampaign, groups: Iterable[int], rule: Rule, until: Instant) -> None:
+        for group_id in groups:
+            if rule is Rule.CLOSING:  # a matter of seconds; what counts is what it closes for
+                rule = opening(campaign.hours, campaign.group(group_id), campaign.quiet, until - 1).rule or rule
+            if (group_id, rule, until) not in self.told:
+                self.told.add((group_id, rule, until))
+                self.held[rule] += self.waiting[group_id]
+
     def _observe(self, call: LiveCall, end: Ended) -> None:
+        if end.final is not None:
+            self.waiting[call.claimed.group_id] -= 1
         if call.left_at is not None:
             self.calls.append(
                 PlannedCall(

@@ -14,6 +14,7 @@ from dialerd.engine.days import DayCount
 from dialerd.engine.limits import AHEAD_S, Permit, Queue, take
 from dialerd.engine.lines import AgentLine, CallerId, Lines, Trunk
 from dialerd.model.instants import SECOND, Instant
+from dialerd.model.states import Rule
 from dialerd.rules.breaker import UNLIMITED, BreakerState
 from dialerd.rules.routes import WORLD
 from dialerd.store.claiming import Ask
@@ -58,10 +59,12 @@ class Blocked:
     Args:
         limits: what there is none of now; it is said there when it frees.
         until_s: monotonic seconds at which something frees by itself; None = nothing does.
+        capped: the daily cap that is reached and when it resets, or None.
     """
 
     limits: list[Queue] = field(factory=list)
     until_s: float | None = None
+    capped: tuple[Rule, Instant] | None = None
 
     def until(self, at_s: float) -> None:
         """Note that something frees at `at_s`."""
@@ -175,7 +178,7 @@ class _Asking:
                 self.blocked.limits.append(limit)
             k = min(k, int(min(limit.free, wanted)))
         if self.campaign.day is not None:
-            k = min(k, self._left(self.campaign.day))
+            k = min(k, self._left(self.campaign.day, Rule.CAMPAIGN_DAY_CAP))
         if (start_at := self.campaign.pace.next_at(self.now_s)) > self.now_s + self._ahead_s():
             self.blocked.until(start_at)
             k = 0
@@ -189,9 +192,10 @@ class _Asking:
         rate = self.campaign.pace.rate
         return AHEAD_S if rate is None or rate * AHEAD_S > 1 else 0.0
 
-    def _left(self, day: DayCount) -> int:
+    def _left(self, day: DayCount, rule: Rule) -> int:
         left = day.left(self.now)
         if not left:
+            self.blocked.capped = rule, day.resets_at(self.now)
             wait_s = (day.resets_at(self.now) - self.now) / SECOND
             self.blocked.until(self.now_s + min(_LOOK_AGAIN_S, wait_s))
         return left
@@ -206,7 +210,7 @@ class _Asking:
                 self.blocked.limits.append(line.limit)
             room = int(min(room, line.limit.free))
             if room and line.day is not None:
-                room = min(room, self._left(line.day))
+                room = min(room, self._left(line.day, Rule.CALLER_ID_DAY_CAP))
             if room:
                 free[line.number] = room
         chosen: dict[Trunk, list[CallerId]] = {}

@@ -229,6 +229,8 @@ class Dispatcher:
                         limit.park(campaign)
                         if limit is not campaign.limit:
                             self._full[limit] = None
+                    if result.capped is not None:
+                        self._scheduler.hold(campaign, campaign.heads, *result.capped)
                     self._scheduler.rest(campaign, result.until_s)
                 else:
                     asked.append(result)

@@ -19,7 +19,7 @@ from dialerd.engine.live import LiveCall
 from dialerd.engine.notifier import notify
 from dialerd.engine.recovery import open_calls
 from dialerd.engine.registry import Registry
-from dialerd.engine.scheduler import Scheduler
+from dialerd.engine.scheduler import Held, Scheduler
 from dialerd.engine.trunks import MakeProvider, Trunks
 from dialerd.model.instants import NEVER, SECOND, Instant
 from dialerd.model.settings import Settings
@@ -45,6 +45,7 @@ class Engine:
         screens: asked before each call, by plugin.
         notifiers: told what happens, by plugin.
         observe: told of each call's end in this process, before it is stored.
+        held: told whom closed hours and daily caps hold.
 
     Attributes:
         ready: set once calls may leave.
@@ -61,6 +62,7 @@ class Engine:
         screens: Mapping[str, Screen] | None = None,
         notifiers: Mapping[str, Notifier] | None = None,
         observe: Observer | None = None,
+        held: Held | None = None,
     ) -> None:
         self.settings = settings
         self.lines = Lines(settings)
@@ -71,7 +73,7 @@ class Engine:
         self._screens = screens or {}
         self._notifiers = notifiers or {}
         self._observe = observe
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(held)
         self.ready = trio.Event()
         self._stop = trio.Event()
         self._trunks: Trunks | None = None

@@ -4,20 +4,29 @@ Campaigns that have are in the fair share of lines; the others sleep in a heap b
 A turn touches only campaigns that get a line, never all of them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush, nsmallest
 
 import trio
 
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.model.instants import NEVER, Instant
+from dialerd.model.states import Rule
 from dialerd.rules.fairness import FairShare
+
+Held = Callable[[LiveCampaign, Iterable[int], Rule, Instant], None]
+"""Told of zone groups with somebody due whom a rule holds until an instant; told again at every look."""
 
 
 class Scheduler:
-    """Keeps the live campaigns and knows which of them want lines."""
+    """Keeps the live campaigns and knows which of them want lines.
 
-    def __init__(self) -> None:
+    Args:
+        held: told whom closed hours and daily caps hold, or None: a forecast counts them, a daemon does not.
+    """
+
+    def __init__(self, held: Held | None = None) -> None:
+        self._held = held
         self.campaigns: dict[int, LiveCampaign] = {}
         self._fair: FairShare[int] = FairShare()
         self._sleepers: list[tuple[Instant, int]] = []  # an entry is good while it is its campaign's wake_at
@@ -40,6 +49,8 @@ class Scheduler:
     def touch(self, campaign: LiveCampaign, now: Instant) -> None:
         """Look at a campaign anew, because something about it has changed."""
         campaign.wake_at = campaign.next_wake(now)
+        if self._held is not None:
+            self._tell_closed(campaign, now)
         if campaign.wake_at <= now:
             if campaign.blocked_until <= trio.current_time() and not campaign.waits(now):
                 self._fair.wants(campaign.row.id, campaign.pacing.priority, campaign.appetite)
@@ -49,6 +60,17 @@ class Scheduler:
         self._fair.rests(campaign.row.id)
         if campaign.wake_at < NEVER:
             heappush(self._sleepers, (campaign.wake_at, campaign.row.id))
+
+    def hold(self, campaign: LiveCampaign, groups: Iterable[int], rule: Rule, until: Instant) -> None:
+        """Tell of groups with somebody due whom a rule holds."""
+        if self._held is not None:
+            self._held(campaign, groups, rule, until)
+
+    def _tell_closed(self, campaign: LiveCampaign, now: Instant) -> None:
+        for group_id, head in campaign.heads.items():
+            stretch = campaign.opening(group_id, now)
+            if stretch.rule is not None and head < stretch.until:
+                self.hold(campaign, (group_id,), stretch.rule, stretch.until)
 
     def touch_all(self, now: Instant) -> None:
         """Look at every campaign anew: the wall clock was stepped, or the settings have changed."""

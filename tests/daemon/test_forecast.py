@@ -222,3 +222,18 @@ def test_a_forecast_writes_no_ledger_and_asks_no_carrier(tmp_path, provider):
     )
     assert len(result.calls) == 1
     assert not ledger.exists()
+
+
+def test_people_put_off_are_counted_by_rule():
+    """Four people, one call a day: each waits for the night and for the cap of each day that it sees pass."""
+    spec = CampaignSpec(
+        name="capped",
+        agent="agent",
+        windows=(Window(start=time(9), end=time(10)),),
+        pacing=Pacing(calls_per_day=2),
+    )
+    start_at = to_instant(datetime(2027, 6, 1, 3, tzinfo=UTC))
+    result = planned(spec, [ZoneGroup(country="GB", zones=("Europe/London",))] * 4, start_at, a_world())
+    assert {to_datetime(call.started_at).day for call in result.calls if not call.refunded} >= {1, 2}
+    assert result.held[Rule.CALLING_WINDOW] >= 4 + 2
+    assert result.held[Rule.CAMPAIGN_DAY_CAP] >= 2

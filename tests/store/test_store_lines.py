@@ -120,6 +120,15 @@ def test_sticky_lines_are_shared_out(stock):
     }
 
 
+def test_a_kept_line_is_used_once(stock):
+    """Two who keep the same caller id need two lines that show it, however many others are free."""
+    key = stock.campaign(2)
+    stock.turn(ends=[again(one, key) for one in stock.claim(key, [CALLER_ID] * 2, sticky=True).claimed])
+    answer = stock.claim(key, [CALLER_ID, OTHER_ID, OTHER_ID], sticky=True)
+    assert [(one.number, one.caller_id) for one in answer.claimed] == [(number(0), CALLER_ID)]
+    assert answer.heads == {1: NOW}
+
+
 def test_a_newcomer_may_take_the_line_that_another_keeps(stock):
     """Whoever finds its line taken by one before it stays due, and loses nothing."""
     key = stock.campaign(2)

@@ -198,7 +198,7 @@ def test_pages_lose_and_double_nothing(tries, page):
         assert len({row.id for row in some}) <= page
         rows += some
         pages += 1
-    assert pages <= len(tries) // page + 2
+        assert pages <= len(tries) // page + 2
     expected = [(i + 1, number(i), round_) for i, n in enumerate(tries) for round_ in (range(n) if n else [None])]
     assert [
         (row.position, row.number, row.claimed_at - NOW if isinstance(row, CallRow) else None) for row in rows
