@@ -75,7 +75,6 @@ class Dispatcher:
         self.calls: dict[int, LiveCall] = {}  # by attempt, until their end is stored
         self.held: Counter[Rule] = Counter()  # how often each rule put somebody off
         self.turns = 0
-        self.progressed_at = trio.current_time()
         self._store = store
         self._scheduler = scheduler
         self._lines = lines
@@ -154,7 +153,6 @@ class Dispatcher:
                 self._finished.set()
                 return
             else:
-                self.progressed_at = trio.current_time()
                 with trio.move_on_after(self._idle_s(now)):
                     await self._wake.wait()
 
@@ -178,7 +176,6 @@ class Dispatcher:
         self.turns += 1
         self._turned.set()
         self._turned = trio.Event()
-        self.progressed_at = trio.current_time()
         changed: dict[int, LiveCampaign] = {}
         for call, end in ended:
             self._forget(call, end)
@@ -202,7 +199,6 @@ class Dispatcher:
             self.news(call)
         for one in asked:
             give_back(one.campaign, one.slots)
-        self.progressed_at = trio.current_time()  # waiting for the disk counts as alive
         await trio.sleep(_STORE_RETRY_S)
         for one in asked:  # they rest until their answer is here, and it will not come
             self._scheduler.touch(one.campaign, self._clock.now())

@@ -43,11 +43,12 @@ class StoreSettings:
 
     Args:
         url: SQLAlchemy URL; None = `dialerd.db` in `state_dir`.
-        keep: how long ended campaigns are kept before they are pruned.
+        keep: how long ended campaigns are kept before they are pruned; two weeks at least, because a person's
+            weekly cap and cooldown are counted from their calls.
     """
 
     url: str | None = None
-    keep: Duration = field(default=400 * DAY, validator=validators.ge(DAY))
+    keep: Duration = field(default=400 * DAY, validator=validators.ge(14 * DAY))
 
 
 @frozen(kw_only=True)

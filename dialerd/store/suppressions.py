@@ -15,7 +15,8 @@ _ADD = """
     INSERT INTO suppressions (number, scope, reason, source, created_at, expires_at)
     SELECT value, ?, ?, ?, ?, ? FROM json_each(?) WHERE true
     ON CONFLICT DO UPDATE SET reason = excluded.reason, source = excluded.source,
-        created_at = excluded.created_at, expires_at = excluded.expires_at"""
+        created_at = excluded.created_at, expires_at = excluded.expires_at
+    WHERE excluded.expires_at >= expires_at"""  # a wish to be left alone is never shortened by a later one
 _END = """
     UPDATE recipients SET state = 'done', final = 'suppressed'
     WHERE number IN (SELECT value FROM json_each(?)) AND state = 'pending'
