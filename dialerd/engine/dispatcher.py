@@ -5,6 +5,7 @@ it at once, so that batches grow with the load and nobody waits when there is no
 so that what a claim learns of due instants is never older than the retries that memory knows.
 """
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable, Container
 from typing import Protocol
@@ -34,7 +35,7 @@ from dialerd.store.turn import Turn
 
 _log = structlog.get_logger()
 
-_PROGRESS_S = 0.25  # news of calls that go on are stored together; most calls of a busy second never need it
+_PROGRESS_S = 0.25  # how long news of a call that goes on may wait, to be stored together with others'
 _STALLED_S = 1.0  # a campaign whose due people can all not be had with the free lines is looked at again then
 _STORE_RETRY_S = 1.0
 _STEP_MS = 2_000  # a wall clock that departs this far from the monotonic one was stepped
@@ -83,8 +84,7 @@ class Dispatcher:
         self._idle = idle
         self._full: dict[Queue, None] = {}  # what campaigns are parked on
         self._ended: list[tuple[LiveCall, Ended]] = []
-        self._news: deque[LiveCall] = deque()
-        self._news_at: float | None = None
+        self._news: deque[tuple[float, LiveCall]] = deque()  # by the monotonic seconds at which it is to be stored
         self._wake = trio.Event()
         self._turned = trio.Event()
         self._closed = False
@@ -97,10 +97,9 @@ class Dispatcher:
 
     def news(self, call: LiveCall) -> None:
         """Take note that `call` has something to store while it goes on."""
-        self._news.append(call)
-        if self._news_at is None:
-            self._news_at = trio.current_time() + _PROGRESS_S
+        if not self._news:
             self._wake.set()  # so that the sleep under way ends in time
+        self._news.append((trio.current_time() + _PROGRESS_S, call))
 
     def ended(self, call: LiveCall, end: Ended) -> None:
         """Take the end of a call: its lines are free at once, its row follows with the next turn."""
@@ -158,7 +157,7 @@ class Dispatcher:
 
     async def _turn(self, asked: list[Asked], news: list[LiveCall], now: Instant) -> None:
         ended, self._ended = self._ended, []
-        progress = [call.progress() for call in news if not call.ended]
+        progress = [call.progress() for call in news]
         try:
             answers = await self._store.write(
                 turn.take,
@@ -338,19 +337,21 @@ class Dispatcher:
                 del self.withheld[number]
 
     def _due_news(self) -> list[LiveCall]:
-        if self._news_at is None or (trio.current_time() < self._news_at and not self._closed):
-            return []
-        news = [call for call in self._news if not call.ended]
-        self._news.clear()
-        self._news_at = None
+        """Return the calls whose news have waited long enough; most have ended by then and need no row of their own."""
+        due_s = math.inf if self._closed else trio.current_time()
+        news = []
+        while self._news and self._news[0][0] <= due_s:
+            _, call = self._news.popleft()
+            if not call.ended:
+                news.append(call)
         return news
 
     def _idle_s(self, now: Instant) -> float:
         """Return for how many seconds there is nothing to do, as far as is known."""
         seconds = self._clock.recheck_s
         now_s = trio.current_time()
-        if self._news_at is not None:
-            seconds = min(seconds, self._news_at - now_s)
+        if self._news:
+            seconds = min(seconds, self._news[0][0] - now_s)
         if self.accepting:
             at, until_s = self._scheduler.next_wake()
             if at != NEVER:

@@ -14,12 +14,10 @@ from dialerd.engine.limits import Permit
 from dialerd.engine.lines import Trunk
 from dialerd.model.instants import Instant
 from dialerd.model.states import AnsweredBy, AttemptState
-from dialerd.plugin.provider import Accepted, AmdResult, Answered, CallEvent, Digits, Ringing
+from dialerd.plugin.provider import STATE_BYTES, Accepted, AmdResult, Answered, CallEvent, Digits, Ringing
 from dialerd.rules.lifecycle import ATTEMPT
 from dialerd.store.claiming import Claimed
 from dialerd.store.ending import Progress
-
-_STATE_BYTES = 65_536  # what `report.state` may hand over, as its contract says
 
 
 @define(kw_only=True, eq=False, slots=True)
@@ -99,8 +97,8 @@ class LiveCall:
 
     def state(self, state: bytes, /) -> None:
         """Take what the provider needs to find the call again; see `Report.state`."""
-        if len(state) > _STATE_BYTES:
-            raise ValueError(f"a provider may keep {_STATE_BYTES} bytes a call, not {len(state)}")
+        if len(state) > STATE_BYTES:
+            raise ValueError(f"a provider may keep {STATE_BYTES} bytes a call, not {len(state)}")
         self.provider_state = b64encode(state).decode()
         self._mark()
 
