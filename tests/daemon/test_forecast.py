@@ -124,7 +124,9 @@ groups = st.lists(
     spacing_s=st.sampled_from([1, 120, 700]),
 )
 @settings(max_examples=80, deadline=None)
-def test_no_call_rings_outside_window_or_quiet_hours(zone, start, hour, windows, quiet, groups, ring, spacing_s):
+def test_no_call_rings_outside_window_or_quiet_hours(  # noqa: PLR0917  # hypothesis passes by name
+    zone, start, hour, windows, quiet, groups, ring, spacing_s
+):
     """From the instant a call leaves until its phone stops ringing, every clock concerned reads an allowed time."""
     groups = groups * 6  # spaced out, so that calls leave all through the windows and at their ends
     start_at = to_instant(datetime.combine(start, time(), UTC) + timedelta(hours=hour))

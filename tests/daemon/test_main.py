@@ -51,6 +51,30 @@ def test_faults_go_to_stderr_one_a_line(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("hook", "code", "beginning"), [("screen", 1, "plugin awful "), ("notify", 0, "warning: plugin awful ")]
+)
+def test_broken_plugins_are_told(tmp_path, monkeypatch, hook, code, beginning):
+    """A screen that cannot be had is a fault, as every call would be held; what else breaks is a warning."""
+    info = tmp_path / "dialerd_awful-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dialerd-awful\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[dialerd]\nawful = dialerd_awful\n")
+    (tmp_path / "dialerd_awful.py").write_text(
+        f"from dialerd.plugin.hookspecs import hookimpl\n@hookimpl\ndef dialerd_{hook}(): raise RuntimeError('none')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tmp_path / "dialerd.toml"
+    config.write_text("")
+    try:
+        result = invoke("check-config", "--config", str(config))
+    finally:
+        sys.modules.pop("dialerd_awful", None)
+    assert result.exit_code == code
+    assert result.stdout.startswith("OK") == (code == 0)
+    assert any(line.startswith(beginning) for line in result.stderr.splitlines())
+
+
 @pytest.mark.parametrize("command", [["run"], ["check-config"], ["why", "c", "+12125550123"], ["plan", __file__]])
 def test_a_missing_file_is_told_in_a_sentence(tmp_path, command):
     """No command shows a traceback for it."""

@@ -127,7 +127,7 @@ def test_all_kinds_of_faults_come_together(tmp_path):
     assert found["agents.five.say"] == "must not be empty"
     assert '"refuse" would also do' in found["quiet_hours.unknown_zone"]
     assert "quiet_hours.placeless" not in found
-    assert "two-letter" in found["quiet_hours.countries.UK"]
+    assert found["quiet_hours.countries.UK"] == '"UK" is GB in ISO 3166; write "GB"'
     assert "every_zone" in found["quiet_hours.countries.UK.placeless"]
 
 
@@ -153,6 +153,97 @@ def test_daemon_names_are_checked(tmp_path):
     assert "Europe/London" in found["daemon.timezone"]
     assert found["daemon.default_region"].endswith('write "GB"')
     assert "trunks.t.countries[0]" in found
+    assert faults(tmp_path, '[daemon]\ndefault_region = "UK"') == {
+        "daemon.default_region": '"UK" is GB in ISO 3166; write "GB"'
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "part"),
+    [
+        ("nonsense", "is not understood"),
+        ("", "is not understood"),
+        ("postgresql://x/y", "only sqlite is supported"),
+        ("sqlite+aiosqlite:////var/x.db", "only sqlite is supported"),
+        ("sqlite://var/lib/x.db", "three slashes"),
+        ("sqlite://var:port/x.db", "is not understood"),
+    ],
+)
+def test_a_store_that_cannot_be_opened_is_a_fault(tmp_path, url, part):
+    """What the daemon would refuse at its start is told before."""
+    found = faults(tmp_path, f'[store]\nurl = "{url}"')
+    assert part in found["store.url"]
+    assert "sqlite:////" in found["store.url"]
+
+
+def test_faults_within_one_entry_come_together(tmp_path):
+    """One slip in an entry hides none of what its other keys are cross-checked for."""
+    found = faults(
+        tmp_path,
+        """
+        [trunks.main]
+        provider = "simulater"
+        countries = ["UK"]
+        max_concurrent = 0
+        [trunks.spare]
+        provider = "simulator"
+        max_concurent = 5
+        [trunks.spare.options]
+        seed = -1
+        [trunks.bare]
+        countries = ["Wales"]
+        [trunks.odd]
+        provider = "simulator"
+        options = 7
+        [numbers."+1212"]
+        trunk = "mian"
+        max_concurrent = "x"
+        [numbers."+12125550123"]
+        calls_per_day = 0
+        [agents.one]
+        say = 5
+        timezone = "Mars"
+        [agents.two]
+        sya = "x"
+        numbers = ["b"]
+        [agents.three]
+        max_concurrent = 0
+        [quiet_hours]
+        start = "8"
+        unknown_zone = "nowhere"
+        [quiet_hours.countries.Wales]
+        holidays = 1
+        placeless = "nowhere"
+        """,
+    )
+    assert set(found) == {
+        "trunks.main.provider",
+        "trunks.main.countries[0]",
+        "trunks.main.max_concurrent",
+        "trunks.spare.max_concurent",
+        "trunks.spare.options.seed",
+        "trunks.bare.provider",
+        "trunks.bare.countries[0]",
+        "trunks.odd.options",
+        'numbers."+1212"',
+        'numbers."+1212".trunk',
+        'numbers."+1212".max_concurrent',
+        'numbers."+12125550123".trunk',
+        'numbers."+12125550123".calls_per_day',
+        "agents.one.say",
+        "agents.one.timezone",
+        "agents.two.sya",
+        "agents.two.numbers[0]",
+        "agents.three",
+        "agents.three.max_concurrent",
+        "quiet_hours.start",
+        "quiet_hours.unknown_zone",
+        "quiet_hours.countries.Wales",
+        "quiet_hours.countries.Wales.holidays",
+        "quiet_hours.countries.Wales.placeless",
+    }
+    assert found["trunks.bare.provider"] == "is required"
+    assert "did you mean 'simulator'" in found["trunks.main.provider"]
 
 
 @pytest.mark.parametrize(

@@ -142,12 +142,48 @@ def test_failing_hook_silences_nobody_else() -> None:
         entry_points=False,
     )
     assert set(host.providers()) == {"first", "last"}
-    assert dict(host.screens()) == {"last": deaf}
+    assert set(host.screens()) == {"last", "broken", "odd"}
+    assert host.screens()["last"] is deaf
     assert dict(host.notifiers()) == {"last": deaf}
     assert [broken.plugin for broken in host.broken].count("broken") == 3
     assert {broken.plugin for broken in host.broken} == {"broken", "odd", "none"}
     (fault,) = host.check_trunks(trunks(x=TrunkSettings(provider="broken")))
     assert "RuntimeError: no licence" in fault.message
+
+
+async def test_a_screen_that_cannot_be_had_holds_every_call() -> None:
+    """A plugin that fails to give its screen may not let people be rung unscreened."""
+
+    def fail() -> Any:
+        raise RuntimeError("no do-not-call list")
+
+    host = PluginHost(
+        [
+            plugin("dnc", dialerd_screen=fail),
+            plugin("odd", dialerd_screen=lambda: 5),
+            plugin("far", dialerd_screens=fail),
+        ],
+        entry_points=False,
+    )
+    screens = host.screens()
+    assert set(screens) == {"dnc", "odd", "far"}
+    veto = await screens["dnc"](None)  # type: ignore[arg-type]  # whatever the order
+    assert veto is not None
+    assert not veto.suppress
+    assert veto.reason.startswith(
+        "the screen of plugin dnc could not be had: failed in dialerd_screen: RuntimeError: no"
+    )
+    assert [broken.plugin for broken in host.ask_all() if broken.holds] == ["far", "dnc", "odd"]
+
+
+def test_every_hook_is_asked_for_a_check() -> None:
+    """What fails only when it is asked is found before the daemon runs."""
+
+    def fail() -> Any:
+        raise RuntimeError("no broker")
+
+    (broken,) = PluginHost([plugin("a", dialerd_notify=fail)], entry_points=False).ask_all()
+    assert (broken.plugin, broken.holds) == ("a", False)
 
 
 def test_plugin_without_a_screen_has_none() -> None:
