@@ -68,6 +68,8 @@ def lay(
             "claimed_at": AT + number * 60_000,
             "answered_at": AT + number * 60_000 + 500 if outcome == Outcome.ANSWERED else None,
             "ended_at": AT + number * 60_000 + 2_500,
+            "answered_by": "human" if outcome == Outcome.ANSWERED else None,
+            "digits": "42#" if outcome == Outcome.ANSWERED else None,
             "outcome": Outcome.CONGESTION if outcome == "refunded" else outcome,
             "refunded": outcome == "refunded",
         }

@@ -71,9 +71,11 @@ async def test_a_row_tells_everything_of_a_call(tmp_path):
     async with place.store() as store:
         await write_all(store, [["answered"], []], now())
         await place.reports(store).write_due()
-    _, (called, undialed) = read_report(place, "tuesday-0000abcd")
+    summary, (called, undialed) = read_report(place, "tuesday-0000abcd")
     assert called["claimed_at"].endswith("Z")
     assert called["ringing_at"] == ""
+    assert summary["first_call_at"] == summary["last_call_at"] == called["claimed_at"], "both are beginnings of calls"
+    assert (called["answered_by"], called["digits"]) == ("human", "42#")
     assert (called["outcome"], called["talk_s"], called["final"]) == ("answered", "2.000", "succeeded")
     assert called["metadata"] == '{"row":"é, \\"x\\""}'
     assert undialed["final"] == "expired"

@@ -148,12 +148,13 @@ def test_ring_timeout_cuts_every_ringing_fate() -> None:
         ({"ring_time": ["1s"]}, "o.ring_time", "2 entries"),
         ({"no_answer_time": ["2s", "1s"]}, "o.no_answer_time", 'write ["1s", "2s"]'),
         ({"outcomes": {"answerd": 1}}, "o.outcomes.answerd", "answered"),
-        ({"outcomes": {"uncertain": 1}}, "o.outcomes", "uncertain"),
+        ({"outcomes": {"uncertain": 1}}, "o.outcomes.uncertain", "is not known; known are"),
         ({"outcomes": {"busy": 0}}, "o.outcomes", "more than 0"),
         ({"outcomes": {}}, "o.outcomes", "more than 0"),
         ({"amd": {"human": -1}}, "o.amd", "0 or more"),
         ({"numbers": {NUMBER: []}}, "o.numbers", NUMBER),
-        ({"numbers": {NUMBER: ["cancelled"]}}, "o.numbers", "cancelled"),
+        ({"numbers": {NUMBER: ["cancelled"]}}, f'o.numbers."{NUMBER}"[0]', '"cancelled" is not known'),
+        ({"numbers": {"+1 212 5550123": ["busy"], "07": ["busy"]}}, "o.numbers", 'has "+1 212 5550123", "07"; write'),
         ({"capacity": 0}, "o.capacity", "more than 0"),
         ({"max_channels": 0}, "o.max_channels", "1 or more"),
         ({"maybe_placed": 1.5}, "o.maybe_placed", "between 0 and 1"),
@@ -168,3 +169,16 @@ def test_options_are_strict(written: dict[str, object], path: str, words: str) -
     (fault,) = caught.value.faults
     assert fault.path == path
     assert words in fault.message
+
+
+@pytest.mark.parametrize(
+    "written", [{"outcomes": {"nonsense": 1}}, {"numbers": {NUMBER: ["nonsense"]}}], ids=["outcomes", "numbers"]
+)
+def test_only_what_is_accepted_is_offered(written: dict[str, object]) -> None:
+    """The list that follows a typo holds no outcome that is refused in turn."""
+    with pytest.raises(InvalidInput) as caught:
+        structure(written, SimulatorOptions)
+    message = str(caught.value)
+    assert "no_answer" in message
+    assert "cancelled" not in message
+    assert "uncertain" not in message

@@ -1,0 +1,139 @@
+"""The start: nothing that a trunk does keeps the others from dialling, or a stop from being obeyed."""
+
+import trio
+from phone import BUSY, OUTAGE, Phone, ends, talk
+from rig import (
+    CALLER_ID,
+    LONDON,
+    OTHER_ID,
+    START,
+    crashed,
+    number,
+    rig,
+    settings,
+    trunk,
+    until,
+)
+
+from dialerd.engine.clock import VirtualClock
+from dialerd.engine.engine import Engine
+from dialerd.model.call import CallEnd, WasNotPlaced
+from dialerd.model.campaign import Pacing, ZoneGroup
+from dialerd.model.instants import DAY, HOUR, SECOND
+from dialerd.model.retry import RetryPolicy
+from dialerd.model.settings import NumberSettings, QuietHours
+from dialerd.model.states import Final, Rotation
+from dialerd.plugin.provider import CallOrder, NotPlaced, Report
+from dialerd.rules.breaker import BreakerState
+from dialerd.store.database import MEMORY
+from dialerd.store.store import open_store
+
+NOWHERE = ZoneGroup(country="GB", zones=())
+
+
+class Stuck(Phone):
+    """A provider that never comes up."""
+
+    async def __aenter__(self) -> "Stuck":
+        await trio.sleep_forever()
+        return self
+
+
+async def test_a_provider_that_hangs_at_its_start_holds_only_its_own_trunk(autojump_clock):
+    """The others dial after some seconds of patience, and a stop is a stop."""
+    phone = Phone(talk(1))
+    wanted = settings(
+        trunks={"t": trunk(), "u": trunk()},
+        numbers={CALLER_ID: NumberSettings(trunk="t"), OTHER_ID: NumberSettings(trunk="u")},
+    )
+    async with rig({"t": phone, "u": Stuck(talk())}, wanted) as bench:
+        row = await bench.add(5, caller_ids=(CALLER_ID,))
+        await bench.over(row, within_s=60)
+        assert len(phone.left) == 5
+
+
+async def test_a_stop_during_the_start_is_obeyed_and_nobody_is_dialled(autojump_clock):
+    """Stopped while it still waits for a trunk, the engine ends without having accepted anything."""
+    async with open_store(MEMORY) as store:
+        engine = Engine(store, settings(), lambda _name, _table: Stuck(talk()), VirtualClock(START))
+        with trio.fail_after(15):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(engine.run)
+                await trio.sleep(1)
+                engine.stop()
+        assert not engine.ready.is_set()
+
+
+async def test_phones_that_ring_prove_that_the_trunk_works(autojump_clock):
+    """Calls that fail here and there do not open the breaker while long calls are on that rang."""
+
+    seen: list[str] = []
+
+    async def script(phone: Phone, order: CallOrder, report: Report) -> CallEnd:
+        seen.append(order.number)
+        if len(seen) % 3 == 0:
+            raise NotPlaced(OUTAGE)
+        return await talk(600, ring=1.0)(phone, order, report)
+
+    phone = Phone(script)
+    async with rig(phone, settings(trunks={"t": trunk(calls_per_second=1.0)})) as bench:
+        row = await bench.add([number(i * 1000) for i in range(40)])
+        states = set()
+        with trio.move_on_after(500):  # nobody has ended yet
+            while True:
+                states.add(bench.engine.lines.trunks["t"].breaker.state)
+                await trio.sleep(1)
+        assert len(seen) > 40
+        assert states == {BreakerState.CLOSED}
+        await bench.over(row, within_s=3600)
+
+
+async def test_a_caller_id_that_is_gone_lets_its_people_go(autojump_clock):
+    """Whoever keeps a caller id that is not configured any more is shown another one."""
+    both = {CALLER_ID: NumberSettings(trunk="t"), OTHER_ID: NumberSettings(trunk="t")}
+    phone = Phone(ends(*[BUSY] * 6))
+    async with rig(phone, settings(numbers=both)) as bench:
+        row = await bench.add(6, rotation=Rotation.STICKY, retry=RetryPolicy(max_attempts=2, delay=60 * SECOND))
+        await until(lambda: len(phone.left) == 6)
+        assert {left.order.caller_id for left in phone.left} == {CALLER_ID, OTHER_ID}
+        await bench.engine.reload(settings())
+        await bench.over(row, within_s=600)
+        assert len(phone.left) == 12
+        assert {left.order.caller_id for left in phone.left[6:]} == {CALLER_ID}
+
+
+async def test_people_to_whom_no_hour_opens_are_given_up_after_a_day(autojump_clock):
+    """A campaign without an end completes, and says expired; nobody of it is given up before the others are done."""
+    phone = Phone(talk(1))
+    async with rig(phone, settings(quiet_hours=QuietHours())) as bench:
+        row = await bench.add(4, groups=(LONDON, NOWHERE))
+        await trio.sleep(20 * HOUR / SECOND)
+        assert bench.engine.campaigns.by_key(row.id) is not None
+        await bench.over(row, within_s=6 * HOUR / SECOND, poll_s=60)
+        totals = await bench.totals(row)
+        assert (totals.finals[Final.SUCCEEDED], totals.finals[Final.EXPIRED]) == (2, 2)
+
+
+async def test_settings_that_shut_everybody_out_by_mistake_lose_nobody(autojump_clock):
+    """Mended within a day, they cost nothing but time."""
+    phone = Phone(talk(1))
+    async with rig(phone, settings(quiet_hours=QuietHours())) as bench:
+        row = await bench.add(4, groups=(NOWHERE,))
+        await trio.sleep(20 * HOUR / SECOND)
+        await bench.engine.reload(settings(quiet_hours=QuietHours(unknown_zone="Europe/London")))
+        await bench.over(row, within_s=2 * DAY / SECOND, poll_s=60)
+        assert (await bench.totals(row)).finals[Final.SUCCEEDED] == 4
+
+
+async def test_a_call_that_was_not_placed_gives_its_daily_count_back_after_a_crash(tmp_path):
+    """With a cap of two a day, two calls lost in a crash before they were placed are dialled the same day."""
+    url = f"sqlite:///{tmp_path}/dialerd.db"
+    pacing = Pacing(calls_per_day=2)
+    phone = Phone(talk(3600))
+    async with crashed(phone, url=url) as bench:
+        row = await bench.add(2, pacing=pacing)
+        await until(lambda: len(phone.left) == 2)
+    after = Phone(talk(), answer=lambda _: WasNotPlaced())
+    async with rig(after, url=url, start=START + 60 * SECOND) as bench:
+        await bench.over(row, within_s=8, poll_s=0.01)
+        assert len(after.left) == 2
