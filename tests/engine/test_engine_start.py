@@ -46,7 +46,9 @@ async def test_a_provider_that_hangs_at_its_start_holds_only_its_own_trunk(autoj
         trunks={"t": trunk(), "u": trunk()},
         numbers={CALLER_ID: NumberSettings(trunk="t"), OTHER_ID: NumberSettings(trunk="u")},
     )
+    began_s = trio.current_time()
     async with rig({"t": phone, "u": Stuck(talk())}, wanted) as bench:
+        assert trio.current_time() - began_s < 60
         row = await bench.add(5, caller_ids=(CALLER_ID,))
         await bench.over(row, within_s=60)
         assert len(phone.left) == 5
