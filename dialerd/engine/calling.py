@@ -148,12 +148,11 @@ class Calling:
         if end.outcome is Outcome.CONGESTION and call.ringing_at is None and end.ringing_at is None:
             self._refund_for_trunk(call, end.cause or Cause(fault=AtFault.TRUNK), Outcome.CONGESTION)
             return
-        now_s = trio.current_time()
         if end.cause is not None and end.cause.fault in _TRUNK_FAULTS and end.outcome is Outcome.FAILED:
-            call.trunk.breaker.failed(call.claimed.number, now_s, _words(end.cause), started_at=call.started_at)
+            call.trunk.failed(call.claimed.number, _words(end.cause), call.started_at)
         else:
-            call.trunk.breaker.succeeded(now_s, started_at=call.started_at)
-            call.trunk.pace.settled(now_s)
+            call.trunk.worked(call.started_at)
+            call.trunk.pace.settled(trio.current_time())
         self._end(call, counted(call, end, self._clock.now(), self._random))
 
     def _withdraw(self, call: LiveCall, order: Order, reason: str) -> None:
@@ -186,27 +185,23 @@ class Calling:
         cause = checked_cause(error.cause)
         now = self._clock.now()
         if cause.fault is AtFault.CALLEE:
-            call.trunk.breaker.succeeded(trio.current_time(), started_at=call.started_at)
+            call.trunk.worked(call.started_at)
             end = CallEnd(outcome=Outcome.INVALID_NUMBER, cause=cause, ended_at=now)
             self._end(call, counted(call, end, now, self._random))
             return
         if error.trunk_down:
             _log.error("trunk.down", trunk=call.trunk.name, reason=_words(cause))
-            call.trunk.breaker.trip(trio.current_time(), _words(cause), started_at=call.started_at)
+            call.trunk.down(_words(cause), call.started_at)
         self._refund_for_trunk(call, cause, Outcome.FAILED)
 
     def _refund_for_trunk(self, call: LiveCall, cause: Cause, outcome: Outcome) -> None:
         """Refund a call that never rang, and hold it against the trunk where it is the trunk's doing."""
-        now_s = trio.current_time()
         if cause.fault in _TRUNK_FAULTS:
-            closed = call.trunk.breaker.until is None
-            call.trunk.breaker.failed(call.claimed.number, now_s, _words(cause), started_at=call.started_at)
-            if closed and call.trunk.breaker.until is not None:
-                _log.error("trunk.rests", trunk=call.trunk.name, reason=_words(cause))
+            call.trunk.failed(call.claimed.number, _words(cause), call.started_at)
         else:
             self._return_probe(call)
         if outcome is Outcome.CONGESTION:
-            call.trunk.pace.throttled(now_s)
+            call.trunk.pace.throttled(trio.current_time())
         self._end(call, refunded(call, outcome, cause, self._clock.now(), self._random))
 
     async def _broken(self, call: LiveCall, error: Exception) -> None:
@@ -224,7 +219,7 @@ class Calling:
         """Find out what became of a call of which nobody knows whether it was placed."""
         call.uncertain()
         _log.warning("call.uncertain", call_id=call.claimed.uid, trunk=call.trunk.name, cause=_words(cause))
-        call.trunk.breaker.failed(call.claimed.number, trio.current_time(), _words(cause), started_at=call.started_at)
+        call.trunk.failed(call.claimed.number, _words(cause), call.started_at)
         self._end(call, await self._reconciled(call))
 
     def recover(self, call: LiveCall) -> trio.Event:

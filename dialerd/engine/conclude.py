@@ -27,8 +27,10 @@ def counted(call: LiveCall, end: CallEnd, now: Instant, random: Random) -> Ended
     """
     claimed = call.claimed
     ended_at = end.ended_at or now
+    cut_off = end.outcome is Outcome.CANCELLED and call.campaign.state is not CampaignState.CANCELLED
     next_step = after(
-        outcome=end.outcome,
+        # a phone that rang when dialerd stopped was not reached, and its owner is not forgotten for that
+        outcome=Outcome.NO_ANSWER if cut_off else end.outcome,
         attempts=claimed.attempts + 1,
         policy=call.campaign.retry,
         limit=claimed.max_attempts,

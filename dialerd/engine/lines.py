@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 
+import structlog
 import trio
 
 from dialerd.engine.days import DayCount
 from dialerd.engine.limits import Limit, Starts
 from dialerd.model.settings import AgentSettings, NumberSettings, Settings, TrunkSettings
 from dialerd.plugin.provider import Provider
-from dialerd.rules.breaker import Breaker
+from dialerd.rules.breaker import Breaker, BreakerState
 from dialerd.rules.pacing import Pace
 from dialerd.rules.routes import allowed_countries
 
 _MOST = 4_096  # lines that are shared out at once
+
+_log = structlog.get_logger()
 
 
 class Trunk:
@@ -72,6 +75,43 @@ class Trunk:
         self.calls_by_provider[id(provider)] -= 1
         if not self.calls_by_provider[id(provider)]:
             del self.calls_by_provider[id(provider)]
+
+
+    def worked(self, started_at: float) -> None:
+        """Note that a call reached the callee's network.
+
+        Args:
+            started_at: monotonic seconds at which the call was claimed.
+        """
+        breaker = self.breaker
+        rested = breaker.state is not BreakerState.CLOSED
+        breaker.succeeded(trio.current_time(), started_at=started_at)
+        if rested and breaker.state is BreakerState.CLOSED:
+            _log.info("trunk.recovered", trunk=self.name)
+
+    def failed(self, number: str, reason: str, started_at: float) -> None:
+        """Note that a call failed by the trunk's or the provider's doing.
+
+        Args:
+            number: called number.
+            reason: in words.
+            started_at: as of `worked`.
+        """
+        rested = self.breaker.state is BreakerState.OPEN
+        self.breaker.failed(number, trio.current_time(), reason, started_at=started_at)
+        self._tell_rest(rested)
+
+    def down(self, reason: str, started_at: float) -> None:
+        """Note that it can place no call until somebody acts; arguments as of `failed`."""
+        rested = self.breaker.state is BreakerState.OPEN
+        self.breaker.trip(trio.current_time(), reason, started_at=started_at)
+        self._tell_rest(rested)
+
+    def _tell_rest(self, rested: bool) -> None:
+        breaker = self.breaker
+        if not rested and breaker.state is BreakerState.OPEN and breaker.until is not None:
+            rest_s = round(breaker.until - trio.current_time())
+            _log.error("trunk.rested", trunk=self.name, reason=breaker.reason, probe_in_s=rest_s)
 
 
 class CallerId:

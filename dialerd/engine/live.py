@@ -72,7 +72,7 @@ class LiveCall:
         if not self.heard and (kind is Ringing or kind is Answered):
             # the callee's network was heard: the trunk works, however long this call may last
             self.heard = True
-            self.trunk.breaker.succeeded(trio.current_time(), started_at=self.started_at)
+            self.trunk.worked(self.started_at)
         if kind is Ringing:
             self.ringing_at = self.ringing_at or self.clock.now()
             self._advance(AttemptState.RINGING)

@@ -3,7 +3,7 @@
 import pytest
 import trio
 from phone import ANSWERED, BUSY, Phone, ends, hung_up, talk
-from rig import START, number, rig, settings, trunk
+from rig import START, number, rig, settings, trunk, until
 
 from dialerd.model.call import CallEnd
 from dialerd.model.errors import NotFound, WrongState
@@ -238,6 +238,18 @@ async def test_a_stop_originates_nothing_and_drains(autojump_clock):
         bench.engine.stop()
     assert len(phone.left) == left == 20
     assert trio.current_time() <= 28
+
+
+async def test_a_phone_that_rang_when_dialerd_stopped_is_not_forgotten(autojump_clock):
+    """Hung up while it rings, a call counts, and its recipient is tried again as after no answer."""
+    phone = Phone(talk(60, ring=3600.0))
+    async with rig(phone, settings(daemon=DaemonSettings(drain=SECOND))) as bench:
+        row = await bench.add(3, retry=RetryPolicy(max_attempts=2))
+        await until(lambda: len(phone.left) == 3)
+        bench.engine.stop()
+        await until(lambda: not bench.engine.dispatcher.calls, 60)
+        assert await bench.recipients(row) == {("pending", None): 3}
+        assert (await bench.totals(row)).outcomes[Outcome.CANCELLED] == 3
 
 
 async def test_a_stop_hangs_up_after_the_drain_time(autojump_clock):
