@@ -6,6 +6,7 @@ import click
 from attrs import evolve
 
 from dialerd.daemon.crosschecks import warnings
+from dialerd.daemon.places import place_warnings
 from dialerd.daemon.settings import load_settings
 from dialerd.model.settings import Settings
 from dialerd.plugin.host import PluginHost
@@ -18,17 +19,24 @@ def run(config: Path) -> int:
         config: the settings file.
 
     Returns:
-        The exit code, 0.
+        The exit code: 0, or 1 where a plugin's screen is broken, so that every call would be held.
 
     Raises:
         DialerdError: the file cannot be read or has faults; the command prints them and exits with 1.
     """
     host = PluginHost()
     settings = load_settings(config, host=host)
-    for broken in host.broken:
-        click.echo(f"warning: plugin {broken.plugin} ({broken.target}) does not work: {broken.problem}", err=True)
-    for fault in warnings(settings):
+    broken = host.ask_all()
+    for found in broken:
+        message = f"plugin {found.plugin} ({found.target}) does not work: {found.problem}"
+        if found.holds:
+            click.echo(f"{message}; while it has no working screen, every call is held", err=True)
+        else:
+            click.echo(f"warning: {message}", err=True)
+    for fault in [*warnings(settings), *place_warnings(settings, host)]:
         click.echo(f"warning: {evolve(fault, file=str(config))}", err=True)
+    if any(found.holds for found in broken):
+        return 1
     click.echo(f"OK {config}: {summary(settings)}")
     return 0
 

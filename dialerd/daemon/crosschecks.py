@@ -10,14 +10,15 @@ from urllib.parse import urlsplit
 import phonenumbers
 from attrs import frozen
 
-from dialerd.model.errors import Fault
+from dialerd.model.errors import Fault, StoreError
 from dialerd.model.settings import AgentSettings, Settings
 from dialerd.model.wording import dotted, hint, shown
 from dialerd.rules.retry import over_budget
 from dialerd.rules.routes import WORLD
 from dialerd.rules.zones import BadZone, zone
 
-_VOICES: Final = ("say", "play", "stream", "bridge")
+VOICES: Final = ("say", "play", "stream", "bridge")
+"""The keys of an agent of which it has one: the ways in which it speaks."""
 
 
 @frozen
@@ -51,6 +52,7 @@ def cross_faults(settings: Settings, names: Names) -> list[Fault]:
     """
     return [
         *_daemon(settings),
+        *_store(settings),
         *_trunks(settings),
         *_numbers(settings, names),
         *_agents(settings, names),
@@ -85,6 +87,16 @@ def _daemon(settings: Settings) -> Iterator[Fault]:
     yield from _zone(("daemon", "timezone"), settings.daemon.timezone)
     if settings.daemon.default_region is not None:
         yield from _country(("daemon", "default_region"), settings.daemon.default_region)
+
+
+def _store(settings: Settings) -> Iterator[Fault]:
+    if settings.store.url is not None:
+        from dialerd.store.database import check_url  # noqa: PLC0415  # slow to load, and few give a URL
+
+        try:
+            check_url(settings.store.url)
+        except StoreError as error:
+            yield _at(("store", "url"), str(error).removeprefix("store url "))
 
 
 def _trunks(settings: Settings) -> Iterator[Fault]:
@@ -134,7 +146,7 @@ def _agents(settings: Settings, names: Names) -> Iterator[Fault]:
 
 def _voice(place: tuple[str, ...], agent: AgentSettings) -> Iterator[Fault]:
     """An agent speaks in one way."""
-    given = [voice for voice in _VOICES if getattr(agent, voice) is not None]
+    given = [voice for voice in VOICES if getattr(agent, voice) is not None]
     if not given:
         yield _at(place, "must have one of say, play, stream and bridge")
     elif len(given) > 1:
@@ -186,6 +198,9 @@ def _zone(place: tuple[str | int, ...], name: str) -> Iterator[Fault]:
 
 def _country(place: tuple[str | int, ...], code: str) -> Iterator[Fault]:
     if code not in phonenumbers.SUPPORTED_REGIONS:
+        if code.upper() == "UK":  # exceptionally reserved in ISO 3166-1, which has GB
+            yield _at(place, f'{shown(code)} is GB in ISO 3166; write "GB"')
+            return
         form = f"write {shown(code.upper())}" if code.upper() in phonenumbers.SUPPORTED_REGIONS else "as in GB or US"
         yield _at(place, f"{shown(code)} is not a country's two-letter ISO 3166 code; {form}")
 

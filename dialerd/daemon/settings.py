@@ -1,17 +1,20 @@
 """Reads `dialerd.toml` into `Settings`, with every fault at once. Knows nothing of what the settings are used for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from dialerd.daemon.crosschecks import Names, cross_faults
+import attrs
+
+from dialerd.daemon.crosschecks import VOICES, Names, cross_faults
 from dialerd.model import toml_text
 from dialerd.model.errors import Fault, InvalidInput, NotFound
 from dialerd.model.settings import AgentSettings, NumberSettings, Settings, TrunkSettings
 from dialerd.model.structuring import structure
 from dialerd.plugin.host import PluginHost
 
-_NAMED: Final[dict[str, type[Any]]] = {"trunks": TrunkSettings, "numbers": NumberSettings, "agents": AgentSettings}
+_MADE_UP: Final[dict[type[Any], dict[str, Any]]] = {TrunkSettings: {"provider": ""}, NumberSettings: {"trunk": ""}}
+"""What stands for required keys that are missing or have faults; nothing is told of it."""
 
 
 def load_settings(path: Path, *, host: PluginHost | None = None) -> Settings:
@@ -33,28 +36,52 @@ def load_settings(path: Path, *, host: PluginHost | None = None) -> Settings:
         faults += invalid.faults
         settings = structure(_sound_part(data), Settings)
     found = cross_faults(settings, Names.of(data))
-    if any(fault.path.startswith("retry.") for fault in faults):  # it is judged as a whole, or not at all
-        found = [fault for fault in found if not fault.path.startswith("retry.")]
     if settings.trunks:
         found += (host or PluginHost()).check_trunks(settings)
+    if faults:
+        wrong = {fault.path for fault in faults}
+        found = [fault for fault in found if not _follows(fault.path, wrong)]
     faults += [Fault(fault.path, fault.message, file=str(path)) for fault in found]
     if faults:
         raise InvalidInput(faults)
     return settings
 
 
-def _sound_part(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `data` without what has faults, so that the rest can be cross-checked in the same run."""
-    sound: dict[str, Any] = {}
-    for table, content in data.items():
-        if not _is_sound({table: {}}, Settings):
+def _sound_part(data: Mapping[str, Any], record: type[Any] = Settings) -> dict[str, Any]:
+    """Return `data` without the keys that have faults, so that the rest can be cross-checked in the same run."""
+    made_up = _MADE_UP.get(record, {})
+    sound: dict[str, Any] = dict(made_up)
+    types = get_type_hints(record, include_extras=True)
+    for key, value in data.items():
+        if key not in types:
             continue
-        record = _NAMED.get(table)
-        if record is not None and isinstance(content, Mapping):
-            sound[table] = {name: entry for name, entry in content.items() if _is_sound(entry, record)}
-        elif isinstance(content, Mapping):  # no key of these tables is required
-            sound[table] = {key: value for key, value in content.items() if _is_sound({table: {key: value}}, Settings)}
-    return sound
+        entry = get_args(types[key])[-1] if get_origin(types[key]) is dict else None
+        if attrs.has(types[key]) and isinstance(value, Mapping):
+            sound[key] = _sound_part(value, types[key])
+        elif entry is not None and attrs.has(entry) and isinstance(value, Mapping):
+            sound[key] = {name: _sound_part(each, entry) for name, each in value.items() if isinstance(each, Mapping)}
+        elif _is_sound({**made_up, key: value}, record):
+            sound[key] = value
+    return sound if _is_sound(sound, record) else dict(made_up)
+
+
+def _follows(path: str, wrong: Set[str]) -> bool:
+    """Tell whether a fault at `path` only follows from those at the paths `wrong`."""
+    above = path
+    while above:
+        if above in wrong:
+            return True
+        above = above[: max(above.rfind("."), above.rfind("["), 0)]
+    if path.startswith("retry."):  # it is judged as a whole, or not at all
+        return any(known.startswith("retry.") for known in wrong)
+    if path.startswith("agents."):  # it may speak in the way that has a fault, or that is misspelled
+        sound = {field.name for field in attrs.fields(AgentSettings)} - set(VOICES)
+        return any(known.startswith(f"{path}.") and _key(known, path) not in sound for known in wrong)
+    return False
+
+
+def _key(path: str, above: str) -> str:
+    return path[len(above) + 1 :].partition(".")[0].partition("[")[0]
 
 
 def _is_sound(data: Any, record: type[Any]) -> bool:

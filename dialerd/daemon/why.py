@@ -40,12 +40,10 @@ _WORDS = {
     Rule.COOLDOWN: "the same number was called a moment ago",
     Rule.PERSON_DAY_CAP: "the number has had its calls of the day",
     Rule.PERSON_WEEK_CAP: "the number has had its calls of the week",
-    Rule.SCREEN: "a screen objects",
     Rule.COUNTRY: "its country may not be rung",
     Rule.CAMPAIGN_DAY_CAP: "the campaign has made its calls of the day",
     Rule.CALLER_ID_DAY_CAP: "the caller ids have made their calls of the day",
-    Rule.TRUNK_DOWN: "the trunk is down",
-    Rule.AGENT_DOWN: "the agent cannot be reached",
+    Rule.AGENT_GONE: "its agent is not configured any more",
 }
 
 
@@ -110,7 +108,10 @@ def told(explanation: Explanation, settings: Settings) -> list[str]:
         at = moment(attempt.claimed_at, local)
         lines.append(f"    {at}  {what} over {attempt.trunk}{counted}  {attempt.attempt_id}")
     if hold is None:
-        return [*lines, "  held by    nothing: it is dialled as soon as a line is free"]
+        return [
+            *lines,
+            "  held by    nothing that the store knows: it is dialled as soon as its trunk takes it and a line is free",
+        ]
     since = f", since {moment(hold.since, local)}" if hold.since else ""
     lines.append(f"  held by    {hold.rule}: {_WORDS[hold.rule]}{since}")
     if hold.detail:

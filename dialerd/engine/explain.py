@@ -85,7 +85,7 @@ def _since(connection: Connection, hold: Hold, campaign: CampaignRow, found: Fou
     match hold.rule:
         case Rule.DRAFT | Rule.PAUSED | Rule.CAMPAIGN_OVER:
             return campaign.state_at
-        case Rule.NOT_STARTED | Rule.UNKNOWN_ZONE | Rule.PLACELESS_NUMBER | Rule.COUNTRY | Rule.AGENT_DOWN:
+        case Rule.NOT_STARTED | Rule.UNKNOWN_ZONE | Rule.PLACELESS_NUMBER | Rule.COUNTRY | Rule.AGENT_GONE:
             return campaign.created_at
         case Rule.DIALING:
             return last.claimed_at if last else None
@@ -115,7 +115,7 @@ def _lines(
 ) -> Hold | None:
     """Return what agent, caller ids, trunks and daily caps object, as far as the store knows."""
     if agent_name(campaign.spec.agent, settings) is None:
-        return Hold(Rule.AGENT_DOWN, until=NEVER, detail=f"no agent {campaign.spec.agent!r} is configured any more")
+        return Hold(Rule.AGENT_GONE, until=NEVER, detail=f"no agent {campaign.spec.agent!r} is configured any more")
     pacing = campaign.spec.pacing or settings.pacing
     if pacing.calls_per_day is not None:
         capped = _day_hold(connection, f"campaign:{campaign.id}", campaign.timezone, pacing.calls_per_day, now)

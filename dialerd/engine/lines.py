@@ -76,7 +76,6 @@ class Trunk:
         if not self.calls_by_provider[id(provider)]:
             del self.calls_by_provider[id(provider)]
 
-
     def worked(self, started_at: float) -> None:
         """Note that a call reached the callee's network.
 

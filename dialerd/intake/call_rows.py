@@ -21,6 +21,8 @@ COLUMNS: Final = (
     "outcome",
     "refunded",
     "cause",
+    "answered_by",
+    "digits",
     "claimed_at",
     "ringing_at",
     "answered_at",
@@ -44,7 +46,7 @@ def _cells(row: CallRow | UndialedRow) -> tuple[object, ...]:
     final = row.final.value if row.final is not None else ""
     metadata = msgspec.json.encode(row.metadata).decode() if row.metadata else ""
     if isinstance(row, UndialedRow):
-        return (row.position, row.number, final, *[""] * 11, metadata)
+        return (row.position, row.number, final, *[""] * 13, metadata)
     return (
         row.position,
         row.number,
@@ -55,6 +57,8 @@ def _cells(row: CallRow | UndialedRow) -> tuple[object, ...]:
         row.outcome.value if row.outcome is not None else "",
         "true" if row.refunded else "false",
         row.cause or "",
+        row.answered_by or "",
+        row.digits or "",
         to_iso(row.claimed_at),
         _iso(row.ringing_at),
         _iso(row.answered_at),

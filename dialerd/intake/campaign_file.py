@@ -6,6 +6,7 @@ goes to a `FileSink`. Knows nothing of processes.
 
 import re
 from collections.abc import Callable, Iterable
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -153,7 +154,8 @@ class _File:
         changes = [source.changed() for source in (self._source, recipients) if source is not None]
         _tell([fault for fault in changes if fault is not None], self._sink)
         if self._sink.wants_rows and not rows.kept:
-            many = f": all {rows.left_out} faults are listed as warnings" if rows.left_out else ""
+            told = {0: "", 1: ": the fault is listed as a warning"}
+            many = told.get(rows.left_out, f": all {rows.left_out} faults are listed as warnings")
             self._sink.fault(Fault("", f"has no valid recipient{many}", file=file))
         rows.flush()
 
@@ -172,8 +174,14 @@ class _File:
         resolved, found = resolve(spec, self._settings, self._now, sound=not faults)
         wrong = {_first_step(fault) for fault in faults}
         faults += [fault for fault in found if _first_step(fault) not in wrong]
-        _tell([*(self._placed(document, fault) for fault in faults), *others], self._sink)
+        placed = [*(self._placed(document, fault) for fault in faults), *others]
+        _tell(sorted(placed, key=self._order), self._sink)
         return resolved
+
+    def _order(self, fault: Fault) -> tuple[bool, float, float]:
+        """Sort by place: first what stands in the campaign file, last what is missing in it."""
+        elsewhere = fault.file != self._source.name
+        return elsewhere, fault.line or inf, fault.column or inf
 
     def _placed(self, document: Document, fault: Fault) -> Fault:
         line, column = document.locator.find(fault.path)

@@ -2,7 +2,10 @@
 
 import json
 import math
+import re
 from typing import Any, Final
+
+from attrs import frozen
 
 from dialerd.model.errors import DialerdError
 from dialerd.model.wording import shown
@@ -28,12 +31,12 @@ def decode(text: str) -> Any:
         BadJson: it is none, or means two things at once.
     """
     begin = len(text) - len(text.lstrip(BLANK))
-    value, end, objection = decode_one(text, begin)
+    value, end, objection = _decode_one(text, begin)
     rest = text[end:].lstrip(BLANK)
     if rest:
         raise BadJson("is not JSON: something follows the value", len(text) - len(rest))
     if objection is not None:
-        raise BadJson(objection)
+        raise BadJson(objection.message, objection.offset(text, begin))
     return value
 
 
@@ -43,6 +46,43 @@ def decode_one(text: str, begin: int) -> tuple[Any, int, str | None]:
     Raises:
         BadJson: there is none; where the next one begins is not known.
     """
+    value, end, objection = _decode_one(text, begin)
+    return value, end, None if objection is None else objection.message
+
+
+@frozen
+class _Objection:
+    """What makes a value unusable.
+
+    Args:
+        message: says so.
+        key: the key that stands twice in an object, or None.
+        token: the number, or what stands in its place, or None.
+    """
+
+    message: str
+    key: str | None = None
+    token: str | None = None
+
+    def offset(self, text: str, begin: int) -> int | None:
+        """Return where it stands in the value that begins at `begin`; the decoder does not say."""
+        keys: list[set[str]] = []
+        for match in _TOKENS.finditer(text, begin):
+            token = match["token"]
+            if token == "{":
+                keys.append(set())
+            elif token == "}":
+                keys.pop()
+            elif token == self.token:
+                return match.start("token")
+            elif match["colon"] and self.key is not None and json.loads(token) == self.key:
+                if self.key in keys[-1]:
+                    return match.start("token")
+                keys[-1].add(self.key)
+        return None
+
+
+def _decode_one(text: str, begin: int) -> tuple[Any, int, _Objection | None]:
     try:
         value, end = _DECODER.raw_decode(text, begin)
     except json.JSONDecodeError as error:
@@ -63,13 +103,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]  # add says nothing, which is the point
-        _objections.append(f"has the key {shown(twice)} twice in one object; leave one out")
+        message = f"has the key {shown(twice)} twice in one object; leave one out"
+        _objections.append(_Objection(message, key=twice))
     return table
 
 
 def _whole(digits: str) -> int:
     if len(digits) > _DIGITS:
-        _objections.append(f"has the number {digits[:40]}…; write numbers of so many digits as text")
+        message = f"has the number {digits[:40]}…; write numbers of so many digits as text"
+        _objections.append(_Objection(message, token=digits))
         return 0
     return int(digits)
 
@@ -77,12 +119,13 @@ def _whole(digits: str) -> int:
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        _objections.append(f"has the number {digits[:40]}, which is too large; write it as text")
+        message = f"has the number {digits[:40]}, which is too large; write it as text"
+        _objections.append(_Objection(message, token=digits))
     return number
 
 
 def _constant(name: str) -> None:
-    _objections.append(f"has {name}, which is not JSON; write a number or null")
+    _objections.append(_Objection(f"has {name}, which is not JSON; write a number or null", token=name))
 
 
 BLANK: Final = " \t\r\n"
@@ -91,7 +134,9 @@ BLANK: Final = " \t\r\n"
 _DIGITS: Final = 100  # far beyond every number there is, and far below what takes long to convert
 
 # What the decoder's hooks object to; raising there would lose the place where the next value begins.
-_objections: Final[list[str]] = []
+_objections: Final[list[_Objection]] = []
+
+_TOKENS: Final = re.compile(r'(?P<token>"(?:[^"\\]|\\.)*"|[{}]|[^\s{}\[\],:"]+)(?P<colon>[ \t\r\n]*:)?')
 
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=_whole, parse_float=_finite, parse_constant=_constant

@@ -26,7 +26,7 @@ class Tally:
         refunded: attempts that do not count, because nothing rang.
         talk: answered time in all.
         first_call_at: when the first attempt was claimed, or None.
-        last_call_at: when the last one ended, or None.
+        last_call_at: when the last one was claimed, or None.
     """
 
     recipients: int = 0
@@ -61,8 +61,7 @@ class Tally:
                 self.outcomes[row.outcome] += 1
         self.talk += talk(row)
         self.first_call_at = min(self.first_call_at or row.claimed_at, row.claimed_at)
-        if row.ended_at is not None:
-            self.last_call_at = max(self.last_call_at or row.ended_at, row.ended_at)
+        self.last_call_at = max(self.last_call_at or row.claimed_at, row.claimed_at)
 
     def differences(self, totals: Totals) -> dict[str, tuple[int, int]]:
         """Return what the store's own counters say otherwise, as (counted here, the store's)."""

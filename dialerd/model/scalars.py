@@ -171,7 +171,7 @@ def read_choice(value: Any, target: Any) -> Any:
     if isinstance(target, type) and issubclass(target, Enum):
         choices = {member.value: member for member in target}
     else:
-        choices = {choice: choice for choice in get_args(target)}
+        choices = {choice.value if isinstance(choice, Enum) else choice: choice for choice in get_args(target)}
     if type(value) in {type(choice) for choice in choices} and value in choices:
         return choices[value]
     names = ", ".join(shown(choice) if isinstance(choice, str) else str(choice) for choice in choices)

@@ -150,10 +150,8 @@ class Rule(StrEnum):
     COOLDOWN = "cooldown"
     PERSON_DAY_CAP = "person_day_cap"
     PERSON_WEEK_CAP = "person_week_cap"
-    SCREEN = "screen"  # a plugin's veto
     # the lines
     COUNTRY = "country"  # no trunk of the campaign may ring this country
     CAMPAIGN_DAY_CAP = "campaign_day_cap"
     CALLER_ID_DAY_CAP = "caller_id_day_cap"
-    TRUNK_DOWN = "trunk_down"
-    AGENT_DOWN = "agent_down"
+    AGENT_GONE = "agent_gone"  # it is not configured any more

@@ -23,7 +23,9 @@ class ProviderFactory:
 
     Args:
         name: what `[trunks.NAME] provider` asks for.
-        options: attrs class of `[trunks.NAME.options]`; faults in them are reported like any setting's.
+        options: attrs class of `[trunks.NAME.options]`; faults in them are reported like any setting's. An attribute
+            with the metadata `{"written": True}` is a file that the provider writes: `check-config` warns where it
+            cannot be.
         make: called with the trunk's name and its options; must not block and open nothing yet.
     """
 

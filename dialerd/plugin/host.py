@@ -1,14 +1,18 @@
 """The plugin host: loads plugins, asks each for what it offers, and makes the providers of the configured trunks.
 
 A plugin that cannot be loaded, or that fails when it is asked, is logged and kept in mind; the others work, and only a
-trunk that asks for what it should have offered is at fault. There is no global plugin manager: each host has its own.
+trunk that asks for what it should have offered is at fault. A screen is another matter: where a plugin has one that
+cannot be had, every call is held, because nobody can tell whom it would have spared. There is no global plugin manager:
+each host has its own.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import attrs
 import pluggy
 import structlog
 from attrs import frozen
@@ -18,11 +22,13 @@ from dialerd.model.settings import Settings, TrunkSettings
 from dialerd.model.structuring import structure
 from dialerd.model.wording import dotted
 from dialerd.plugin import hookspecs
-from dialerd.plugin.hookspecs import Notifier, ProviderFactory, Screen
-from dialerd.plugin.provider import Provider
+from dialerd.plugin.hookspecs import Notifier, ProviderFactory, Screen, Veto
+from dialerd.plugin.provider import CallOrder, Provider
 
 ENTRY_POINTS: Final = "dialerd"
 """The entry-point group by which plugins are found, and pluggy's name for the project."""
+
+_SCREEN: Final = "dialerd_screen"
 
 T = TypeVar("T")
 
@@ -37,11 +43,13 @@ class BrokenPlugin:
         plugin: its name: of its entry point, or as it was registered.
         target: what its entry point names, as `package.module`; its own name where it was registered directly.
         problem: what happened, with the kind of the error.
+        holds: True where its screen could not be had, so that every call is held.
     """
 
     plugin: str
     target: str
     problem: str
+    holds: bool = False
 
 
 class PluginHost:
@@ -74,8 +82,12 @@ class PluginHost:
         return dict(self._factories)
 
     def screens(self) -> Mapping[str, Screen]:
-        """Return what is asked about each call before it leaves, by plugin."""
-        return {name: screen for name, screen in self._ask("dialerd_screen", _callable) if screen is not None}
+        """Return what is asked about each call before it leaves, by plugin.
+
+        For a plugin whose screen could not be had stands one that holds every call.
+        """
+        screens = {name: screen for name, screen in self._ask(_SCREEN, _callable) if screen is not None}
+        return screens | {broken.plugin: _holding(broken) for broken in self._broken.values() if broken.holds}
 
     def notifiers(self) -> Mapping[str, Notifier]:
         """Return what is told every notice, by plugin."""
@@ -84,6 +96,12 @@ class PluginHost:
     def dialects(self) -> Mapping[str, tuple[Any, ...]]:
         """Return the request dialects, by plugin; reserved for the local API, which is not part of this version."""
         return dict(self._ask("dialerd_dialects", tuple))
+
+    def ask_all(self) -> tuple[BrokenPlugin, ...]:
+        """Ask every plugin for all it offers, and return what could not be loaded or failed."""
+        self.screens()
+        self.notifiers()
+        return self.broken
 
     def check_trunks(self, settings: Settings) -> list[Fault]:
         """Return every fault in the trunks: providers that nobody offers, and options that theirs refuse.
@@ -98,6 +116,23 @@ class PluginHost:
             except InvalidInput as invalid:
                 faults.extend(invalid.faults)
         return faults
+
+    def written_files(self, settings: Settings) -> list[tuple[str, Path]]:
+        """Return the files that trunks' providers write: the options with the metadata `written`, by their places.
+
+        Args:
+            settings: the daemon's settings.
+
+        Raises:
+            InvalidInput: a trunk has faults.
+        """
+        return [
+            (dotted("trunks", (name, "options", field.name)), file)
+            for name, trunk in settings.trunks.items()
+            for options in [self._options(name, trunk)]
+            for field in attrs.fields(type(options))
+            if field.metadata.get("written") and isinstance(file := getattr(options, field.name), Path)
+        ]
 
     def make_provider(self, trunk_name: str, trunk: TrunkSettings) -> Provider:
         """Make the provider of a trunk; it is not entered yet.
@@ -176,7 +211,9 @@ class PluginHost:
         except (ValueError, pluggy.PluginValidationError) as error:
             if self._manager.has_plugin(name):
                 self._manager.unregister(name=name)
-            self._note_broken(name, target, f"cannot be registered: {error}", error)
+            # a misspelled hook may have been meant for a screen, and then its calls must not leave unscreened
+            holds = any(attribute.startswith(_SCREEN) for attribute in dir(plugin))
+            self._note_broken(name, target, f"cannot be registered: {error}", error, holds=holds)
             return
         self._targets[name] = target
 
@@ -203,14 +240,29 @@ class PluginHost:
             try:
                 answers.append((name, check(implementation.function())))
             except Exception as error:  # noqa: BLE001  # a third party's code may raise anything
-                self._note_broken(name, self._targets[name], f"failed in {hook}: {_told(error)}", error)
+                problem = f"failed in {hook}: {_told(error)}"
+                self._note_broken(name, self._targets[name], problem, error, holds=hook == _SCREEN)
         return answers
 
-    def _note_broken(self, name: str, target: str, problem: str, error: BaseException | None = None) -> None:
+    def _note_broken(
+        self, name: str, target: str, problem: str, error: BaseException | None = None, *, holds: bool = False
+    ) -> None:
         known = self._broken.get((name, problem))
-        self._broken[name, problem] = BrokenPlugin(name, target, problem)
+        self._broken[name, problem] = BrokenPlugin(name, target, problem, holds)
         if known is None:  # once, though the hooks may be asked again
-            _log.error("plugin.broken", plugin=name, target=target, problem=problem, exc_info=error)
+            _log.error(
+                "plugin.broken", plugin=name, target=target, problem=problem, holds_every_call=holds, exc_info=error
+            )
+
+
+def _holding(broken: BrokenPlugin) -> Screen:
+    """Return what stands for a screen that could not be had."""
+    veto = Veto(reason=f"the screen of plugin {broken.plugin} could not be had: {broken.problem}; mend it, and restart")
+
+    async def hold(_order: CallOrder, /) -> Veto:
+        return veto
+
+    return hold
 
 
 def _told(error: BaseException) -> str:

@@ -27,14 +27,8 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
     Raises:
         StoreError: the URL is not understood or its database is not supported.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError as error:
-        raise StoreError(
-            f"store url is not understood: {error}; write for example sqlite:////var/lib/dialerd/dialerd.db"
-        ) from None
-    if parsed.get_backend_name() != "sqlite":
-        raise StoreError(f"store url names {parsed.get_backend_name()!r}; only sqlite is supported")
+    check_url(url)
+    parsed = make_url(url)
     memory = parsed.database in (None, "", ":memory:")
     engine = create_engine(
         parsed,
@@ -60,6 +54,26 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
     return engine
 
 
+def check_url(url: str) -> None:
+    """Check that a database can be opened by `url`; it is not opened.
+
+    Args:
+        url: SQLAlchemy URL.
+
+    Raises:
+        StoreError: the URL is not understood or its database is not supported.
+    """
+    form = "write for example sqlite:////var/lib/dialerd/dialerd.db"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:  # SQLAlchemy's own, and that of a port that is no number
+        raise StoreError(f"store url is not understood: {error}; {form}") from None
+    if parsed.drivername not in _DRIVERS:
+        raise StoreError(f"store url names {parsed.drivername!r}; only sqlite is supported; {form}")
+    if parsed.host or parsed.port or parsed.username or parsed.password:
+        raise StoreError(f"store url names a host, which sqlite has none of: a path follows three slashes; {form}")
+
+
 def database_path(url: str) -> Path | None:
     """Return the file of a SQLite URL, or None where it lives in memory."""
     name = make_url(url).database
@@ -74,6 +88,8 @@ def explain(error: DBAPIError | sqlite3.Error) -> StoreError:
             return StoreError(f"{text}: {remedy}")
     return StoreError(text)
 
+
+_DRIVERS = ("sqlite", "sqlite+pysqlite")  # the latter is the former's full name
 
 _REMEDIES = (
     ("disk is full", "free space on the disk of the database; dialerd goes on by itself"),

@@ -7,7 +7,7 @@ from attrs import field, frozen
 
 from dialerd.model.campaign import CampaignSpec, ZoneGroup
 from dialerd.model.instants import Instant
-from dialerd.model.states import AttemptState, CampaignState, Final, Outcome, RecipientState
+from dialerd.model.states import CampaignState, Final, Outcome, RecipientState
 
 
 @frozen(kw_only=True)
@@ -142,11 +142,12 @@ class CallRow:
         attempt_id: UUIDv7.
         position: the recipient's place in its list.
         number, caller_id, trunk: who rang whom over what.
-        state: where the attempt stands.
         claimed_at, ringing_at, answered_at, ended_at: its instants; None where it did not come to that.
         outcome: how it ended, or None.
         refunded: True where it does not count.
         cause: provider's code or words, or None.
+        answered_by: who was found to have answered, or None.
+        digits: what the answering person pressed, or None.
         recipient: the recipient's state now.
         final: the recipient's final state, or None.
         metadata: the recipient's metadata.
@@ -158,7 +159,6 @@ class CallRow:
     number: str
     caller_id: str
     trunk: str
-    state: AttemptState
     claimed_at: Instant
     ringing_at: Instant | None
     answered_at: Instant | None
@@ -166,6 +166,8 @@ class CallRow:
     outcome: Outcome | None
     refunded: bool
     cause: str | None
+    answered_by: str | None
+    digits: str | None
     recipient: RecipientState
     final: Final | None
     metadata: Mapping[str, Any]

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, select
 
-from dialerd.model.states import AttemptState, Final, Outcome, RecipientState
+from dialerd.model.states import Final, Outcome, RecipientState
 from dialerd.store.records import CallRow, UndialedRow
 from dialerd.store.tables import attempts, campaigns, recipients
 
@@ -39,7 +39,7 @@ def report_page(
     ).subquery()
     query = (
         select(page.c.id.label("key"), page.c.position, page.c.number, page.c.final, page.c.metadata)
-        .add_columns(page.c.state.label("recipient"), attempts.c.state.label("state"), *_ATTEMPT)
+        .add_columns(page.c.state.label("recipient"), *_ATTEMPT)
         .select_from(page)
         .outerjoin(attempts, (attempts.c.number == page.c.number) & (attempts.c.recipient_id == page.c.id))
         .order_by(page.c.id, attempts.c.claimed_at, attempts.c.id)
@@ -67,7 +67,6 @@ def _call(row: Row[Any]) -> CallRow:
         number=row.number,
         caller_id=row.caller_id,
         trunk=row.trunk,
-        state=AttemptState(row.state),
         claimed_at=row.claimed_at,
         ringing_at=row.ringing_at,
         answered_at=row.answered_at,
@@ -75,6 +74,8 @@ def _call(row: Row[Any]) -> CallRow:
         outcome=Outcome(row.outcome) if row.outcome else None,
         refunded=bool(row.refunded),
         cause=_cause(row.cause),
+        answered_by=row.answered_by,
+        digits=row.digits,
         recipient=RecipientState(row.recipient),
         final=Final(row.final) if row.final else None,
         metadata=_object(row.metadata),

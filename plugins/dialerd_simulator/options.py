@@ -1,19 +1,33 @@
 """The options of a simulated trunk, as they are written in `[trunks.NAME.options]`."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from attrs import Attribute, Factory, field, frozen, validators
 
 from dialerd.model.instants import MINUTE, SECOND, Duration, format_duration
 from dialerd.model.states import AnsweredBy, Outcome
+from dialerd.model.wording import shown
 
 Span = Duration | tuple[Duration, Duration]
 """A duration, or a range of which each is equally likely: `"5s"`, `["2s", "10s"]`."""
 
-_ENDS: Final = frozenset(Outcome) - {Outcome.UNCERTAIN, Outcome.CANCELLED}
+End = Literal[
+    Outcome.ANSWERED,
+    Outcome.VOICEMAIL,
+    Outcome.BUSY,
+    Outcome.NO_ANSWER,
+    Outcome.REJECTED,
+    Outcome.INVALID_NUMBER,
+    Outcome.UNREACHABLE,
+    Outcome.CONGESTION,
+    Outcome.FAILED,
+]
 """What a network can make of a call: whether it is cancelled lies with the caller, and it is never uncertain."""
+
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164: at most 15 digits, the first of a code never 0
 
 _Field = Attribute  # attrs calls a validator with the record, the attribute and the value
 
@@ -29,22 +43,14 @@ def _has_weight(_record: object, _field: "_Field[Any]", weights: Mapping[Any, fl
         raise ValueError("must be weights of 0 or more, at least one of them more than 0")
 
 
-def _are_ends(_record: object, _field: "_Field[Any]", outcomes: Mapping[Outcome, object]) -> None:
-    for outcome in outcomes:
-        _check_end(outcome)
-
-
-def _are_scripts(_record: object, _field: "_Field[Any]", scripts: Mapping[str, tuple[Outcome, ...]]) -> None:
-    for number, script in scripts.items():
-        if not script:
-            raise ValueError(f"has no outcomes for {number}; list at least one or leave the number out")
-        for outcome in script:
-            _check_end(outcome)
-
-
-def _check_end(outcome: Outcome) -> None:
-    if outcome not in _ENDS:
-        raise ValueError(f"cannot have {outcome}, which no network chooses; known are {', '.join(sorted(_ENDS))}")
+def _are_scripts(_record: object, _field: "_Field[Any]", scripts: Mapping[str, tuple[End, ...]]) -> None:
+    if odd := [number for number in scripts if not _E164.fullmatch(number)]:
+        raise ValueError(
+            f"has {', '.join(map(shown, odd))}; write full numbers with + and country code, without spaces, "
+            'such as "+12125550123"'
+        )
+    if empty := [number for number, script in scripts.items() if not script]:
+        raise ValueError(f"has no outcomes for {', '.join(empty)}; list at least one or leave the number out")
 
 
 _PROBABILITY: Final = [validators.ge(0.0), validators.le(1.0)]
@@ -85,8 +91,8 @@ class SimulatorOptions:
         outcomes: weights by outcome. Busy, unreachable, invalid number, congestion and failed come without ringing.
         amd: with `amd = "detect"`, weights of who is found to have answered, for calls drawn as answered: a machine
             makes the call voicemail unless the agent is to continue, a fax makes it failed.
-        numbers: outcomes of the successive calls to a number, the last one repeating; these calls are answered by
-            humans, and neither `maybe_placed` nor `not_placed` touches them.
+        numbers: by number in E.164 form, outcomes of the successive calls to it, the last one repeating; these calls
+            are answered by humans, and neither `maybe_placed` nor `not_placed` touches them.
         capacity: calls per second that it takes, a second's worth at once; more are throttled; absent = no limit.
         max_channels: calls in progress that it bears; more are throttled; absent = no limit.
         outages: times at which it takes no call.
@@ -101,7 +107,7 @@ class SimulatorOptions:
     ring_time: Span = field(default=(3 * SECOND, 15 * SECOND), validator=_is_span)
     talk_time: Span = field(default=(10 * SECOND, 60 * SECOND), validator=_is_span)
     no_answer_time: Span | None = field(default=None, validator=validators.optional(_is_span))
-    outcomes: dict[Outcome, float] = field(
+    outcomes: dict[End, float] = field(
         default=Factory(
             lambda: {
                 Outcome.ANSWERED: 60,
@@ -113,7 +119,7 @@ class SimulatorOptions:
                 Outcome.INVALID_NUMBER: 1,
             }
         ),
-        validator=[_are_ends, _has_weight],
+        validator=_has_weight,
     )
     amd: dict[AnsweredBy, float] = field(
         default=Factory(
@@ -121,10 +127,10 @@ class SimulatorOptions:
         ),
         validator=_has_weight,
     )
-    numbers: dict[str, tuple[Outcome, ...]] = field(factory=dict, validator=_are_scripts)
+    numbers: dict[str, tuple[End, ...]] = field(factory=dict, validator=_are_scripts)
     capacity: float | None = field(default=None, validator=validators.optional(validators.gt(0)))
     max_channels: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     outages: tuple[Outage, ...] = ()
     maybe_placed: float = field(default=0.0, validator=_PROBABILITY)
     not_placed: float = field(default=0.0, validator=_PROBABILITY)
-    ledger: Path | None = None
+    ledger: Path | None = field(default=None, metadata={"written": True})

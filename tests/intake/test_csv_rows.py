@@ -176,6 +176,8 @@ def test_all_rows_skipped_is_a_fault(tmp_path):
     """A file of which skip_invalid leaves nothing is refused."""
     found = faults(drop(tmp_path, "phone\nx\ny\n", more="skip_invalid = true\n"))
     assert found == ["tuesday.csv: has no valid recipient: all 2 faults are listed as warnings"]
+    found = faults(drop(tmp_path, "phone\nx\n", more="skip_invalid = true\n"))
+    assert found == ["tuesday.csv: has no valid recipient: the fault is listed as a warning"]
 
 
 def test_a_row_with_a_fault_beside_a_good_number_is_left_out(tmp_path):

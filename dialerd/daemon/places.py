@@ -1,0 +1,60 @@
+"""Whether the places that the settings name can be used by the present user; nothing is made or opened.
+
+The daemon may run as somebody else, so that what is found is a warning and no fault.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dialerd.model.errors import Fault
+from dialerd.model.settings import Settings
+from dialerd.plugin.host import PluginHost
+from dialerd.store.database import database_path
+
+
+def place_warnings(settings: Settings, host: PluginHost) -> list[Fault]:
+    """Return what hinders the present user to work in the places of `settings`.
+
+    Args:
+        settings: without faults.
+        host: the plugins, whose options may name files.
+    """
+    return list(_found(settings, host))
+
+
+def _found(settings: Settings, host: PluginHost) -> Iterator[Fault]:
+    yield from _directory("daemon.state_dir", settings.daemon.state_dir)
+    yield from _directory("daemon.spool_dir", settings.daemon.spool_dir)
+    if settings.store.url is not None:
+        database = database_path(settings.store.url)
+        if database is None:
+            yield Fault("store.url", "names a database in memory: all is forgotten when the daemon stops")
+        else:
+            yield from _directory("store.url", database.parent)
+            yield from _file("store.url", database)
+    for path, file in host.written_files(settings):
+        if not file.parent.is_dir():
+            yield Fault(path, f"the directory {file.parent} does not exist; create it")
+        else:
+            yield from _directory(path, file.parent)
+            yield from _file(path, file)
+
+
+def _directory(path: str, directory: Path) -> Iterator[Fault]:
+    """The daemon makes what is missing of a directory, below what there is."""
+    found = directory.absolute()
+    while not os.path.lexists(found) and found != found.parent:
+        found = found.parent
+    if not found.is_dir():
+        yield Fault(path, f"{found} is no directory; name another place")
+    elif not os.access(found, os.W_OK | os.X_OK):
+        what = "is not writable" if found == directory.absolute() else f"cannot be created in {found}"
+        yield Fault(path, f"{directory} {what} for this user (id {os.geteuid()}); dialerd must run as one who may")
+
+
+def _file(path: str, file: Path) -> Iterator[Fault]:
+    if file.is_dir():
+        yield Fault(path, f"{file} is a directory; name a file")
+    elif file.exists() and not os.access(file, os.W_OK):
+        yield Fault(path, f"{file} is not writable for this user (id {os.geteuid()}); dialerd must run as one who may")
