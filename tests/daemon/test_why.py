@@ -60,7 +60,10 @@ def test_the_budget_is_the_recipients_the_campaigns_or_the_daemons() -> None:
 
 def test_a_hold_is_told_with_its_instants() -> None:
     """Rule, since when and until when; a rule that does not pass by itself is told as such."""
-    assert told(EXPLAINED, SETTINGS)[-1] == "  held by    nothing: it is dialled as soon as a line is free"
+    assert (
+        told(EXPLAINED, SETTINGS)[-1]
+        == "  held by    nothing that the store knows: it is dialled as soon as its trunk takes it and a line is free"
+    )
     hold = Hold(rule=Rule.COOLDOWN, since=NOON, until=NOON + 60_000)
     lines = told(evolve(EXPLAINED, hold=hold, next_at=NOON + 60_000), SETTINGS)
     assert lines[-2].endswith("since Tue 2027-06-15 12:00:00 BST")

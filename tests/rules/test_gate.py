@@ -80,7 +80,7 @@ CAPPED = PersonSettings(cooldown=0, calls_per_day=2, calls_per_week=3)
             Hold(Rule.PERSON_WEEK_CAP, NOW - 4, NOW + 4 * DAY),
         ),
         # the lines
-        ({"lines": Hold(Rule.TRUNK_DOWN, 1, 2, "503")}, Hold(Rule.TRUNK_DOWN, 1, 2, "503")),
+        ({"lines": Hold(Rule.COUNTRY, 1, 2, "503")}, Hold(Rule.COUNTRY, 1, 2, "503")),
     ],
 )
 def test_gate(changes, hold):
@@ -96,7 +96,7 @@ def test_every_rule_of_the_gate_is_asked_in_its_order():
         campaign=CampaignState.PAUSED,
         opening=Opening(Rule.HOLIDAY, 0, NEVER),
         person=called((5, None), suppressed_until=NEVER),
-        lines=Hold(Rule.AGENT_DOWN),
+        lines=Hold(Rule.AGENT_GONE),
     )
     steps = [
         ({"recipient": RecipientState.PENDING}, Rule.DONE),
@@ -107,7 +107,7 @@ def test_every_rule_of_the_gate_is_asked_in_its_order():
         ({"next_at": 0}, Rule.RETRY_DELAY),
         ({"person": called((5, 5))}, Rule.LIVE_CALL),
         ({"person": STRANGER}, Rule.COOLDOWN),
-        ({"lines": None}, Rule.AGENT_DOWN),
+        ({"lines": None}, Rule.AGENT_GONE),
     ]
     order = list(Rule)
     answers = []
