@@ -1,5 +1,6 @@
 """The `dialerd` command. What a command needs is imported when it runs, so that `--help` answers at once."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,6 +76,8 @@ def cli() -> None:
 @_log_level("info")
 def run(config: Path, log_level: str) -> int:
     """Run the daemon in the foreground, as systemd starts it."""
+    # until the daemon can follow it, a reload must not end it, which is what the signal does by default
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = _settings(config, log_level)
     from dialerd.daemon import service
 

@@ -122,6 +122,7 @@ class Daemon:
         )
         self._doors = trio.CancelScope()
         self._reloading = trio.Lock()
+        self._started_with = places(settings), store_url(settings)
 
     async def run(self) -> None:
         """Work until `stop`, which counts from the first moment, and until everything is stored."""
@@ -154,7 +155,7 @@ class Daemon:
         async with self._reloading:
             try:
                 settings = await trio.to_thread.run_sync(lambda: load_settings(config, host=self._host))
-                if (places(settings), store_url(settings)) != (places(self.settings), store_url(self.settings)):
+                if (places(settings), store_url(settings)) != self._started_with:
                     _log.warning("settings.need_restart", what="state_dir, spool_dir or store.url has changed")
                 await self.engine.reload(settings)
             except DialerdError as error:

@@ -80,6 +80,7 @@ class LiveCampaign:
         self.limit = Limit(None)
         self.pace = Pace(None, trio.current_time())
         self.day: DayCount | None = None
+        self._counted: DayCount | None = None  # today's count, kept while there is no cap
         self._groups = groups
         self._random = random
         self._openings: dict[int, Opening] = {}
@@ -98,11 +99,11 @@ class LiveCampaign:
         self.rotor = Rotor(spec.rotation, self.caller_ids, self._random)
         self.limit.set_total(self.pacing.max_concurrent)
         self.pace.set_rate(self.pacing.calls_per_second, trio.current_time())
-        if self.pacing.calls_per_day is None:
-            self.day = None
-        elif self.day is None:
-            self.day = DayCount(f"campaign:{self.row.id}", self.row.timezone, self.pacing.calls_per_day)
-        else:
+        self.day = None
+        if self.pacing.calls_per_day is not None:
+            if self._counted is None:
+                self._counted = DayCount(f"campaign:{self.row.id}", self.row.timezone, self.pacing.calls_per_day)
+            self.day = self._counted
             self.day.cap = self.pacing.calls_per_day
         self._openings.clear()
 

@@ -13,6 +13,7 @@ import trio
 from dialerd.engine.calling import Calling, Observer
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import Clock
+from dialerd.engine.days import DayCount
 from dialerd.engine.dispatcher import Dispatcher
 from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
@@ -108,7 +109,7 @@ class Engine:
                 await drain.start(self.dispatcher.run)
                 drain.start_soon(notify, self._store, self._notifiers)
                 self.campaigns.open(drain)
-                await self._load_day_counts()
+                self._set_day_counts(await self._day_counts(self.settings))
                 await self.campaigns.load()
                 async with trio.open_nursery() as calls:
                     self._calling = Calling(
@@ -198,13 +199,21 @@ class Engine:
     async def reload(self, settings: Settings) -> None:
         """Follow changed settings without dropping calls; places (directories, database) need a restart.
 
+        A daily cap that is new counts from now on. While it stops, nothing is followed any more.
+
         Args:
             settings: valid ones.
+
+        Raises:
+            StoreError: the store cannot be read; nothing has changed.
         """
+        if self._stop.is_set():
+            return
+        counts = await self._day_counts(settings)  # before anything changes: it may fail
         self.settings = settings
         self.lines.update(settings)
+        self._set_day_counts(counts)
         self.dispatcher.limits = settings.person
-        await self._load_day_counts()
         self.campaigns.update(settings)
         if self._trunks is not None:
             await self._trunks.update()
@@ -229,11 +238,18 @@ class Engine:
     def _idle(self, campaign: LiveCampaign) -> None:
         self.campaigns.idle(campaign)
 
-    async def _load_day_counts(self) -> None:
+    async def _day_counts(self, settings: Settings) -> dict[tuple[str, str], int]:
+        """Return today's calls of the caller ids that have a cap in `settings`."""
+        zone = settings.daemon.timezone
+        capped = [number for number, entry in settings.numbers.items() if entry.calls_per_day is not None]
+        keys = [DayCount(f"number:{number}", zone, 0).key(self._clock.now()) for number in capped]
+        return await self._store.read(days.calls, keys)
+
+    def _set_day_counts(self, counts: Mapping[tuple[str, str], int]) -> None:
         now = self._clock.now()
-        counts = {day.key(now): day for day in self.lines.day_counts()}
-        for key, calls in (await self._store.read(days.calls, list(counts))).items():
-            counts[key].calls = max(counts[key].calls, calls)
+        for day in self.lines.day_counts():
+            day.key(now)
+            day.calls = max(day.calls, counts.get(day.key(now), 0))
 
     async def _recover(self) -> None:
         """Ask the carriers about every attempt without an end; the slow ones are waited for in the background."""

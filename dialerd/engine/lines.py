@@ -1,6 +1,7 @@
 """The lines: trunks, caller ids and agents, with their limits as they stand now."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import structlog
 import trio
@@ -17,6 +18,8 @@ _MOST = 4_096  # lines that are shared out at once
 
 _log = structlog.get_logger()
 
+L = TypeVar("L")
+
 
 class Trunk:
     """A configured route of a provider.
@@ -31,6 +34,7 @@ class Trunk:
         limit, pace, breaker: what stands between a call and the trunk.
         starts: the pace's, to wait for.
         last_taker: the campaign that took the last starts of the pace.
+        kept_by: who keeps the provider; of two at a reload, the one that came up last.
         calls_by_provider: calls on a provider's hands, by its identity; two of a trunk live at once after a reload.
     """
 
@@ -38,6 +42,7 @@ class Trunk:
         "breaker",
         "calls_by_provider",
         "countries",
+        "kept_by",
         "last_taker",
         "limit",
         "name",
@@ -58,6 +63,7 @@ class Trunk:
         self.breaker = Breaker()
         self.last_taker: object = None
         self.calls_by_provider: dict[int, int] = {}
+        self.kept_by: object = None
 
     def update(self, settings: TrunkSettings, countries: frozenset[str]) -> None:
         """Follow changed settings."""
@@ -123,24 +129,25 @@ class CallerId:
         zone: zone of its day.
     """
 
-    __slots__ = ("day", "limit", "number", "trunk")
+    __slots__ = ("_counted", "day", "limit", "number", "trunk")
 
     def __init__(self, number: str, settings: NumberSettings, trunk: Trunk, zone: str) -> None:
         self.number = number
         self.trunk = trunk
         self.limit = Limit(settings.max_concurrent)
         self.day: DayCount | None = None
+        self._counted: DayCount | None = None  # today's count, kept while there is no cap
         self.update(settings, trunk, zone)
 
     def update(self, settings: NumberSettings, trunk: Trunk, zone: str) -> None:
         """Follow changed settings; today's count goes on where there was one."""
         self.trunk = trunk
         self.limit.set_total(settings.max_concurrent)
-        if settings.calls_per_day is None:
-            self.day = None
-        elif self.day is None or self.day.zone != zone:
-            self.day = DayCount(f"number:{self.number}", zone, settings.calls_per_day)
-        else:
+        self.day = None
+        if settings.calls_per_day is not None:
+            if self._counted is None or self._counted.zone != zone:
+                self._counted = DayCount(f"number:{self.number}", zone, settings.calls_per_day)
+            self.day = self._counted
             self.day.cap = settings.calls_per_day
 
 
@@ -177,11 +184,18 @@ class Lines:
         self.trunks: dict[str, Trunk] = {}
         self.caller_ids: dict[str, CallerId] = {}
         self.agents: dict[str, AgentLine] = {}
+        # what was taken out of the settings: its calls may go on, and it may come back
+        self._gone_trunks: dict[str, Trunk] = {}
+        self._gone_caller_ids: dict[str, CallerId] = {}
+        self._gone_agents: dict[str, AgentLine] = {}
         self.update(settings)
 
     def update(self, settings: Settings) -> None:
         """Follow changed settings; what is gone from them takes no new calls, its calls in progress go on."""
         self.daemon.set_total(settings.daemon.max_concurrent)
+        _bring_back(self.trunks, self._gone_trunks, settings.trunks)
+        _bring_back(self.caller_ids, self._gone_caller_ids, settings.numbers)
+        _bring_back(self.agents, self._gone_agents, settings.agents)
         for name, trunk in settings.trunks.items():
             countries = allowed_countries(name, settings)
             if name in self.trunks:
@@ -199,9 +213,9 @@ class Lines:
                 self.agents[name].update(agent)
             else:
                 self.agents[name] = AgentLine(name, agent)
-        _drop(self.trunks, settings.trunks)
-        _drop(self.caller_ids, settings.numbers)
-        _drop(self.agents, settings.agents)
+        _put_away(self.trunks, self._gone_trunks, settings.trunks)
+        _put_away(self.caller_ids, self._gone_caller_ids, settings.numbers)
+        _put_away(self.agents, self._gone_agents, settings.agents)
 
     def free(self) -> int:
         """Return how many calls might be started now; at least 1, as long as the daemon has a line."""
@@ -209,11 +223,22 @@ class Lines:
         free = self.daemon.free
         return int(min(free, max(1, sum(trunks)), _MOST)) if free >= 1 else 0
 
+    def trunk(self, name: str) -> Trunk:
+        """Return the trunk of that name, also one that is not configured any more: it may come back."""
+        if name not in self.trunks and name not in self._gone_trunks:
+            self._gone_trunks[name] = Trunk(name, TrunkSettings(provider="none"), frozenset())
+        return self.trunks.get(name) or self._gone_trunks[name]
+
     def day_counts(self) -> Iterable[DayCount]:
         """Return the daily caps of the caller ids that have one."""
         return (line.day for line in self.caller_ids.values() if line.day is not None)
 
 
-def _drop(known: dict[str, Trunk] | dict[str, CallerId] | dict[str, AgentLine], wanted: Mapping[str, object]) -> None:
+def _put_away(known: dict[str, L], gone: dict[str, L], wanted: Mapping[str, object]) -> None:
     for name in [name for name in known if name not in wanted]:
-        del known[name]
+        gone[name] = known.pop(name)
+
+
+def _bring_back(known: dict[str, L], gone: dict[str, L], wanted: Mapping[str, object]) -> None:
+    for name in [name for name in gone if name in wanted]:
+        known[name] = gone.pop(name)

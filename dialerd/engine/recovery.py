@@ -6,10 +6,9 @@ import trio
 
 from dialerd.engine.clock import Clock
 from dialerd.engine.limits import take
-from dialerd.engine.lines import Lines, Trunk
+from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
 from dialerd.engine.registry import Registry
-from dialerd.model.settings import TrunkSettings
 from dialerd.model.states import AttemptState
 from dialerd.store.attempts import open_attempts
 from dialerd.store.store import Store
@@ -30,16 +29,13 @@ async def open_calls(
         clock: the wall clock.
         changed: as of `LiveCall`.
     """
-    gone: dict[str, Trunk] = {}
     calls = []
     found = await store.read(open_attempts)
     await registry.learn_groups({attempt.claimed.group_id for attempt in found})
     for attempt in found:
         campaign = registry.by_key(attempt.campaign_id)
         assert campaign is not None, "a campaign with an open attempt is not over"
-        trunk = lines.trunks.get(attempt.trunk) or gone.setdefault(
-            attempt.trunk, Trunk(attempt.trunk, TrunkSettings(provider="none"), frozenset())
-        )
+        trunk = lines.trunk(attempt.trunk)
         caller_id = lines.caller_ids.get(attempt.claimed.caller_id)
         agent = lines.agents.get(campaign.agent)
         held = (caller_id.limit if caller_id else None, agent.limit if agent else None)

@@ -76,6 +76,7 @@ class Scheduler:
         """Look at every campaign anew: the wall clock was stepped, or the settings have changed."""
         self._sleepers.clear()
         for campaign in self.campaigns.values():
+            campaign.hopeless_since = None  # the day of grace begins anew
             self._release(campaign, now)
 
     def rest(self, campaign: LiveCampaign, until_s: float | None) -> None:

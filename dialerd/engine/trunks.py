@@ -56,6 +56,7 @@ class Trunks:
         self._make = make
         self._changed = changed
         self._keepers: dict[str, _Keeper] = {}
+        self._left = False
 
     async def update(self) -> None:
         """Bring up what is new or has other options, and let go of what is gone.
@@ -67,19 +68,22 @@ class Trunks:
             if trunk is not keeper.trunk or _differ(trunk.settings, keeper.settings):
                 del self._keepers[name]
                 keeper.leave.set()
-        fresh = [trunk for name, trunk in self._lines.trunks.items() if name not in self._keepers]
-        for trunk in fresh:
-            self._keepers[trunk.name] = keeper = _Keeper(trunk, trunk.settings)
-            self._nursery.start_soon(self._keep, keeper)
+        fresh = []
+        for name, trunk in self._lines.trunks.items() if not self._left else ():
+            if name not in self._keepers:
+                self._keepers[name] = keeper = _Keeper(trunk, trunk.settings)
+                self._nursery.start_soon(self._keep, keeper)
+                fresh.append(keeper)
         with trio.move_on_after(_PATIENCE_S) as patience:
-            for trunk in fresh:
-                await self._keepers[trunk.name].tried.wait()
+            for keeper in fresh:
+                await keeper.tried.wait()
         if patience.cancelled_caught:
-            slow = [trunk.name for trunk in fresh if not self._keepers[trunk.name].tried.is_set()]
+            slow = [keeper.trunk.name for keeper in fresh if not keeper.tried.is_set()]
             _log.warning("trunk.slow", trunks=slow, waited_s=_PATIENCE_S)
 
     def leave(self) -> None:
-        """Let every provider go; their tasks end."""
+        """Let every provider go; their tasks end, and no other is begun."""
+        self._left = True
         for keeper in self._keepers.values():
             keeper.leave.set()
         self._keepers.clear()
@@ -102,20 +106,23 @@ class Trunks:
         provider: Provider | None = None
         try:
             async with AsyncExitStack() as stack:
-                provider = await stack.enter_async_context(self._make(trunk.name, keeper.settings))
-                trunk.provider = provider
+                entered = await stack.enter_async_context(self._make(trunk.name, keeper.settings))
+                if keeper.leave.is_set():  # another has taken its place while it came up
+                    return
+                trunk.provider = provider = entered
+                trunk.kept_by = keeper
                 _log.info("trunk.up", trunk=trunk.name, provider=keeper.settings.provider)
                 self._changed()
                 keeper.tried.set()
                 await keeper.leave.wait()
-                if trunk.provider is provider:
+                if trunk.kept_by is keeper:
                     trunk.provider = None
                 while trunk.calls_by_provider.get(id(provider)):  # noqa: ASYNC110  # seldom, not worth an event a call
                     await trio.sleep(1.0)
         except Exception as error:  # noqa: BLE001  # a plugin's fault keeps its trunk down, nothing else
             _log.error("trunk.failed", trunk=trunk.name, was_up=provider is not None, error=repr(error), retry_s=rest_s)
         finally:
-            if trunk.provider is provider:
+            if trunk.kept_by is keeper:
                 trunk.provider = None
 
 

@@ -1,7 +1,7 @@
 """The start: nothing that a trunk does keeps the others from dialling, or a stop from being obeyed."""
 
 import trio
-from phone import BUSY, OUTAGE, Phone, ends, talk
+from phone import ANSWERED, BUSY, OUTAGE, Phone, ends, talk
 from rig import (
     CALLER_ID,
     LONDON,
@@ -17,13 +17,13 @@ from rig import (
 
 from dialerd.engine.clock import VirtualClock
 from dialerd.engine.engine import Engine
-from dialerd.model.call import CallEnd, WasNotPlaced
+from dialerd.model.call import CallEnd, WasNotPlaced, WasPlaced
 from dialerd.model.campaign import Pacing, ZoneGroup
 from dialerd.model.instants import DAY, HOUR, SECOND
 from dialerd.model.retry import RetryPolicy
-from dialerd.model.settings import NumberSettings, QuietHours
-from dialerd.model.states import Final, Rotation
-from dialerd.plugin.provider import CallOrder, NotPlaced, Report
+from dialerd.model.settings import NumberSettings, QuietHours, TrunkSettings
+from dialerd.model.states import CampaignState, Final, Rotation
+from dialerd.plugin.provider import CallOrder, NotPlaced, Provider, Report
 from dialerd.rules.breaker import BreakerState
 from dialerd.store.database import MEMORY
 from dialerd.store.store import open_store
@@ -139,3 +139,71 @@ async def test_a_call_that_was_not_placed_gives_its_daily_count_back_after_a_cra
     async with rig(after, url=url, start=START + 60 * SECOND) as bench:
         await bench.over(row, within_s=8, poll_s=0.01)
         assert len(after.left) == 2
+
+
+async def test_a_slow_provider_that_was_replaced_does_not_take_the_trunk_down(autojump_clock):
+    """The one that was made first comes up last, and is let go at once."""
+
+    class Slow(Phone):
+        async def __aenter__(self) -> "Slow":
+            await trio.sleep(15)
+            await super().__aenter__()
+            return self
+
+    slow, quick = Slow(talk(1)), Phone(talk(1))
+    wanted = settings(trunks={"t": trunk()})
+    changed = settings(trunks={"t": trunk(options={"x": 1})})
+
+    def make(_name: str, table: TrunkSettings) -> Provider:
+        return quick if table.options else slow
+
+    async with rig(quick, wanted, make=make) as bench:
+        await bench.engine.reload(changed)
+        await trio.sleep(60)
+        row = await bench.add(3)
+        await bench.over(row, within_s=60)
+        assert (len(quick.left), len(slow.left)) == (3, 0)
+        assert slow.exited == slow.entered == 1
+
+
+async def test_a_reload_beside_a_stop_changes_nothing_any_more(autojump_clock):
+    """A stop does not wait for it, and it breaks nothing."""
+    phone = Phone(talk(1))
+    wanted = settings(trunks={"t": trunk()})
+    async with rig(phone, wanted) as bench:
+        bench.engine.stop()
+        await bench.engine.reload(settings(trunks={"t": trunk(options={"x": 1}), "u": trunk()}))
+        assert set(bench.engine.lines.trunks) == {"t"}
+
+
+async def test_a_doubtful_attempt_is_asked_about_when_its_trunk_comes_back(tmp_path):
+    """A trunk taken out of the settings during an outage of the daemon, and put back, is the same trunk."""
+    url = f"sqlite:///{tmp_path}/dialerd.db"
+    phone = Phone(talk(3600))
+    async with crashed(phone, url=url) as bench:
+        row = await bench.add(2)
+        await until(lambda: len(phone.left) == 2)
+    after = Phone(talk(), answer=lambda _: WasPlaced(end=ANSWERED))
+    elsewhere = settings(trunks={"other": trunk()}, numbers={OTHER_ID: NumberSettings(trunk="other")})
+    async with rig(after, elsewhere, url=url) as bench:
+        assert not after.asked
+        await bench.engine.reload(settings())
+        await bench.over(row, within_s=10, poll_s=0.01)
+        assert (await bench.totals(row)).finals[Final.SUCCEEDED] == 2
+
+
+async def test_a_daily_cap_that_goes_and_comes_back_goes_on_counting(autojump_clock):
+    """Taken away and put back within a day, it is as it was."""
+    phone = Phone(talk(1))
+    capped = settings(pacing=Pacing(calls_per_day=4))
+    async with rig(phone, capped) as bench:
+        await bench.add(20)
+        await trio.sleep(60)
+        assert len(phone.left) == 4
+        bench.engine.campaigns.campaign("x").state = CampaignState.PAUSED  # nobody leaves meanwhile
+        await bench.engine.reload(settings())
+        await bench.engine.reload(capped)
+        bench.engine.campaigns.campaign("x").state = CampaignState.RUNNING
+        await bench.engine.reload(capped)
+        await trio.sleep(600)
+        assert len(phone.left) == 4

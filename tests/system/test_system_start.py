@@ -1,6 +1,8 @@
 """What keeps the daemon from starting is said before anybody is dialled, in a sentence."""
 
+import signal
 import subprocess
+import time
 
 import pytest
 import tomli_w
@@ -51,3 +53,14 @@ def test_two_daemons_share_neither_spool_nor_database(place, tmp_path_factory, s
     said = refused(other)
     assert f"pid {place.process.pid}" in said
     assert place.stop() == 0
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.005, 0.01, 0.02, 0.04])
+def test_a_reload_just_before_a_stop_does_not_disturb_it(place, pause_s):
+    """However close the two come, the daemon stops in order."""
+    place.start()
+    place.signal(signal.SIGHUP)
+    time.sleep(pause_s)
+    place.signal(signal.SIGHUP)
+    assert place.stop() == 0
+    assert place.logged("daemon.stopped")
