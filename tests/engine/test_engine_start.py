@@ -1,5 +1,6 @@
 """The start: nothing that a trunk does keeps the others from dialling, or a stop from being obeyed."""
 
+import pytest
 import trio
 from phone import ANSWERED, BUSY, OUTAGE, Phone, ends, talk
 from rig import (
@@ -19,6 +20,7 @@ from dialerd.engine.clock import VirtualClock
 from dialerd.engine.engine import Engine
 from dialerd.model.call import CallEnd, WasNotPlaced, WasPlaced
 from dialerd.model.campaign import Pacing, ZoneGroup
+from dialerd.model.errors import StoreError
 from dialerd.model.instants import DAY, HOUR, SECOND
 from dialerd.model.retry import RetryPolicy
 from dialerd.model.settings import NumberSettings, QuietHours, TrunkSettings
@@ -207,3 +209,15 @@ async def test_a_daily_cap_that_goes_and_comes_back_goes_on_counting(autojump_cl
         await bench.engine.reload(capped)
         await trio.sleep(600)
         assert len(phone.left) == 4
+
+
+async def test_a_reload_that_cannot_read_the_store_changes_nothing(autojump_clock):
+    """Refused, it leaves the lines and the campaigns on the settings they had."""
+    capped = {CALLER_ID: NumberSettings(trunk="t", calls_per_day=5)}
+    async with rig(Phone(talk(1))) as bench:
+        await bench.store.write(lambda c: c.exec_driver_sql("DROP TABLE day_counts"))
+        with pytest.raises(StoreError, match="day_counts"):
+            await bench.engine.reload(settings(trunks={"t": trunk(max_concurrent=1)}, numbers=capped))
+        assert bench.engine.lines.trunks["t"].limit.limiter.total_tokens == 50
+        assert bench.engine.lines.caller_ids[CALLER_ID].day is None
+        assert bench.engine.settings == settings()
