@@ -2,7 +2,7 @@
 comes back, or breaks, into the end of the attempt.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from random import Random
 
 import structlog
@@ -74,9 +74,10 @@ class Calling:
         self._observe = observe
         self._asking = trio.CapacityLimiter(_ASKED_AT_ONCE)
 
-    def start(self, call: LiveCall) -> None:
-        """Start the task of a claimed call."""
-        self._nursery.start_soon(self._run, call)
+    def start(self, calls: Sequence[LiveCall]) -> None:
+        """Start the tasks of the calls that one campaign got in a turn."""
+        for call in calls:
+            self._nursery.start_soon(self._run, call)
 
     async def _run(self, call: LiveCall) -> None:
         agent = self._lines.agents.get(call.campaign.agent)

@@ -7,7 +7,7 @@ so that what a claim learns of due instants is never older than the retries that
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import Protocol
 
 import structlog
@@ -42,10 +42,10 @@ _STEP_MS = 2_000  # a wall clock that departs this far from the monotonic one wa
 
 
 class Caller(Protocol):
-    """Starts the task of a claimed call."""
+    """Starts the tasks of calls that were claimed together."""
 
-    def __call__(self, call: LiveCall) -> None:
-        """Start it; must not fail."""
+    def __call__(self, calls: Sequence[LiveCall]) -> None:
+        """Start them; must not fail."""
 
 
 class Dispatcher:
@@ -56,8 +56,12 @@ class Dispatcher:
         scheduler: who has somebody due.
         lines: what is free.
         clock: the wall clock.
-        start_call: starts a call's task.
+        start_calls: starts the tasks of the calls that one campaign got in a turn.
         idle: told of campaigns that have nothing left to do, or of which groups will not open again.
+
+    Attributes:
+        beats: grows whenever it has looked round, every second at least; one that stands still is stuck, unless
+        storing: it waits for the disk.
     """
 
     def __init__(
@@ -67,7 +71,7 @@ class Dispatcher:
         scheduler: Scheduler,
         lines: Lines,
         clock: Clock,
-        start_call: Caller,
+        start_calls: Caller,
         idle: Callable[[LiveCampaign], None],
     ) -> None:
         self.limits = PersonSettings()
@@ -76,11 +80,13 @@ class Dispatcher:
         self.calls: dict[int, LiveCall] = {}  # by attempt, until their end is stored
         self.held: Counter[Rule] = Counter()  # how often each rule put somebody off
         self.turns = 0
+        self.beats = 0
+        self.storing = False
         self._store = store
         self._scheduler = scheduler
         self._lines = lines
         self._clock = clock
-        self._start_call = start_call
+        self._start_calls = start_calls
         self._idle = idle
         self._full: dict[Queue, None] = {}  # what campaigns are parked on
         self._ended: list[tuple[LiveCall, Ended]] = []
@@ -140,6 +146,7 @@ class Dispatcher:
         """Take turns until `finish` was called and everything is stored. Must not be cancelled before."""
         task_status.started()
         while True:
+            self.beats += 1
             self._wake = trio.Event()
             now = self._clock.now()
             self._watch_clock(now)
@@ -158,6 +165,7 @@ class Dispatcher:
     async def _turn(self, asked: list[Asked], news: list[LiveCall], now: Instant) -> None:
         ended, self._ended = self._ended, []
         progress = [call.progress() for call in news]
+        self.storing = True
         try:
             answers = await self._store.write(
                 turn.take,
@@ -172,6 +180,8 @@ class Dispatcher:
         except StoreError as error:
             await self._put_off(ended, news, asked, error)
             return
+        finally:
+            self.storing = False
         self.turns += 1
         self._turned.set()
         self._turned = trio.Event()
@@ -276,8 +286,13 @@ class Dispatcher:
         used = [(claimed, slots[claimed.caller_id].popleft()) for claimed in answer.claimed]
         if campaign.sticky:
             close_ranks([slot for _, slot in used], asked.slots)
-        for claimed, slot in used:
-            self._start(campaign, claimed, slot, now)
+        calls = [self._call(campaign, claimed, slot, now) for claimed, slot in used]
+        if self.accepting:
+            self._start_calls(calls)
+        else:
+            cause = Cause(fault=AtFault.US, detail="dialerd is stopping")
+            for call in calls:
+                self.ended(call, withdrawn(call, cause, now, now))
         give_back(campaign, [slot for left in slots.values() for slot in left])
         self._scheduler.unused(campaign, len(asked.slots) - len(answer.claimed))
         if answer.claimed or answer.held or answer.suppressed or not campaign.due_groups(now):
@@ -288,7 +303,8 @@ class Dispatcher:
             campaign.stalls = 0
             self._scheduler.rest(campaign, trio.current_time() + _STALLED_S)
 
-    def _start(self, campaign: LiveCampaign, claimed: Claimed, slot: Slot, now: Instant) -> None:
+    def _call(self, campaign: LiveCampaign, claimed: Claimed, slot: Slot, now: Instant) -> LiveCall:
+        """Return the live call of a claim on the line that it got."""
         if slot.day is not None:
             slot.day.asked -= 1
         day_keys: list[tuple[DayCount, tuple[str, str]]] = []
@@ -311,11 +327,7 @@ class Dispatcher:
             day_keys=day_keys,
         )
         self.adopt(call)
-        if self.accepting:
-            self._start_call(call)
-        else:
-            cause = Cause(fault=AtFault.US, detail="dialerd is stopping")
-            self.ended(call, withdrawn(call, cause, now, now))
+        return call
 
     def adopt(self, call: LiveCall) -> None:
         """Count a call as live."""

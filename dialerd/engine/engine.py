@@ -84,7 +84,7 @@ class Engine:
             scheduler=self._scheduler,
             lines=self.lines,
             clock=clock,
-            start_call=self._start_call,
+            start_calls=self._start_calls,
             idle=self._idle,
         )
         self.dispatcher.limits = settings.person
@@ -231,9 +231,9 @@ class Engine:
             await step()
             nursery.cancel_scope.cancel()
 
-    def _start_call(self, call: LiveCall) -> None:
+    def _start_calls(self, calls: Sequence[LiveCall]) -> None:
         assert self._calling is not None
-        self._calling.start(call)
+        self._calling.start(calls)
 
     def _idle(self, campaign: LiveCampaign) -> None:
         self.campaigns.idle(campaign)
