@@ -3,7 +3,7 @@
 Permits come first and the claim second, so that whoever is claimed can be rung at once.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 
 import trio
@@ -17,7 +17,7 @@ from dialerd.model.instants import SECOND, Instant
 from dialerd.model.states import Rule
 from dialerd.rules.breaker import UNLIMITED, BreakerState
 from dialerd.rules.routes import WORLD
-from dialerd.store.claiming import Ask
+from dialerd.store.claiming import Ask, Claimed
 
 _TRUNK_DOWN_S = 1.0  # a trunk that comes up wakes the dispatcher, but not the campaigns that wait for it
 _PROBE_S = 1.0  # nor does a probe that gets through
@@ -50,6 +50,17 @@ class Asked:
     campaign: LiveCampaign
     ask: Ask
     slots: list[Slot]
+
+    def split(self, claimed: Sequence[Claimed]) -> tuple[list[Slot], list[Slot]]:
+        """Return the lines of those who were claimed, in their order, and the lines that are left over."""
+        if not self.campaign.sticky:  # lines are used in the order in which they were asked for
+            return self.slots[: len(claimed)], self.slots[len(claimed) :]
+        free: dict[str, deque[Slot]] = {}
+        for slot in self.slots:
+            free.setdefault(slot.caller_id.number, deque()).append(slot)
+        used = [free[one.caller_id].popleft() for one in claimed]
+        _close_ranks(used, self.slots)
+        return used, [slot for left in free.values() for slot in left]
 
 
 @define(eq=False, slots=True)
@@ -114,7 +125,7 @@ def _release(campaign: LiveCampaign, slots: Sequence[Slot]) -> None:
             trunk.pace.refund(n)
 
 
-def close_ranks(used: Sequence[Slot], slots: Sequence[Slot]) -> None:
+def _close_ranks(used: Sequence[Slot], slots: Sequence[Slot]) -> None:
     """Let the calls that were chosen have the earliest starts, so that those given back are the last ones.
 
     Args:
@@ -248,13 +259,14 @@ class _Asking:
             return self._hold_paced(trunk, picks[:most], probe=allowed != UNLIMITED)
         starts = trunk.pace.slots(most, self.now_s, AHEAD_S)
         slots = []
+        probe = allowed != UNLIMITED
         for line, start_at in zip(picks, starts, strict=False):
             permit = take((self.lines.daemon, trunk.limit, line.limit, self.agent.limit, self.campaign.limit))
             if permit is None:
                 break
-            slots.append(Slot(line, permit, start_at, probe=allowed != UNLIMITED))
+            slots.append(Slot(line, permit, start_at, probe))
         trunk.pace.refund(len(starts) - len(slots))
-        if allowed != UNLIMITED and not slots:
+        if probe and not slots:
             trunk.breaker.returned_probe()
         return slots
 
@@ -283,10 +295,10 @@ class _Asking:
         if campaign.day is not None:
             day_keys[""] = [campaign.day.key(self.now)]
         for slot in slots:
-            if slot.caller_id.day is not None:
-                slot.day = slot.caller_id.day
-                slot.day.asked += 1
-                day_keys[slot.caller_id.number] = [slot.day.key(self.now)]
+            if (day := slot.caller_id.day) is not None:
+                slot.day = day
+                day.asked += 1
+                day_keys[slot.caller_id.number] = [day.key(self.now)]
         return Ask(
             campaign_id=campaign.row.id,
             campaign=campaign.row.uid,
@@ -294,7 +306,7 @@ class _Asking:
             state=campaign.state,
             groups=[(group_id, campaign.opening(group_id, self.now)) for group_id in groups],
             slots=[slot.caller_id.number for slot in slots],
-            trunks={slot.caller_id.number: slot.caller_id.trunk.name for slot in slots},
+            trunks={line.number: line.trunk.name for line in usable},
             sticky=campaign.sticky,
             caller_ids=[line.number for line in usable],
             told=campaign.told,

@@ -15,8 +15,8 @@ from dialerd.engine.limits import Limit
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.instants import DAY, NEVER, Instant
 from dialerd.model.settings import Settings
-from dialerd.model.states import CampaignState, Rotation
-from dialerd.rules.gate import Opening
+from dialerd.model.states import CampaignState, RecipientState, Rotation
+from dialerd.rules.gate import STRANGER, Facts, Hold, Opening, Person, gate
 from dialerd.rules.openings import opening
 from dialerd.rules.pacing import Pace
 from dialerd.rules.rotation import Rotor
@@ -84,6 +84,7 @@ class LiveCampaign:
         self._groups = groups
         self._random = random
         self._openings: dict[int, Opening] = {}
+        self._verdicts: dict[int, tuple[Opening, CampaignState, Hold | None]] = {}
         self.update(settings)
 
     def update(self, settings: Settings) -> None:
@@ -106,6 +107,7 @@ class LiveCampaign:
             self.day = self._counted
             self.day.cap = self.pacing.calls_per_day
         self._openings.clear()
+        self._verdicts.clear()
 
     @property
     def started(self) -> bool:
@@ -132,6 +134,24 @@ class LiveCampaign:
         if known is None or not known.covers(now):
             known = self._openings[group_id] = opening(self.hours, self._groups[group_id], self.quiet, now)
         return known
+
+    def judge(self, group_id: int, now: Instant, person: Person) -> Hold | None:
+        """Return what the gate says of somebody of a zone group who is due."""
+        opening = self.opening(group_id, now)
+        due = Facts(recipient=RecipientState.PENDING, next_at=now, campaign=self.state, opening=opening, person=person)
+        return gate(due, now)
+
+    def verdict(self, group_id: int, now: Instant) -> Hold | None:
+        """Return what the gate says of strangers of a zone group who are due.
+
+        It says the same of all of them while the campaign's state and the stretch of opening hours last; it is asked
+        at the last instant of every call, and is remembered that long.
+        """
+        opening = self.opening(group_id, now)
+        known = self._verdicts.get(group_id)
+        if known is None or known[0] is not opening or known[1] is not self.state:
+            known = self._verdicts[group_id] = (opening, self.state, self.judge(group_id, now, STRANGER))
+        return known[2]
 
     def due_groups(self, now: Instant) -> list[int]:
         """Return the zone groups that are open and have somebody due, the longest waiting first."""

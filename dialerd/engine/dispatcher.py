@@ -6,14 +6,14 @@ so that what a claim learns of due instants is never older than the retries that
 """
 
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Container, Sequence
 from typing import Protocol
 
 import structlog
 import trio
 
-from dialerd.engine.asking import Asked, Blocked, Slot, ask, close_ranks, give_back
+from dialerd.engine.asking import Asked, Blocked, Slot, ask, give_back
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import withdrawn
@@ -35,7 +35,7 @@ from dialerd.store.turn import Turn
 
 _log = structlog.get_logger()
 
-_PROGRESS_S = 0.25  # how long news of a call that goes on may wait, to be stored together with others'
+_PROGRESS_S = 0.2  # news of calls that go on are gathered so long; most calls have ended by then
 _STALLED_S = 1.0  # a campaign whose due people can all not be had with the free lines is looked at again then
 _STORE_RETRY_S = 1.0
 _STEP_MS = 2_000  # a wall clock that departs this far from the monotonic one was stepped
@@ -62,6 +62,7 @@ class Dispatcher:
     Attributes:
         beats: grows whenever it has looked round, every second at least; one that stands still is stuck, unless
         storing: it waits for the disk.
+        started: calls that it has let go in this life.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Dispatcher:
         self.turns = 0
         self.beats = 0
         self.storing = False
+        self.started = 0
         self._store = store
         self._scheduler = scheduler
         self._lines = lines
@@ -90,7 +92,8 @@ class Dispatcher:
         self._idle = idle
         self._full: dict[Queue, None] = {}  # what campaigns are parked on
         self._ended: list[tuple[LiveCall, Ended]] = []
-        self._news: deque[tuple[float, LiveCall]] = deque()  # by the monotonic seconds at which it is to be stored
+        self._news: dict[int, LiveCall] = {}  # by attempt: those with something to store while they go on
+        self._news_at = math.inf  # monotonic seconds at which it is to be stored
         self._wake = trio.Event()
         self._turned = trio.Event()
         self._closed = False
@@ -104,12 +107,14 @@ class Dispatcher:
     def news(self, call: LiveCall) -> None:
         """Take note that `call` has something to store while it goes on."""
         if not self._news:
+            self._news_at = trio.current_time() + _PROGRESS_S
             self._wake.set()  # so that the sleep under way ends in time
-        self._news.append((trio.current_time() + _PROGRESS_S, call))
+        self._news[call.claimed.attempt_id] = call
 
     def ended(self, call: LiveCall, end: Ended) -> None:
         """Take the end of a call: its lines are free at once, its row follows with the next turn."""
         call.ended = True
+        self._news.pop(call.claimed.attempt_id, None)
         self._ended.append((call, end))
         self.release(call)
 
@@ -280,20 +285,19 @@ class Dispatcher:
         if answer.claimed and campaign.state is CampaignState.SCHEDULED:
             campaign.state = CampaignState.RUNNING
             _log.info("campaign.running", campaign=campaign.row.uid, name=campaign.row.spec.name)
-        slots: dict[str, deque[Slot]] = {}
-        for slot in asked.slots:
-            slots.setdefault(slot.caller_id.number, deque()).append(slot)
-        used = [(claimed, slots[claimed.caller_id].popleft()) for claimed in answer.claimed]
-        if campaign.sticky:
-            close_ranks([slot for _, slot in used], asked.slots)
-        calls = [self._call(campaign, claimed, slot, now) for claimed, slot in used]
+        used, unused = asked.split(answer.claimed)
+        now_s = trio.current_time()
+        calls = [
+            self._call(campaign, claimed, slot, now, now_s) for claimed, slot in zip(answer.claimed, used, strict=True)
+        ]
         if self.accepting:
+            self.started += len(calls)
             self._start_calls(calls)
         else:
             cause = Cause(fault=AtFault.US, detail="dialerd is stopping")
             for call in calls:
                 self.ended(call, withdrawn(call, cause, now, now))
-        give_back(campaign, [slot for left in slots.values() for slot in left])
+        give_back(campaign, unused)
         self._scheduler.unused(campaign, len(asked.slots) - len(answer.claimed))
         if answer.claimed or answer.held or answer.suppressed or not campaign.due_groups(now):
             campaign.stalls = 0
@@ -303,7 +307,7 @@ class Dispatcher:
             campaign.stalls = 0
             self._scheduler.rest(campaign, trio.current_time() + _STALLED_S)
 
-    def _call(self, campaign: LiveCampaign, claimed: Claimed, slot: Slot, now: Instant) -> LiveCall:
+    def _call(self, campaign: LiveCampaign, claimed: Claimed, slot: Slot, now: Instant, now_s: float) -> LiveCall:
         """Return the live call of a claim on the line that it got."""
         if slot.day is not None:
             slot.day.asked -= 1
@@ -321,7 +325,7 @@ class Dispatcher:
             clock=self._clock,
             changed=self.news,
             claimed_at=now,
-            started_at=trio.current_time(),
+            started_at=now_s,
             start_at=slot.start_at,
             probe=slot.probe,
             day_keys=day_keys,
@@ -349,13 +353,11 @@ class Dispatcher:
                 del self.withheld[number]
 
     def _due_news(self) -> list[LiveCall]:
-        """Return the calls whose news have waited long enough; most have ended by then and need no row of their own."""
-        due_s = math.inf if self._closed else trio.current_time()
-        news = []
-        while self._news and self._news[0][0] <= due_s:
-            _, call = self._news.popleft()
-            if not call.ended:
-                news.append(call)
+        """Return the calls with news, once they have been gathered long enough."""
+        if not self._news or (trio.current_time() < self._news_at and not self._closed):
+            return []
+        news = list(self._news.values())
+        self._news.clear()
         return news
 
     def _idle_s(self, now: Instant) -> float:
@@ -363,7 +365,7 @@ class Dispatcher:
         seconds = self._clock.recheck_s
         now_s = trio.current_time()
         if self._news:
-            seconds = min(seconds, self._news[0][0] - now_s)
+            seconds = min(seconds, self._news_at - now_s)
         if self.accepting:
             at, until_s = self._scheduler.next_wake()
             if at != NEVER:

@@ -1,7 +1,6 @@
 """Limits and permits: one unit of every limiter that a call needs, held from before the claim to the call's end."""
 
 import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import trio
@@ -46,25 +45,32 @@ class Queue:
 class Limit(Queue):
     """Something of which only so many calls may be in progress: the daemon, a trunk, a number, an agent, a campaign.
 
+    A plain count: nobody ever waits for a unit (campaigns are parked instead), and everything that takes or gives one
+    runs between two checkpoints of the one event loop.
+
     Args:
         total: calls at once; None = no limit.
+
+    Attributes:
+        used: units that calls hold; above `total` where that was lowered meanwhile.
     """
 
-    __slots__ = ("limiter",)
+    __slots__ = ("total", "used")
 
     def __init__(self, total: int | None) -> None:
         super().__init__()
-        self.limiter = trio.CapacityLimiter(_tokens(total))
+        self.used = 0
+        self.set_total(total)
 
     @property
     def free(self) -> float:
         """Units that can be had now; `math.inf` where there is no limit."""
         # a limit that was lowered below what is in use has fewer than none
-        return max(0, self.limiter.available_tokens)
+        return max(0, self.total - self.used)
 
     def set_total(self, total: int | None) -> None:
         """Follow changed settings; calls in progress beyond a lower limit go on."""
-        self.limiter.total_tokens = _tokens(total)
+        self.total: float = math.inf if total is None else total
 
 
 class Starts(Queue):
@@ -110,25 +116,15 @@ class Permit:
     def release(self) -> None:
         """Give everything back; a second time does nothing."""
         for limit in self.limits:
-            limit.limiter.release_on_behalf_of(self)
+            limit.used -= 1
         self.limits = ()
 
 
-def take(limits: Iterable[Limit]) -> Permit | None:
+def take(limits: tuple[Limit, ...]) -> Permit | None:
     """Take one unit of each limit, all or none."""
-    permit = Permit(())
-    taken: list[Limit] = []
     for limit in limits:
-        try:
-            limit.limiter.acquire_on_behalf_of_nowait(permit)
-        except trio.WouldBlock:
-            permit.limits = tuple(taken)
-            permit.release()
+        if limit.used >= limit.total:
             return None
-        taken.append(limit)
-    permit.limits = tuple(taken)
-    return permit
-
-
-def _tokens(total: int | None) -> float:
-    return math.inf if total is None else total
+    for limit in limits:
+        limit.used += 1
+    return Permit(limits)

@@ -8,12 +8,11 @@ from attrs import define
 
 from dialerd.engine.live import LiveCall
 from dialerd.model.instants import NEVER, Instant
-from dialerd.model.settings import AgentSettings, PersonSettings
-from dialerd.model.states import RecipientState, Rule
+from dialerd.model.settings import AgentSettings
+from dialerd.model.states import Rule
 from dialerd.plugin.provider import CallOrder, Withdrawn
-from dialerd.rules.gate import STRANGER, Facts, Hold, Person, gate
+from dialerd.rules.gate import Hold, Person
 
-_ANYTHING = PersonSettings()  # what a number may bear was judged in the claim, and this call is part of it by now
 _SUPPRESSED = Person(suppressed_until=NEVER)
 
 
@@ -46,15 +45,10 @@ class Order(CallOrder):
         call = self.call
         if call.hangup.is_set():
             return Hold(Rule.CAMPAIGN_OVER, detail="the call is to be ended")
-        facts = Facts(
-            recipient=RecipientState.PENDING,
-            next_at=now,
-            campaign=call.campaign.state,
-            opening=call.campaign.opening(call.claimed.group_id, now),
-            person=_SUPPRESSED if self.number in self.withheld else STRANGER,
-            limits=_ANYTHING,
-        )
-        return gate(facts, now)
+        # what the number may bear was judged in the claim, and this call is part of it by now
+        if self.number in self.withheld:
+            return call.campaign.judge(call.claimed.group_id, now, _SUPPRESSED)
+        return call.campaign.verdict(call.claimed.group_id, now)
 
 
 def order_for(call: LiveCall, agent: AgentSettings, withheld: Container[str]) -> Order:

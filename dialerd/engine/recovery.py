@@ -45,7 +45,7 @@ async def open_calls(
                 claimed=attempt.claimed,
                 campaign=campaign,
                 trunk=trunk,
-                permit=take(limits),
+                permit=take(tuple(limits)),
                 clock=clock,
                 changed=changed,
                 claimed_at=attempt.claimed_at,

@@ -7,7 +7,7 @@ changes only what it is about.
 
 import struct
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from hashlib import blake2b
 from itertools import accumulate
@@ -74,6 +74,7 @@ class Fates:
         self._maybe_below = self._refused_below + int(options.maybe_placed * (_WHOLE - self._refused_below))
         self._placed_below = (self._refused_below + self._maybe_below) // 2
         self._numbers = options.numbers
+        self._certain = self._drawn(b"") if self._nothing_is_drawn() else None
 
     def of(self, attempt_id: str, number: str, amd: Amd, nth: int = 0) -> Fate:
         """Return what becomes of an attempt.
@@ -84,10 +85,21 @@ class Fates:
             amd: whether to listen for an answering machine.
             nth: how many calls the network took to this number before; counts only for scripted numbers.
         """
-        state = self._hash.copy()
-        state.update(attempt_id.encode())
-        for_outcome, for_ring, for_talk, for_answer, for_loss = _WORDS.unpack(state.digest())
         script = self._numbers.get(number) if self._numbers else None
+        if self._certain is not None and script is None and amd is Amd.OFF:
+            return self._certain
+        return self._drawn(attempt_id.encode(), amd, script, nth)
+
+    def _nothing_is_drawn(self) -> bool:
+        """Tell whether the options leave nothing to chance in a call without detection to a number without a script."""
+        spans = (self._ring, self._talk, self._no_answer or (0, 0))
+        return self._outcomes.certain and not self._maybe_below and all(least == most for least, most in spans)
+
+    def _drawn(self, seed: bytes, amd: Amd = Amd.OFF, script: Sequence[Outcome] | None = None, nth: int = 0) -> Fate:
+        """Draw a fate from the hash of an attempt's id."""
+        state = self._hash.copy()
+        state.update(seed)
+        for_outcome, for_ring, for_talk, for_answer, for_loss = _WORDS.unpack(state.digest())
         loss = None
         answered_by = None
         if script is not None:
@@ -125,6 +137,11 @@ class _Lot(Generic[T]):
         sums = list(accumulate(weights[choice] for choice in self._choices))
         # The last bound is left out: whatever rounding does to the others, every number finds a choice.
         self._bounds = [int(part / sums[-1] * _WHOLE) for part in sums[:-1]]
+
+    @property
+    def certain(self) -> bool:
+        """Whether there is one choice only."""
+        return not self._bounds
 
     def draw(self, word: int) -> T:
         return self._choices[bisect_right(self._bounds, word)]

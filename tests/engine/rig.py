@@ -195,7 +195,7 @@ class Rig:
         limits = {"daemon": lines.daemon}
         for kind in (lines.trunks, lines.caller_ids, lines.agents):
             limits |= {name: line.limit for name, line in kind.items()}
-        return {name: taken for name, limit in limits.items() if (taken := limit.limiter.borrowed_tokens)}
+        return {name: taken for name, limit in limits.items() if (taken := limit.used)}
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:

@@ -218,6 +218,6 @@ async def test_a_reload_that_cannot_read_the_store_changes_nothing(autojump_cloc
         await bench.store.write(lambda c: c.exec_driver_sql("DROP TABLE day_counts"))
         with pytest.raises(StoreError, match="day_counts"):
             await bench.engine.reload(settings(trunks={"t": trunk(max_concurrent=1)}, numbers=capped))
-        assert bench.engine.lines.trunks["t"].limit.limiter.total_tokens == 50
+        assert bench.engine.lines.trunks["t"].limit.total == 50
         assert bench.engine.lines.caller_ids[CALLER_ID].day is None
         assert bench.engine.settings == settings()
