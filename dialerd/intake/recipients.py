@@ -162,6 +162,9 @@ class Rows:
         if group.refused is not None:
             self._bad_at(below(path, "phone"), group.refused, placed)
             return
+        if prompt is not None and "\0" in prompt:  # the database would end it there
+            self._bad_at(below(path, "prompt"), "has a NUL character, which is not text; remove it", placed)
+            return
         if group.never is not None and keep:
             where = below(path, "timezone" if timezone else "phone")
             line, column = placed(where)

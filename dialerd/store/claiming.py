@@ -103,13 +103,16 @@ _PUT_OFF = SetStatement(
     2,
 )
 _SUPPRESS = SetStatement("UPDATE recipients SET state = 'done', final = 'suppressed' WHERE id IN (VALUES {rows})", 1)
+# One value with all rows in it: a row at a time would hand the interpreter's lock back at every row.
 _CANDIDATES = """
+    SELECT json_group_array(json_array(
+        id, number, attempts, refunds, max_attempts, caller_id, prompt, variables, metadata, is_known)) FROM (
     SELECT id, number, attempts, refunds, max_attempts, caller_id, prompt, variables, metadata,
            EXISTS (SELECT 1 FROM attempts AS a WHERE a.number = r.number AND a.claimed_at > ?)
-           OR EXISTS (SELECT 1 FROM suppressions AS s WHERE s.number = r.number)
+           OR EXISTS (SELECT 1 FROM suppressions AS s WHERE s.number = r.number) AS is_known
     FROM recipients AS r INDEXED BY recipients_due
     WHERE campaign_id = ? AND group_id = ? AND state = 'pending' AND next_at <= ? {sticky}
-    ORDER BY next_at, id LIMIT ?"""
+    ORDER BY next_at, id LIMIT ?)"""
 _STICKY = """AND (caller_id IS NULL OR caller_id IN (SELECT value FROM json_each(?))
         OR caller_id NOT IN (SELECT value FROM json_each(?)))"""
 _HEAD = "SELECT min(next_at) FROM recipients WHERE campaign_id = ? AND group_id = ? AND state = 'pending'"
@@ -195,7 +198,8 @@ class _Claiming:
             values.append(msgspec.json.encode(sorted(set(self._slots))).decode())
             values.append(msgspec.json.encode(self.ask.caller_ids).decode())
         query = _CANDIDATES.format(sticky=_STICKY if self.ask.sticky else "")
-        return self.dbapi.execute(query, (*values, limit)).fetchall()
+        rows: list[Any] = msgspec.json.decode(self.dbapi.execute(query, (*values, limit)).fetchone()[0])
+        return rows
 
     def _take(self, group_id: int, opening: Opening, rows: list[Any]) -> None:
         """Judge one set of candidates and write what was decided, so that the next look does not see them again."""

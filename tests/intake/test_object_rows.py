@@ -54,6 +54,7 @@ def test_every_form_reads_the_same(tmp_path, form):
         ('{"phone": "+447111000009", "max_attempts": "2"}', 28, "max_attempts", "must be a whole number, but is text"),
         ('{"phone": "+447111000009", "timezone": "Paris"}', 28, "timezone", "is not an IANA time zone"),
         ('{"phone": "+447111000009", "metadata": [1]}', 28, "metadata", "must be a table, but is a list"),
+        ('{"phone": "+447111000009", "prompt": "a\\u0000b"}', 28, "prompt", "has a NUL character"),
         ('{"phone": "+447111000009", "metadata": {"a": "\\ud800"}}', 41, "metadata.a", "half of a surrogate pair"),
     ],
 )

@@ -1,5 +1,6 @@
 """Claims and ends: who is taken, who is held, what it costs, and that the counters are always true."""
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from stored import (
     OPEN,
     PARIS,
     ask,
+    begin,
     campaign,
     check,
     claim,
@@ -22,11 +24,11 @@ from dialerd.model.instants import DAY, HOUR, MINUTE, NEVER, SECOND, WEEK
 from dialerd.model.settings import PersonSettings
 from dialerd.model.states import CampaignState, Final, Outcome, Rule
 from dialerd.rules.gate import Opening
-from dialerd.store import days, suppressions
+from dialerd.store import campaigns, days, recipients, suppressions
 from dialerd.store.counters import driver
 from dialerd.store.database import MEMORY, connect
 from dialerd.store.migrate import create
-from dialerd.store.records import CallRow
+from dialerd.store.records import CallRow, RecipientBatch
 from dialerd.store.report_pages import report_page
 
 
@@ -43,6 +45,29 @@ def db():
 def numbers(n, first=0):
     """Return n numbers."""
     return [number(first + i) for i in range(n)]
+
+
+ODD = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(["\0", 'a"b\\c', "\u2028", "☎"])
+
+
+@given(prompt=st.none() | ODD.filter(lambda text: "\0" not in text), word=ODD)
+def test_a_claim_brings_texts_as_they_were_stored(prompt, word):
+    """Whatever characters a prompt and variables have, the call gets them unchanged."""
+    engine = connect(MEMORY)
+    create(engine)
+    stored = msgspec.json.encode({"word": word}).decode()
+    with engine.connect() as db, db.begin():
+        key = begin(db)
+        rows_ = msgspec.json.encode([[1, number(0), 0, prompt, 3, stored, None]]).decode()
+        assert recipients.add(db, key, RecipientBatch(groups=(LONDON,), rows=rows_, count=1)) == ()
+        campaigns.publish(db, key, state=CampaignState.SCHEDULED, taken=None, now=NOW)
+        (answer,) = claim(db, ask(key, 1))
+        found = rows(db, "SELECT prompt, variables, max_attempts FROM recipients")[0]
+    engine.dispose()
+    (one,) = answer.claimed
+    assert (one.prompt, one.variables, one.max_attempts) == tuple(found)
+    assert one.prompt == prompt
+    assert msgspec.json.decode(one.variables) == {"word": word}
 
 
 def test_a_claim_takes_the_longest_due_and_says_when_the_next_is(db):
