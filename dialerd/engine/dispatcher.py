@@ -23,10 +23,11 @@ from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
 from dialerd.engine.scheduler import Scheduler
 from dialerd.model.call import Cause
-from dialerd.model.errors import StoreError
+from dialerd.model.errors import StoreError, StoreLost
 from dialerd.model.instants import NEVER, SECOND, Instant
 from dialerd.model.settings import PersonSettings
 from dialerd.model.states import AtFault, AttemptState, CampaignState, Rule
+from dialerd.rules.reminders import Reminder
 from dialerd.store import turn
 from dialerd.store.claiming import Answer, Claimed
 from dialerd.store.ending import Ended
@@ -39,6 +40,14 @@ _PROGRESS_S = 0.2  # news of calls that go on are gathered so long; most calls h
 _STALLED_S = 1.0  # a campaign whose due people can all not be had with the free lines is looked at again then
 _STORE_RETRY_S = 1.0
 _STEP_MS = 2_000  # a wall clock that departs this far from the monotonic one was stepped
+_SET_FORWARD = (
+    "find out what set this host's clock (timedatectl); opening hours are judged by the new time, and retries that "
+    "were due in the time jumped over are due now; where the new time is wrong, stop dialerd until it is right"
+)
+_SET_BACK = (
+    "find out what set this host's clock (timedatectl); opening hours are judged by the new time, and retries and "
+    "cooldowns noted by the old one are kept, so they may come later by as much, and never earlier"
+)
 
 
 class Caller(Protocol):
@@ -96,6 +105,7 @@ class Dispatcher:
         self._news_at = math.inf  # monotonic seconds at which it is to be stored
         self._wake = trio.Event()
         self._turned = trio.Event()
+        self._trouble = Reminder()
         self._closed = False
         self._finished = trio.Event()
         self._offset = self._clock.now() - trio.current_time() * SECOND
@@ -122,10 +132,9 @@ class Dispatcher:
         """Let a call's lines go to whoever waits for them."""
         if call.permit is not None:
             call.permit.release()
-        campaign = call.campaign
-        if campaign.limit.parked:  # on its own limit there waits but itself
-            self._scheduler.unpark(list(campaign.limit.parked), 1, self._clock.now())
-            campaign.limit.parked.clear()
+        limit = call.campaign.limit
+        if limit.awaited and (campaign := limit.unpark()) is not None:  # on its own limit there waits but itself
+            self._scheduler.unpark(campaign, self._clock.now())
         self._wake.set()
 
     def close(self) -> None:
@@ -188,6 +197,7 @@ class Dispatcher:
         finally:
             self.storing = False
         self.turns += 1
+        self._trouble.over()
         self._turned.set()
         self._turned = trio.Event()
         changed: dict[int, LiveCampaign] = {}
@@ -206,13 +216,22 @@ class Dispatcher:
     async def _put_off(
         self, ended: list[tuple[LiveCall, Ended]], news: list[LiveCall], asked: list[Asked], error: StoreError
     ) -> None:
-        """Keep what could not be stored, and claim nothing until it can be."""
-        _log.error("store.turn_failed", error=str(error), ends=len(ended), retry_s=_STORE_RETRY_S)
+        """Keep what could not be stored, and claim nothing until it can be; nothing ever, where the store is lost."""
+        if self._trouble.due(trio.current_time()):
+            _log.error("store.turn_failed", error=str(error), ends=len(ended), retry_s=_STORE_RETRY_S)
+        for one in asked:
+            give_back(one.campaign, one.slots)
+        if isinstance(error, StoreLost):  # their attempts stay open there, and are reconciled when it is mended
+            for call, end in ended:
+                _log.warning("call.end_not_stored", call_id=call.claimed.uid, outcome=end.outcome)
+                self._forget(call, end)
+            self.close()
+            self._turned.set()
+            self._turned = trio.Event()
+            return
         self._ended[:0] = ended
         for call in news:
             self.news(call)
-        for one in asked:
-            give_back(one.campaign, one.slots)
         await trio.sleep(_STORE_RETRY_S)
         for one in asked:  # they rest until their answer is here, and it will not come
             self._scheduler.touch(one.campaign, self._clock.now())
@@ -236,7 +255,7 @@ class Dispatcher:
                 if isinstance(result, Blocked):
                     campaign.parked = frozenset(due if result.limits else ())
                     for limit in result.limits:
-                        limit.park(campaign)
+                        limit.park(campaign, self._scheduler.tag(campaign))
                         if limit is not campaign.limit:
                             self._full[limit] = None
                     if result.capped is not None:
@@ -262,13 +281,13 @@ class Dispatcher:
         """
         found = False
         for limit in [limit for limit in self._full if limit.free >= 1]:
-            waiting = [campaign for campaign in limit.parked if campaign not in asking]
-            chosen = self._scheduler.unpark(waiting, int(min(limit.free, len(waiting))), now)
-            for campaign in chosen:
-                del limit.parked[campaign]
-            found = found or bool(chosen)
-            if len(chosen) == len(waiting):
-                limit.parked.clear()
+            free = limit.free
+            while free >= 1 and (campaign := limit.unpark()) is not None:
+                if campaign not in asking:
+                    self._scheduler.unpark(campaign, now)
+                    found = True
+                    free -= 1
+            if not limit.awaited:
                 del self._full[limit]
         return found
 
@@ -382,6 +401,7 @@ class Dispatcher:
         """Look at every campaign anew when the wall clock was stepped: their openings were judged by another time."""
         offset = now - trio.current_time() * SECOND
         if abs(offset - self._offset) > _STEP_MS:
-            _log.warning("clock.stepped", by_s=round((offset - self._offset) / SECOND))
+            remedy = _SET_BACK if offset < self._offset else _SET_FORWARD
+            _log.warning("clock.stepped", by_s=round((offset - self._offset) / SECOND), remedy=remedy)
             self._scheduler.touch_all(now)
         self._offset = offset

@@ -1,6 +1,7 @@
 """Limits and permits: one unit of every limiter that a call needs, held from before the claim to the call's end."""
 
 import math
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 import trio
@@ -16,16 +17,14 @@ them, and a trunk of 200 calls a second takes ten commits a second instead of 20
 
 
 class Queue:
-    """Something of which there may be too little: campaigns that found none are parked on it, and cost nothing there.
+    """Something of which there may be too little: campaigns that found none are parked on it, and cost nothing there."""
 
-    Attributes:
-        parked: campaigns that wait.
-    """
-
-    __slots__ = ("parked",)
+    __slots__ = ("_heap", "_parked", "_parkings")
 
     def __init__(self) -> None:
-        self.parked: dict[LiveCampaign, None] = {}
+        self._parked: dict[LiveCampaign, int] = {}  # by campaign, its last parking
+        self._heap: list[tuple[float, int, LiveCampaign]] = []  # an entry is good while it is its campaign's last
+        self._parkings = 0
 
     @property
     def free(self) -> float:
@@ -37,9 +36,33 @@ class Queue:
         """Monotonic seconds at which a unit frees by itself; None = a call must end."""
         return None
 
-    def park(self, campaign: "LiveCampaign") -> None:
-        """Let `campaign` wait for a free unit."""
-        self.parked[campaign] = None
+    @property
+    def awaited(self) -> bool:
+        """Whether any campaign waits."""
+        return bool(self._parked)
+
+    def park(self, campaign: "LiveCampaign", tag: float) -> None:
+        """Let `campaign` wait for a free unit.
+
+        Args:
+            campaign: who waits.
+            tag: its place in virtual time; the lowest comes first.
+        """
+        self._parkings += 1
+        self._parked[campaign] = self._parkings
+        heappush(self._heap, (tag, self._parkings, campaign))
+        if len(self._heap) > 2 * len(self._parked) + 64:  # most were parked again since
+            self._heap = [entry for entry in self._heap if self._parked.get(entry[2]) == entry[1]]
+            heapify(self._heap)
+
+    def unpark(self) -> "LiveCampaign | None":
+        """Return the campaign whose turn it is, which waits no longer, or None where nobody does."""
+        while self._heap:
+            _, parking, campaign = heappop(self._heap)
+            if self._parked.get(campaign) == parking:
+                del self._parked[campaign]
+                return campaign
+        return None
 
 
 class Limit(Queue):

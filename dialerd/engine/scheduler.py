@@ -5,7 +5,7 @@ A turn touches only campaigns that get a line, never all of them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from heapq import heappop, heappush, nsmallest
+from heapq import heappop, heappush
 
 import trio
 
@@ -107,19 +107,14 @@ class Scheduler:
         for key, given in self._fair.share(lines):
             yield self.campaigns[key], given
 
-    def unpark(self, parked: Iterable[LiveCampaign], n: int, now: Instant) -> list[LiveCampaign]:
-        """Look anew at those of the campaigns parked on a limit whose turn it is, by their shares; return them.
+    def tag(self, campaign: LiveCampaign) -> float:
+        """Return a campaign's place in virtual time: of several that wait for a limit, the lowest comes first."""
+        return self._fair.tag(campaign.row.id)
 
-        Args:
-            parked: who waits for the limit.
-            n: how many units of it are free.
-            now: the present instant.
-        """
-        chosen = nsmallest(n, parked, key=lambda campaign: self._fair.tag(campaign.row.id))
-        for campaign in chosen:
-            if campaign.row.id in self.campaigns:
-                self._release(campaign, now)
-        return chosen
+    def unpark(self, campaign: LiveCampaign, now: Instant) -> None:
+        """Look anew at a campaign that was parked on a limit which has free units again."""
+        if campaign.row.id in self.campaigns:
+            self._release(campaign, now)
 
     def _release(self, campaign: LiveCampaign, now: Instant) -> None:
         """Let a campaign that was held back want lines again."""
