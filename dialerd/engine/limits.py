@@ -17,7 +17,7 @@ them, and a trunk of 200 calls a second takes ten commits a second instead of 20
 
 
 class Queue:
-    """Something of which there may be too little: campaigns that found none are parked on it, and cost nothing there."""
+    """Something of which there may be too little: campaigns that found none are parked on it, and cost nothing."""
 
     __slots__ = ("_heap", "_parked", "_parkings")
 

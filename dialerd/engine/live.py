@@ -14,6 +14,7 @@ from dialerd.engine.limits import Permit
 from dialerd.engine.lines import Trunk
 from dialerd.model.instants import Instant
 from dialerd.model.states import AnsweredBy, AttemptState
+from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import STATE_BYTES, Accepted, AmdResult, Answered, CallEvent, Digits, Ringing
 from dialerd.rules.lifecycle import ATTEMPT
 from dialerd.store.claiming import Claimed
@@ -40,6 +41,7 @@ class LiveCall:
     Attributes:
         hangup: set when it is to be ended.
         left_at: when the gate let it go: from then on a phone may ring.
+        ringing_s, answered_s: monotonic seconds of `ringing_at` and `answered_at`, where they were of this life.
     """
 
     claimed: Claimed
@@ -53,7 +55,7 @@ class LiveCall:
     start_at: float
     probe: bool = False
     day_keys: Sequence[tuple[DayCount, tuple[str, str]]] = ()
-    hangup: trio.Event = field(factory=trio.Event)
+    hangup: HangUp = field(factory=HangUp)
     phase: AttemptState = AttemptState.CLAIMED
     left_at: Instant | None = None
     heard: bool = False
@@ -61,6 +63,8 @@ class LiveCall:
     dirty: bool = False
     ringing_at: Instant | None = None
     answered_at: Instant | None = None
+    ringing_s: float | None = None
+    answered_s: float | None = None
     reference: str | None = None
     provider_state: str | None = None
     answered_by: AnsweredBy | None = None
@@ -74,10 +78,12 @@ class LiveCall:
             self.heard = True
             self.trunk.worked(self.started_at)
         if kind is Ringing:
-            self.ringing_at = self.ringing_at or self.clock.now()
+            if self.ringing_at is None:
+                self.ringing_at, self.ringing_s = self.clock.now(), trio.current_time()
             self._advance(AttemptState.RINGING)
         elif kind is Answered:
-            self.answered_at = self.answered_at or self.clock.now()
+            if self.answered_at is None:
+                self.answered_at, self.answered_s = self.clock.now(), trio.current_time()
             self._advance(AttemptState.ANSWERED)
         elif isinstance(event, Accepted):
             if event.reference is not None:
@@ -119,8 +125,8 @@ class LiveCall:
 
     def _mark(self) -> None:
         if not self.dirty and not self.ended:
+            self.changed(self)  # raises where a plugin reports from a thread of its own: then there is no news of it
             self.dirty = True
-            self.changed(self)
 
     def progress(self) -> Progress:
         """Return what is to be stored of it while it goes on."""

@@ -150,7 +150,8 @@ class PluginHost:
             return self._factories[trunk.provider].make(trunk_name, options)
         except InvalidInput:
             raise
-        except Exception as error:
+        except BaseException as error:
+            _spare_ctrl_c(error)
             raise PluginError(
                 f"provider {trunk.provider} could not be made for trunk {trunk_name}: {_told(error)}"
             ) from error
@@ -164,7 +165,8 @@ class PluginHost:
             return structure(trunk.options, factory.options, path=path)
         except InvalidInput:
             raise
-        except Exception as error:
+        except BaseException as error:
+            _spare_ctrl_c(error)
             # The class of the options is the plugin's own, and so are its converters and validators.
             message = f"cannot be read by the provider {trunk.provider!r}: {_told(error)}; report it to its author"
             raise InvalidInput([Fault(path, message)]) from error
@@ -197,7 +199,8 @@ class PluginHost:
                 continue
             try:
                 plugin = entry.load()
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # a module may raise anything when imported
+            except BaseException as error:  # noqa: BLE001  # a module may raise anything when imported
+                _spare_ctrl_c(error)
                 self._note_broken(entry.name, entry.value, f"cannot be imported: {_told(error)}", error)
                 continue
             self._register(plugin, entry.name, entry.value)
@@ -239,7 +242,8 @@ class PluginHost:
             name = implementation.plugin_name
             try:
                 answers.append((name, check(implementation.function())))
-            except Exception as error:  # noqa: BLE001  # a third party's code may raise anything
+            except BaseException as error:  # noqa: BLE001  # a third party's code may raise anything
+                _spare_ctrl_c(error)
                 problem = f"failed in {hook}: {_told(error)}"
                 self._note_broken(name, self._targets[name], problem, error, holds=hook == _SCREEN)
         return answers
@@ -266,7 +270,16 @@ def _holding(broken: BrokenPlugin) -> Screen:
 
 
 def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001  # its class is the plugin's own, and may fail at being shown too
+        return f"{type(error).__name__}, which cannot be shown"
+
+
+def _spare_ctrl_c(error: BaseException) -> None:
+    """Raise again what stops the program by its user's will; a plugin's `SystemExit` is only a plugin's fault."""
+    if isinstance(error, KeyboardInterrupt):
+        raise error
 
 
 def _callable(answer: Any) -> Any:

@@ -11,7 +11,7 @@ The way of one call:
       ├─ order.leave()            synchronous; right before the first byte leaves; may raise Withdrawn: let it pass
       ├─ send                     from here on the call may ring
       ├─ report(...)              accepted, ringing, answered, amd, digits; report.state(bytes) at any time
-      ├─ watch order.hangup       a trio.Event; when set, end the call and still return its CallEnd
+      ├─ watch order.hangup       a `HangUp`; when set, end the call and still return its CallEnd
       └─ return CallEnd           the call is over and its line is free
 
 What `place` may raise, and what it means for the person at the other end:
@@ -30,7 +30,6 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
-import trio
 from attrs import define, field, frozen
 
 from dialerd.model.call import AttemptRef, CallEnd, Cause, Reconciliation
@@ -38,6 +37,7 @@ from dialerd.model.errors import DialerdError
 from dialerd.model.instants import Duration
 from dialerd.model.settings import AgentSettings
 from dialerd.model.states import Amd, AnsweredBy
+from dialerd.plugin.hangup import HangUp
 
 STATE_BYTES: Final = 65_536
 """Bytes that `report.state` takes: room for a carrier's handle and a session's keys, and little enough to be stored
@@ -183,7 +183,7 @@ class CallOrder:
     ring_timeout: Duration = 45_000
     max_duration: Duration = 1_800_000
     amd: Amd = Amd.OFF
-    hangup: trio.Event = field(factory=trio.Event)
+    hangup: HangUp = field(factory=HangUp)
 
     def leave(self) -> None:
         """Judge pause, suppression and window for the last time; call it right before the first byte leaves.
@@ -218,5 +218,5 @@ class Provider(Protocol):
     async def reconcile(self, attempt: AttemptRef) -> Reconciliation:
         """Say whether an attempt of a former life was placed. Raises when the carrier cannot be asked now."""
 
-    async def follow(self, attempt: AttemptRef, report: Report, hangup: trio.Event) -> CallEnd:
+    async def follow(self, attempt: AttemptRef, report: Report, hangup: HangUp) -> CallEnd:
         """Stay with a call that `reconcile` found alive and return when it is over; raises as `place` does."""

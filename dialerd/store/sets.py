@@ -14,7 +14,7 @@ from typing import Any, Final
 
 _SIZES: Final = (1, 2, 3, *(part << power for power in range(9) for part in (4, 5, 6, 7)))
 """Rows of one execution: four sizes an octave up to 1,792, which times the widest row stays below SQLite's 32,766
-variables. Any set is cut into few of them, and there are few enough texts for the driver to keep all of them prepared."""
+variables. Any set is cut into few of them, and the driver keeps the texts of all of them prepared."""
 
 
 class SetStatement:

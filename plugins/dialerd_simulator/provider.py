@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 from dialerd.model.call import AttemptRef, CallEnd, CannotTell, Cause, Reconciliation, WasNotPlaced, WasPlaced
 from dialerd.model.instants import Duration, Instant
 from dialerd.model.states import Amd, AtFault, OnVoicemail, Outcome
+from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import (
     Accepted,
     AmdResult,
@@ -32,6 +33,7 @@ from dialerd_simulator.ends import PLAIN, cut_end
 from dialerd_simulator.fate import Fates, Loss
 from dialerd_simulator.ledger import Ledger, LedgerError
 from dialerd_simulator.options import SimulatorOptions
+from dialerd_simulator.timers import Timers
 
 _RINGING: Final = Ringing()
 _ANSWERED: Final = Answered()
@@ -70,6 +72,7 @@ class Simulator:
         self._calls = 0
         self._counts: dict[str, int] = {}
         self._doubtful: dict[str, float | None] = {}
+        self._timers = Timers()
 
     async def __aenter__(self) -> Self:
         """Open the ledger, where there is one, and start the clock of the outages.
@@ -79,6 +82,8 @@ class Simulator:
         """
         options = self._options
         self._carrier = Carrier(options, trio.current_time())
+        self._timing = trio.CancelScope()
+        trio.lowlevel.spawn_system_task(self._tell_time)
         self._counts = dict.fromkeys(options.numbers, 0)
         if options.ledger is not None:
             self._ledger = await Ledger.open(options.ledger, frozenset(options.numbers))
@@ -90,6 +95,7 @@ class Simulator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the ledger."""
+        self._timing.cancel()
         if self._ledger is not None:
             self._ledger.close()
             self._ledger = None
@@ -105,7 +111,7 @@ class Simulator:
         carrier = self._carrier
         if not carrier.refuses_nothing:
             if silence := carrier.silence(trio.current_time()):
-                await _waited(order.hangup, min(silence, order.ring_timeout))
+                await self._timers.wait(min(silence, order.ring_timeout) / 1_000, order.hangup)
                 raise NotPlaced(OUT_OF_SERVICE)
             carrier.admit(self._calls, trio.current_time())
         self._calls += 1
@@ -128,7 +134,7 @@ class Simulator:
             return WasPlaced(end=None)
         return WasPlaced(end=_dated(way, way.end, placed, way.lasts))
 
-    async def follow(self, attempt: AttemptRef, report: Report, hangup: trio.Event) -> CallEnd:
+    async def follow(self, attempt: AttemptRef, report: Report, hangup: HangUp) -> CallEnd:
         """Stay with a call until its time is over or it is hung up."""
         placed = await self._look_up(attempt.attempt_id)
         if isinstance(placed, WasNotPlaced):
@@ -138,10 +144,14 @@ class Simulator:
         way = self._course(attempt, placed.nth)
         self._calls += 1
         try:
-            end = await _live(way, report, hangup, placed.passed)
+            end = await self._live(way, report, hangup, placed.passed)
         finally:
             self._calls -= 1
         return _dated(way, end, placed, None)
+
+    async def _tell_time(self) -> None:
+        with self._timing:
+            await self._timers.run()
 
     async def _call(self, order: CallOrder, report: Report) -> CallEnd:
         number, attempt_id = order.number, order.attempt_id
@@ -164,7 +174,25 @@ class Simulator:
         if order.amd is Amd.DETECT:
             report.state(f"{order.amd} {on_voicemail}".encode())
         way = course(fate, order.ring_timeout, order.max_duration, on_voicemail)
-        return await _live(way, report, order.hangup, 0)
+        return await self._live(way, report, order.hangup, 0)
+
+    async def _live(self, way: Course, report: Report, hangup: HangUp, passed: Duration) -> CallEnd:
+        """Go the course of a call from `passed` on, reporting; return its end."""
+        if way.ring_time:
+            report(_RINGING)
+            if passed < way.ring_time and await self._timers.wait((way.ring_time - passed) / 1_000, hangup):
+                return PLAIN[Outcome.CANCELLED]
+        elif hangup.is_set():
+            return PLAIN[Outcome.CANCELLED]
+        if not way.answered:
+            return way.end
+        report(_ANSWERED)
+        if way.answered_by is not None:
+            report(AmdResult(way.answered_by))
+        left = way.lasts - max(passed, way.ring_time)
+        if left > 0 and await self._timers.wait(left / 1_000, hangup):
+            return cut_end(way.end)
+        return way.end
 
     async def _write(self, ledger: Ledger, order: CallOrder) -> None:
         try:
@@ -214,32 +242,6 @@ def _dated(way: Course, end: CallEnd, placed: _Placed, lasted: Duration | None) 
         answered_at=placed.at + way.ring_time if answered else None,
         ended_at=None if lasted is None else placed.at + lasted,
     )
-
-
-async def _live(way: Course, report: Report, hangup: trio.Event, passed: Duration) -> CallEnd:
-    """Go the course of a call from `passed` on, reporting; return its end."""
-    if way.ring_time:
-        report(_RINGING)
-        if passed < way.ring_time and await _waited(hangup, way.ring_time - passed):
-            return PLAIN[Outcome.CANCELLED]
-    elif hangup.is_set():
-        return PLAIN[Outcome.CANCELLED]
-    if not way.answered:
-        return way.end
-    report(_ANSWERED)
-    if way.answered_by is not None:
-        report(AmdResult(way.answered_by))
-    left = way.lasts - max(passed, way.ring_time)
-    if left > 0 and await _waited(hangup, left):
-        return cut_end(way.end)
-    return way.end
-
-
-async def _waited(hangup: trio.Event, duration: Duration) -> bool:
-    """Wait for a duration or the hang-up; tell whether it was hung up."""
-    with trio.move_on_after(duration / 1000):
-        await hangup.wait()
-    return hangup.is_set()
 
 
 def _system_now() -> Instant:

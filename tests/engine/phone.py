@@ -10,7 +10,7 @@ from attrs import define, frozen
 
 from dialerd.model.call import AttemptRef, CallEnd, CannotTell, Cause, Reconciliation
 from dialerd.model.states import AtFault, Outcome
-from dialerd.plugin.provider import Accepted, Answered, CallOrder, Report, Ringing
+from dialerd.plugin.provider import Accepted, Answered, CallOrder, HangUp, Report, Ringing
 
 ANSWERED = CallEnd(outcome=Outcome.ANSWERED)
 BUSY = CallEnd(outcome=Outcome.BUSY, cause=Cause(fault=AtFault.CALLEE, q850=17))
@@ -90,7 +90,7 @@ class Phone:
             raise answer
         return answer
 
-    async def follow(self, attempt: AttemptRef, report: Report, hangup: trio.Event) -> CallEnd:
+    async def follow(self, attempt: AttemptRef, report: Report, hangup: HangUp) -> CallEnd:
         """See `Provider.follow`."""
         assert self.followed is not None
         return await self.followed(attempt, report, hangup)
@@ -148,7 +148,7 @@ def ends(*scripted: CallEnd | Exception, then: CallEnd = ANSWERED) -> Script:
     return script
 
 
-async def hung_up(hangup: trio.Event, seconds: float) -> bool:
+async def hung_up(hangup: HangUp, seconds: float) -> bool:
     """Wait for a hang-up or some seconds; tell whether it was hung up."""
     with trio.move_on_after(seconds):
         await hangup.wait()

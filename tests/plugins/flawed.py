@@ -15,6 +15,7 @@ from dialerd.plugin.provider import (
     Answered,
     CallOrder,
     Digits,
+    HangUp,
     MaybePlaced,
     NotPlaced,
     Report,
@@ -69,7 +70,7 @@ class LosesWithdrawnLines(Toy):
 
 class IgnoresAnEarlyHangUp(Toy):
     async def place(self, order: CallOrder, report: Report) -> CallEnd:
-        order.hangup = trio.Event()
+        order.hangup = HangUp()
         return await super().place(order, report)
 
 
@@ -263,13 +264,13 @@ class AnswersNothing(Toy):
 
 
 class FollowsForever(Toy):
-    async def follow(self, attempt: AttemptRef, report: Report, hangup: trio.Event) -> CallEnd:
+    async def follow(self, attempt: AttemptRef, report: Report, hangup: HangUp) -> CallEnd:
         await trio.sleep_forever()
 
 
 class FollowsToTheEnd(Toy):
-    async def follow(self, attempt: AttemptRef, report: Report, hangup: trio.Event) -> CallEnd:
-        return await super().follow(attempt, report, trio.Event())
+    async def follow(self, attempt: AttemptRef, report: Report, hangup: HangUp) -> CallEnd:
+        return await super().follow(attempt, report, HangUp())
 
 
 class OneAtATime(Toy):

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from dialerd.model.call import CallEnd, CannotTell, WasNotPlaced, WasPlaced
 from dialerd.model.settings import AgentSettings
 from dialerd.model.states import Amd, AnsweredBy, AtFault, OnVoicemail, Outcome
-from dialerd.plugin.provider import MaybePlaced, NotPlaced, Ringing, Throttled
+from dialerd.plugin.provider import HangUp, MaybePlaced, NotPlaced, Ringing, Throttled
 
 
 async def test_call_takes_its_time(autojump_clock: MockClock) -> None:
@@ -162,7 +162,7 @@ async def test_lost_calls_are_told_apart_afterwards(autojump_clock: MockClock) -
         assert 3 < len(live) < 17
         assert all(answer == WasNotPlaced() for attempt, answer in answers.items() if attempt not in live)
         assert isinstance(await trunk.reconcile(ref("unknown")), CannotTell)
-        end = await trunk.follow(ref(live[0]), log(), trio.Event())
+        end = await trunk.follow(ref(live[0]), log(), HangUp())
         assert (end.outcome, trio.current_time()) == (Outcome.ANSWERED, 10.0)
         answer = await trunk.reconcile(ref(live[1]))
         assert isinstance(answer, WasPlaced)
@@ -203,6 +203,6 @@ async def test_no_file_is_kept_without_a_ledger(tmp_path: object, monkeypatch: p
         await trunk.place(order(), log())
 
 
-async def _set_after(event: trio.Event, seconds: float) -> None:
+async def _set_after(event: HangUp, seconds: float) -> None:
     await trio.sleep(seconds)
     event.set()

@@ -19,7 +19,7 @@ from trio.testing import MockClock
 
 from dialerd.model.call import CallEnd, WasNotPlaced, WasPlaced
 from dialerd.model.states import Amd, AnsweredBy, AtFault, Outcome
-from dialerd.plugin.provider import CallEvent, MaybePlaced, NotPlaced, Withdrawn
+from dialerd.plugin.provider import CallEvent, HangUp, MaybePlaced, NotPlaced, Withdrawn
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ async def test_restarted_trunk_knows_its_calls(clock: MockClock, ledger: Path) -
         assert await trunk.reconcile(ref("a0")) == WasNotPlaced()
         assert await trunk.reconcile(ref("a1")) == WasPlaced(end=None)
         report = log()
-        end = await trunk.follow(ref("a1"), report, trio.Event())
+        end = await trunk.follow(ref("a1"), report, HangUp())
         assert trio.current_time() == pytest.approx(10, abs=0.01)
         assert report.names() == ["Ringing", "Answered"]
         expected = CallEnd(outcome=Outcome.ANSWERED, ringing_at=EPOCH, answered_at=EPOCH + 2000)
@@ -201,7 +201,7 @@ async def test_restarted_trunk_knows_its_calls(clock: MockClock, ledger: Path) -
 async def test_followed_call_is_hung_up(clock: MockClock, ledger: Path) -> None:
     """A followed call ends at the hang-up: cancelled while it rings, answered after."""
     await _drop(simulator(ledger=ledger, ring_time=5000, talk_time=5000), "a1")
-    hangup = trio.Event()
+    hangup = HangUp()
     hangup.set()
     async with simulator(ledger=ledger, ring_time=5000, talk_time=5000) as trunk:
         end = await trunk.follow(ref("a1"), log(), hangup)

@@ -12,6 +12,7 @@ from dialerd.plugin.provider import (
     Accepted,
     Answered,
     CallOrder,
+    HangUp,
     MaybePlaced,
     NotPlaced,
     Report,
@@ -104,7 +105,7 @@ class Toy:
             return WasNotPlaced()
         return WasPlaced(end=self.network.calls[attempt.attempt_id])
 
-    async def follow(self, attempt: AttemptRef, report: Report, hangup: trio.Event) -> CallEnd:
+    async def follow(self, attempt: AttemptRef, report: Report, hangup: HangUp) -> CallEnd:
         with trio.move_on_after(attempt.max_duration / 1000):
             await hangup.wait()
         return CallEnd(outcome=Outcome.ANSWERED)

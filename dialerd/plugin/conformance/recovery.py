@@ -4,13 +4,13 @@ The one grave fault is `WasNotPlaced` of a call that was placed: the person is r
 proof, `CannotTell` is always lawful.
 """
 
-import trio
 from attrs import evolve
 
 from dialerd.model.call import AttemptRef, Reconciliation, WasNotPlaced, WasPlaced
 from dialerd.plugin.conformance.recorder import Recorder
 from dialerd.plugin.conformance.rehearsal import Placement, Rehearsal
 from dialerd.plugin.conformance.scenario import needs, require
+from dialerd.plugin.hangup import HangUp
 
 
 @needs("answered")
@@ -49,7 +49,7 @@ async def live_call_was_placed(rehearsal: Rehearsal) -> None:
         )
         if isinstance(answer, WasPlaced) and answer.end is None:
             limit = 2 * rehearsal.tempo.patience + rehearsal.tempo.soon
-            await rehearsal.follow(provider, attempt, trio.Event(), within=limit)
+            await rehearsal.follow(provider, attempt, HangUp(), within=limit)
 
 
 @needs("talks_on")
@@ -59,7 +59,7 @@ async def followed_call_can_be_hung_up(rehearsal: Rehearsal) -> None:
     async with rehearsal.open("talks_on") as provider:
         answer = await rehearsal.reconcile(provider, attempt)
         if isinstance(answer, WasPlaced) and answer.end is None:
-            hangup = trio.Event()
+            hangup = HangUp()
             hangup.set()
             await rehearsal.follow(provider, attempt, hangup, within=rehearsal.tempo.soon)
 

@@ -15,6 +15,7 @@ from dialerd.model.states import Amd, Outcome
 from dialerd.plugin.conformance.order import RehearsedOrder
 from dialerd.plugin.conformance.recorder import Recorder
 from dialerd.plugin.conformance.scenario import Scenario, Tempo, Violation, require
+from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import (
     Accepted,
     Answered,
@@ -225,7 +226,7 @@ class Rehearsal:
         return placement
 
     async def follow(
-        self, provider: Provider, attempt: AttemptRef, hangup: trio.Event, *, within: Duration
+        self, provider: Provider, attempt: AttemptRef, hangup: HangUp, *, within: Duration
     ) -> tuple[CallEnd, Recorder]:
         """Follow a call and return its end; see `place`."""
         report = Recorder()

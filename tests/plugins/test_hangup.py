@@ -1,0 +1,78 @@
+"""The hang-up: whoever watches it, by waiting or by being told, learns of it once."""
+
+import trio
+import trio.testing
+from trio.testing import MockClock
+
+from dialerd.plugin.hangup import HangUp
+from dialerd_simulator.timers import Timers
+
+
+async def test_it_wakes_who_waits_and_tells_who_is_to_be_told() -> None:
+    """Set twice, it is told once; who comes later finds it set."""
+    hangup = HangUp()
+    told: list[str] = []
+    hangup.notify(lambda: told.append("first"))
+    hangup.notify(lambda: told.append("second"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hangup.wait)
+        nursery.start_soon(hangup.wait)
+        await trio.testing.wait_all_tasks_blocked()
+        hangup.set()
+        hangup.set()
+    assert told == ["second"]
+    hangup.notify(lambda: told.append("late"))
+    assert told == ["second", "late"]
+    await hangup.wait()
+
+
+async def test_who_wants_to_be_told_no_more_is_not() -> None:
+    """A callback that was taken back stays silent."""
+    hangup = HangUp()
+    told: list[str] = []
+    hangup.notify(lambda: told.append("x"))
+    hangup.notify(None)
+    hangup.set()
+    assert told == []
+
+
+async def test_timers_wake_each_at_its_time(autojump_clock: MockClock) -> None:
+    """Time, hang-up and cancellation: each ends its own wait and nobody else's."""
+    timers, hung = Timers(), HangUp()
+    ends: dict[str, tuple[float, bool]] = {}
+
+    async def wait(name: str, seconds: float, hangup: HangUp) -> None:
+        was_hung_up = await timers.wait(seconds, hangup)
+        ends[name] = round(trio.current_time(), 3), was_hung_up
+
+    async with trio.open_nursery() as clock:
+        clock.start_soon(timers.run)
+        async with trio.open_nursery() as calls:
+            for i in range(20):
+                calls.start_soon(wait, f"plain {i}", (i % 5 + 1) / 10, HangUp())
+            calls.start_soon(wait, "hung up", 5, hung)
+            with trio.move_on_after(0.25) as cancelled:
+                await timers.wait(9, HangUp())
+            hung.set()
+        clock.cancel_scope.cancel()
+    assert cancelled.cancelled_caught
+    assert ends.pop("hung up") == (0.25, True)
+    assert ends == {f"plain {i}": ((i % 5 + 1) / 10, False) for i in range(20)}
+
+
+async def test_a_hang_up_in_the_instant_of_the_end(autojump_clock: MockClock) -> None:
+    """A call that is woken by its time and hung up before it runs is woken once."""
+    timers, hangup = Timers(), HangUp()
+    async with trio.open_nursery() as clock:
+        clock.start_soon(timers.run)
+
+        async def hang_up() -> None:
+            await trio.sleep(1)
+            for _ in range(3):
+                hangup.set()
+                await trio.lowlevel.checkpoint()
+
+        clock.start_soon(hang_up)
+        await timers.wait(1, hangup)
+        assert trio.current_time() == 1
+        clock.cancel_scope.cancel()
