@@ -1,57 +1,63 @@
-"""Logs: coloured lines on a terminal, JSON lines otherwise; numbers masked, secrets left out.
+"""Logs: coloured lines on a terminal, entries with fields in the journal, lines of JSON otherwise.
 
-A line costs about as much as a call's other bookkeeping, so nothing here looks twice at a value that needs no care.
+structlog is the front everywhere. Where lines are many, its chain of processors is left out: a logger goes straight
+from an event and its fields to bytes.
 """
 
+import atexit
+import io
 import logging
-import re
+import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable
+from pathlib import Path
+from time import time_ns
 from typing import Any, Final, TextIO
 
-import msgspec
 import structlog
 
-_NUMBER_KEYS: Final = frozenset({"number", "caller_id", "phone", "callee", "caller", "from_number", "to_number"})
-_SECRET_WORDS: Final = ("password", "passwd", "token", "secret", "api_key", "apikey", "authorization", "credential")
-_E164: Final = re.compile(r"\+\d{7,15}")  # ITU-T E.164: at most 15 digits
-_URL_LOGIN: Final = re.compile(r"(://)[^/@\s]+@")
+from dialerd.daemon.entry import PRIORITIES, Entry, entry
+from dialerd.daemon.journal import SOCKET, JournalWay, is_journal
+from dialerd.daemon.logline import json_line
+from dialerd.daemon.masking import mask
+from dialerd.daemon.outlet import FileWay, Outlet, TextWay
 
-# ITU-T E.164 assigned country codes: 1 and 7 have one digit, these two, all others three
-_TWO_DIGITS: Final = frozenset(
-    str(code)
-    for codes in (
-        (20, 27, 36, 39, 40, 41, 81, 82, 84, 86, 98),
-        range(30, 35),
-        range(43, 50),
-        range(51, 59),
-        range(60, 67),
-        range(90, 96),
-    )
-    for code in codes
-)
+_LAST_PATIENCE_S: Final = 1.0  # for a reader that is slow when the process ends; one that is gone must not keep it
+_LOST_REMEDY: Final = "what reads the log was too slow or its disk full; see to it, the lines are gone"
+
+Write = Callable[[str, str, dict[str, Any]], None]
 
 
-def configure(level: str = "info", *, stream: TextIO | None = None) -> None:
+def configure(level: str = "info", *, stream: TextIO | None = None, journal: Path = SOCKET) -> None:
     """Set up logging for this process.
 
     Args:
         level: `debug`, `info`, `warning` or `error`; what is below costs next to nothing.
-        stream: where lines go; None = stderr. Colours and columns where it is a terminal, JSON where not.
+        stream: where lines go; None = stderr. Colours and columns where it is a terminal, entries of the journal where
+            $JOURNAL_STREAM says that it leads there, JSON where neither.
+        journal: the journal's socket.
     """
-    stream = stream or sys.stderr
+    if (stream := stream or sys.stderr) is None:  # started with stderr closed
+        stream = open(os.devnull, "w")  # noqa: SIM115  # open as long as the process logs
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    processors: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-        mask,
-        structlog.dev.ConsoleRenderer(colors=True) if stream.isatty() else _render_json,
-    ]
+    processors: list[Any] = []
+    written: Any = None
+    if stream.isatty():
+        written = _Text(_lines(stream))
+        processors = [
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            mask,
+            structlog.dev.ConsoleRenderer(colors=True),
+        ]
+        wrapper: Any = structlog.make_filtering_bound_logger(threshold)
+    else:
+        wrapper = _logger_class(threshold, _to_journal(stream, journal) if is_journal(stream) else _to_stream(stream))
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        wrapper_class=wrapper,
+        logger_factory=structlog.WriteLoggerFactory(file=written),
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
@@ -60,81 +66,127 @@ def configure(level: str = "info", *, stream: TextIO | None = None) -> None:
     root.setLevel(max(threshold, logging.WARNING))
 
 
-def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Mask phone numbers and leave out secrets; a structlog processor."""
-    for key, value in event.items():
-        if not _CARES[key]:  # by far the most values need no care, and are passed over at the least cost
-            if isinstance(value, str):
-                if "+" not in value and "@" not in value:
-                    continue
-            elif value is None or isinstance(value, int | float):
-                continue
-        if (cleaned := _clean(key, value)) is not value:
-            event[key] = cleaned
-    return event
+class _Text:
+    """What structlog takes for the terminal; one that is gone does not bring the daemon down."""
+
+    def __init__(self, outlet: Outlet[bytes]) -> None:
+        self._put = outlet.put
+
+    def write(self, text: str) -> None:
+        """Write a line."""
+        self._put(text.encode(errors="backslashreplace"))
+
+    def flush(self) -> None:
+        """Do nothing: lines are written at once."""
 
 
-def mask_number(number: str) -> str:
-    """Return `number` with its country code and its last two digits only, as `+44********01`."""
-    if not number.startswith("+"):
-        return "*" * (len(number) - 2) + number[-2:] if len(number) > 4 else number
-    keep = 2 if number[1:2] in ("1", "7") else 3 if number[1:3] in _TWO_DIGITS else 4
-    return number[:keep] + "*" * max(len(number) - keep - 2, 0) + number[-2:]
+def _to_stream(stream: TextIO) -> Write:
+    outlet = _lines(stream)
+    put = outlet.put
+
+    def write(level: str, event: str, fields: dict[str, Any]) -> None:
+        put(json_line(level, event, fields, time_ns()), level in _WEIGHTY)
+
+    return write
 
 
-class _Cares(dict[str, str]):
-    """What care the value of a key needs: `secret`, `number` or none; found out once for each key."""
+def _to_journal(stream: TextIO, path: Path) -> Write:
+    lines = _lines(stream)
 
-    def __missing__(self, key: str) -> str:
-        lowered = key.lower()
-        secret = any(word in lowered for word in _SECRET_WORDS)
-        care = "secret" if secret else "number" if lowered in _NUMBER_KEYS else ""
-        if len(self) < 1024:  # keys are written in the code, but those of nested tables may be a user's
-            self[key] = care
-        return care
+    def other(one: Entry) -> None:
+        # the level in front is what the journal's own stream reads: sd-daemon(3)
+        line = json_line(one.level, one.event, one.fields, one.at_ns)
+        lines.put(b"<%d>%b" % (PRIORITIES[one.level], line), one.level in _WEIGHTY)
 
+    outlet = Outlet(JournalWay(path, other), lambda count: entry(*_lost(count), time_ns()))
+    _outlets.insert(0, outlet)  # what it cannot send goes to the stream
+    put = outlet.put
 
-_CARES: Final = _Cares()
+    def write(level: str, event: str, fields: dict[str, Any]) -> None:
+        put(entry(level, event, fields, time_ns()), level in _WEIGHTY)
 
-
-def _clean(key: str, value: Any) -> Any:
-    care = _CARES[key]
-    if care == "secret":
-        return "[left out]"
-    if type(value) is str:
-        return mask_number(value) if care == "number" else _clean_text(value)
-    if isinstance(value, dict):
-        return {inner: _clean(str(inner), item) for inner, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_clean(key, item) for item in value]
-    if isinstance(value, BaseException):
-        return _clean_text(f"{type(value).__name__}: {value}")
-    return value
+    return write
 
 
-def _clean_text(text: str) -> str:
-    if "+" in text:
-        text = _E164.sub(lambda match: mask_number(match[0]), text)
-    if "@" in text and "://" in text:
-        text = _URL_LOGIN.sub(r"\1[left out]@", text)
-    return text
-
-
-def _render_json(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+def _lines(stream: TextIO) -> Outlet[bytes]:
+    """Return the way of lines to `stream`; those of a former configuration are brought to their end."""
+    flush()
+    way: FileWay | TextWay
     try:
-        return _ENCODER.encode(event).decode()
-    except (ValueError, OverflowError, TypeError):  # half a character, an endless number, a strange key
-        return _ENCODER.encode({key: ascii(value) for key, value in event.items()}).decode()
+        way = FileWay(stream)
+    except io.UnsupportedOperation:  # no file behind it
+        way = TextWay(stream)
+    outlet = Outlet[bytes](way, lambda count: json_line(*_lost(count), time_ns()))
+    _outlets[:] = [outlet]
+    return outlet
 
 
-_ENCODER: Final = msgspec.json.Encoder(enc_hook=lambda value: _clean_text(str(value)))
+def _lost(count: int) -> tuple[str, str, dict[str, Any]]:
+    return "error", "log.lines_dropped", {"lines": count, "remedy": _LOST_REMEDY}
+
+
+_outlets: Final[list[Outlet[Any]]] = []
+_WEIGHTY: Final = frozenset({"warning", "error", "critical"})
+
+
+@atexit.register
+def flush() -> None:
+    """Write what could not be written when it was logged, as far as it can be within a second."""
+    for outlet in _outlets:
+        outlet.close(_LAST_PATIENCE_S)
+
+
+def _logger_class(threshold: int, write: Write) -> type[structlog.BoundLoggerBase]:
+    """Return the class of loggers that hand events of that level and above to `write`."""
+
+    def method(level: str) -> Callable[..., None]:
+        def log(self: structlog.BoundLoggerBase, event: str, /, *args: Any, **fields: Any) -> None:
+            if args or type(event) is not str:
+                event = _filled(event, args)
+            write(level, event, {**self._context, **fields} if self._context else fields)
+
+        return log
+
+    methods = {
+        level: method(level) if logging.getLevelNamesMapping()[level.upper()] >= threshold else _nothing
+        for level in PRIORITIES
+    }
+    error = methods["error"]
+
+    def exception(self: structlog.BoundLoggerBase, event: str, /, *args: Any, **fields: Any) -> None:
+        fields.setdefault("exc_info", True)
+        error(self, event, *args, **fields)
+
+    def log(self: structlog.BoundLoggerBase, level: int, event: str, /, *args: Any, **fields: Any) -> None:
+        methods[_level_name(level)](self, event, *args, **fields)
+
+    more = {"exception": exception, "log": log, "warn": methods["warning"], "fatal": methods["critical"]}
+    return type("Logger", (structlog.BoundLoggerBase,), {**methods, **more})
+
+
+def _nothing(_self: structlog.BoundLoggerBase, _event: str, /, *_args: Any, **_fields: Any) -> None:
+    """Log nothing: the level is below what was asked for."""
+
+
+def _filled(event: str, args: tuple[Any, ...]) -> str:
+    try:
+        return str(event % args if args else event)
+    except (TypeError, ValueError):  # a text with other gaps than there are values for
+        return f"{event} {args}"
+
+
+def _level_name(level: int) -> str:
+    """Return the name of a level, or of the next below one that libraries made up."""
+    return logging.getLevelName(min(max(level // 10 * 10, logging.DEBUG), logging.CRITICAL)).lower()
 
 
 class _Bridge(logging.Handler):
     """Hands what libraries log through the standard library to structlog, in this process' one form."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        log = structlog.get_logger()
-        log.log(
-            record.levelno, "library.logged", logger=record.name, message=record.getMessage(), exc_info=record.exc_info
-        )
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001  # a library's mistake in its own line must not become one of its caller
+            message = str(record.msg)
+        log = getattr(structlog.get_logger(), _level_name(record.levelno))
+        log("library.logged", logger=record.name, message=message, exc_info=record.exc_info)

@@ -1,5 +1,6 @@
 """Settings, campaign files, hooks and commands: what is there is documented, and what is documented is there."""
 
+import ast
 import inspect
 import json
 import re
@@ -184,3 +185,31 @@ def test_the_sample_campaigns_fit_the_demo_settings():
 def test_the_states_are_drawn_from_their_tables(table):
     """The page of states shows each table as it stands in the code."""
     assert lifecycle.diagram(table).strip() in (ROOT / "docs" / "states.md").read_text()
+
+
+def told_events() -> set[str]:
+    """Return the events of the tree that are logged as a warning or an error."""
+    told = set()
+    for file in [*(ROOT / "dialerd").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]:
+        calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call) and node.args]
+        firsts = [
+            call.args[0]
+            for call in calls
+            if re.fullmatch(r"(.*\.)?_?log\.(warning|error|exception|critical)", ast.unparse(call.func))
+        ]
+        if any(not isinstance(first, ast.Constant) for first in firsts):  # a name that some call of the file gives
+            firsts += [call.args[0] for call in calls]
+        words = {first.value for first in firsts if isinstance(first, ast.Constant)}
+        told |= {word for word in words if isinstance(word, str) and re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", word)}
+    return told
+
+
+def test_every_warning_and_error_says_what_to_do():
+    """Each has a row in the docs, with what to do about it, and each row an event of the tree."""
+    table = (ROOT / "docs" / "logs.md").read_text().partition("## Events that need somebody")[2]
+    rows = re.findall(r"^\| (`.*`) \| .+ \| .+ \|$", table, re.MULTILINE)
+    documented = {event for row in rows for event in re.findall(r"`([a-z_.]+)`", row)}
+    told = told_events()
+    assert told >= {"trunk.failed", "call.given_up", "spool.file_deferred"}  # of each way of logging one
+    assert told - documented == set(), "give each a row in docs/logs.md"
+    assert documented - told - {"log.lines_dropped", "library.logged"} == set(), "no such event in the tree"
