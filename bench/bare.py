@@ -9,7 +9,6 @@ people as lines are free; each call is a trio task. No rules, no providers, no l
 import argparse
 import json
 import sqlite3
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from uuid_utils.compat import uuid7
 
 from bench.calls import number
 from bench.machine import load, peak_kib
-from dialerd.daemon.service import SWITCH_INTERVAL_S
+from dialerd.daemon.service import tune
 
 _SCHEMA = """
     PRAGMA journal_mode = WAL;
@@ -122,7 +121,7 @@ def main() -> None:
     parser.add_argument("--lines", type=int, default=500)
     parser.add_argument("--hold-ms", type=int, default=0)
     asked = parser.parse_args()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    tune()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
         loop = Loop(Path(folder) / "bare.db", asked.count, asked.lines, asked.hold_ms / 1_000)
         wall, cpu = time.perf_counter(), time.process_time()

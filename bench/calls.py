@@ -8,9 +8,9 @@ simulator answers every call at once and holds it for the hold time. Prints one 
 
 import argparse
 import json
-import sys
 import tempfile
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -18,11 +18,11 @@ import trio
 
 from bench.machine import load, memory_kib, peak_kib
 from dialerd.daemon import logging
-from dialerd.daemon.service import SWITCH_INTERVAL_S
+from dialerd.daemon.service import tune
 from dialerd.engine.clock import SystemClock
 from dialerd.engine.engine import Engine
-from dialerd.model.campaign import CampaignSpec, ZoneGroup
-from dialerd.model.instants import format_duration
+from dialerd.model.campaign import CampaignSpec, Pacing, ZoneGroup
+from dialerd.model.instants import Instant, format_duration
 from dialerd.model.settings import AgentSettings, DaemonSettings, NumberSettings, QuietHours, Settings, TrunkSettings
 from dialerd.model.states import CampaignState
 from dialerd.plugin.host import PluginHost
@@ -31,6 +31,7 @@ from dialerd.store.records import NewCampaign, RecipientBatch
 from dialerd.store.store import Store, open_store
 
 _BATCH = 2_000
+_LOOKS = 10  # a look at memory costs as much as a call
 _GROUPS = (ZoneGroup(country="GB", zones=("Europe/London",)),)
 
 
@@ -51,16 +52,26 @@ def number(index: int) -> str:
     return f"+4471{index * 7_368_787 % 10**8:08}"  # the factor shares no divisor with 10**8
 
 
-async def fill(store: Store, count: int) -> int:
-    """Store a campaign of `count` recipients, ready to be dialled, and return its key."""
+async def fill(
+    store: Store, count: int, *, first: int = 0, pacing: Pacing | None = None, start_at: Instant | None = None
+) -> int:
+    """Store a campaign, ready to be dialled, and return its key.
+
+    Args:
+        store: where.
+        count: its recipients.
+        first: the index of the first one's number.
+        pacing: how fast it dials; None = as fast as it can.
+        start_at: when they become due; None = now.
+    """
     now = SystemClock().now()
-    spec = CampaignSpec(name="bench", agent="reminder")
-    new = NewCampaign(spec=spec, uid="bench", timezone="Europe/London", start_at=None, end_at=None, created_at=now)
+    spec = CampaignSpec(name="other", agent="reminder", pacing=pacing)
+    new = NewCampaign(spec=spec, uid="other", timezone="Europe/London", start_at=start_at, end_at=None, created_at=now)
     key = await store.write(campaigns.begin, new)
-    for first in range(0, count, _BATCH):
+    for begin in range(0, count, _BATCH):
         rows = [
-            [at + 1, number(at), 0, None, None, '{"first":"Ann"}', None]
-            for at in range(first, min(count, first + _BATCH))
+            [at + 1, number(first + at), 0, None, None, '{"first":"Ann"}', None]
+            for at in range(begin, min(count, begin + _BATCH))
         ]
         batch = RecipientBatch(groups=_GROUPS, rows=msgspec.json.encode(rows).decode(), count=len(rows))
         assert not await store.write_bulk(recipients.add, key, batch)
@@ -68,21 +79,34 @@ async def fill(store: Store, count: int) -> int:
     return key
 
 
-async def run(url: str, count: int, lines: int, hold_ms: int) -> dict[str, object]:
-    """Dial a campaign to its end and return what that took."""
+async def run(
+    url: str, count: int, lines: int, hold_ms: int, watch: AbstractContextManager[object] | None = None
+) -> dict[str, object]:
+    """Dial a campaign to its end and return what that took.
+
+    Args:
+        url: of a new database.
+        count: recipients.
+        lines: calls at once.
+        hold_ms: how long each lasts.
+        watch: entered before the first call and left after the last outcome; None = nothing watches.
+    """
     async with open_store(url) as store:
         key = await fill(store, count)
         before = memory_kib()
         host = PluginHost()
         engine = Engine(store, settings(lines, hold_ms), host.make_provider, SystemClock())
-        most = largest = 0
+        tune()
+        most = largest = looks = 0
         async with trio.open_nursery() as nursery:
             wall, cpu = time.perf_counter(), time.process_time()
-            await nursery.start(engine.run)
-            while engine.campaigns.by_key(key) is not None:
-                await trio.sleep(0.01)
-                most = max(most, len(engine.dispatcher.calls))
-                largest = max(largest, memory_kib())
+            with watch or nullcontext():
+                await nursery.start(engine.run)
+                while engine.campaigns.by_key(key) is not None:
+                    await trio.sleep(0.01)
+                    most = max(most, len(engine.dispatcher.calls))
+                    if (looks := looks + 1) % _LOOKS == 0:
+                        largest = max(largest, memory_kib())
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             engine.stop()
         (totals,) = (await store.read(reports.totals, [key])).values()
@@ -111,7 +135,6 @@ def main() -> None:
     parser.add_argument("--hold-ms", type=int, default=0)
     parser.add_argument("--log", type=Path, help="log as the daemon does, JSON at info, to this file; absent = no log")
     asked = parser.parse_args()
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder, open(asked.log or "/dev/null", "w") as stream:
         logging.configure("error" if asked.log is None else "info", stream=stream)
         url = f"sqlite:///{Path(folder).resolve()}/bench.db"

@@ -1,20 +1,9 @@
-"""Intake of a large list by the real daemon, and its restart with that list queued.
+"""The real daemon as a process, and the intake of a large list by it."""
 
-    python -m bench.daemon [--count 1000000]
-
-Rows a second are from the rename into the spool to the log line that says the campaign is accepted: reading in the
-worker process, checking every number, storing with `synchronous=FULL`, moving the files. Quiet hours hold the campaign,
-so that the restart finds everybody queued: first with hours that stay closed, to see what an idle daemon costs, then
-with hours that are open, to see how long the first call takes. Prints one line of JSON.
-"""
-
-import argparse
-import json
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -22,9 +11,8 @@ from typing import Any, Self
 import tomli_w
 
 from bench.calls import number
-from bench.machine import children, load, memory_kib, processor_s
+from bench.machine import children, children_s, load, memory_kib, processor_s
 
-_IDLE_S = 5.0
 _PATIENCE_S = 900.0
 
 
@@ -40,7 +28,7 @@ class Daemon:
         self.root = root
         self.log = root / "daemon.log"
         config = root / "dialerd.toml"
-        config.write_text(tomli_w.dumps(_settings(root, open_now)))
+        config.write_text(tomli_w.dumps(settings(root, open_now=open_now)))
         self.began = time.perf_counter()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -64,6 +52,12 @@ class Daemon:
                 raise SystemExit(f"the daemon ended or hangs:\n{self.log.read_text()[-3000:]}")
             time.sleep(every_s)
 
+    def idle_share(self, seconds: float) -> float:
+        """Return the share of a core that it takes while nothing happens."""
+        cpu = processor_s(self.process.pid)
+        time.sleep(seconds)
+        return (processor_s(self.process.pid) - cpu) / seconds
+
     def end(self) -> None:
         """Stop it."""
         self.process.terminate()
@@ -78,7 +72,8 @@ class Daemon:
             self.process.wait()
 
 
-def _settings(root: Path, open_now: bool) -> dict[str, Any]:
+def settings(root: Path, *, open_now: bool) -> dict[str, Any]:
+    """Return settings of one simulated trunk with 100 lines, whose ledger is `ledger.jsonl`."""
     opens = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=12)
     closed = {"enabled": True, "start": opens.time(), "end": (opens + timedelta(hours=1)).time()}
     options = {"ring_time": "0ms", "talk_time": "1s", "outcomes": {"answered": 1}, "ledger": "ledger.jsonl"}
@@ -105,82 +100,45 @@ def write_list(path: Path, count: int) -> None:
         file.writelines(f"{number(index)},Ann,{index % 24:02}:30\n" for index in range(count))
 
 
-def intake(root: Path, count: int) -> dict[str, object]:
-    """Have a list taken and return what that took."""
-    with Daemon(root, open_now=False) as daemon:
-        return _take(daemon, root, count)
+def take(daemon: Daemon, root: Path, count: int, campaign: Mapping[str, object]) -> dict[str, Any]:
+    """Have a list taken and return what that took.
 
+    Seconds are from the rename into the spool to the log line that says the campaign is accepted: reading in the
+    worker process, checking every number, storing with `synchronous=FULL`, moving the files.
 
-def _take(daemon: Daemon, root: Path, count: int) -> dict[str, object]:
-    staged, incoming = root / "staged", root / "spool" / "incoming"
+    Args:
+        daemon: idle.
+        root: its directory.
+        count: rows of the list.
+        campaign: what its file says besides the list.
+    """
+    staged, incoming, pid = root / "staged", root / "spool" / "incoming", daemon.process.pid
     write_list(staged, count)
     size = staged.stat().st_size
-    before = memory_kib(daemon.process.pid)
+    before = memory_kib(pid)
     staged.rename(incoming / "list.csv")
-    staged.write_text('name = "bench"\nagent = "reminder"\nrecipients_file = "list.csv"\n')
-    wall, cpu = time.perf_counter(), processor_s(daemon.process.pid)
+    staged.write_text(tomli_w.dumps({"name": "bench", "agent": "reminder", "recipients_file": "list.csv", **campaign}))
+    began_at, wall, cpu = time.time(), time.perf_counter(), processor_s(pid) + children_s(pid)
     staged.rename(incoming / "bench.toml")
-    most = {"worker": 0, "worker_cpu": 0.0}
+    worker_kib = 0
 
     def accepted() -> bool:
-        for child in children(daemon.process.pid):
-            most["worker"] = max(most["worker"], memory_kib(child, "VmHWM"))
+        nonlocal worker_kib
+        worker_kib = max([worker_kib, *(memory_kib(child, "VmHWM") for child in children(pid))])
         return daemon.logged("spool.file_accepted")
 
     daemon.until(accepted, 0.05)
     wall = time.perf_counter() - wall
-    cpu = processor_s(daemon.process.pid) - cpu
-    peak = memory_kib(daemon.process.pid, "VmHWM")
-    daemon.end()
     return {
         "rows": count,
         "mib": size / 2**20,
+        "began_at": began_at,
         "wall_s": wall,
         "per_s": count / wall,
-        "daemon_cpu_s": cpu,
+        "cpu_s": processor_s(pid) + children_s(pid) - cpu,
         "daemon_before_kib": before,
-        "daemon_peak_kib": peak,
-        "worker_peak_kib": most["worker"],
+        "daemon_peak_kib": memory_kib(pid, "VmHWM"),
+        "worker_peak_kib": worker_kib,
         "database_mib": (root / "state" / "dialerd.db").stat().st_size / 2**20,
         "load": load(),
     }
-
-
-def restart(root: Path) -> dict[str, object]:
-    """Start with everybody queued, held first and due then, and return what that takes."""
-    with Daemon(root, open_now=False) as idle:
-        time.sleep(1)
-        cpu = processor_s(idle.process.pid)
-        time.sleep(_IDLE_S)
-        idle_share = (processor_s(idle.process.pid) - cpu) / _IDLE_S
-        idle_kib = memory_kib(idle.process.pid)
-        idle.end()
-    with Daemon(root, open_now=True) as due:
-        ledger = root / "ledger.jsonl"
-        due.until(lambda: ledger.exists() and ledger.stat().st_size > 0)
-        first_call_s = time.perf_counter() - due.began
-        time.sleep(2)
-        due_kib = memory_kib(due.process.pid)
-        due.end()
-    return {
-        "started_s": due.started_s,
-        "first_call_s": first_call_s,
-        "idle_share": idle_share,
-        "idle_kib": idle_kib,
-        "dialling_kib": due_kib,
-        "load": load(),
-    }
-
-
-def main() -> None:
-    """Run as asked and print the result."""
-    parser = argparse.ArgumentParser(prog="python -m bench.daemon")
-    parser.add_argument("--count", type=int, default=1_000_000)
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
-        root = Path(folder).resolve()
-        print(json.dumps({"intake": intake(root, asked.count), "restart": restart(root)}))
-
-
-if __name__ == "__main__":
-    main()
