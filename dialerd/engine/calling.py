@@ -8,7 +8,8 @@ from random import Random
 import structlog
 import trio
 
-from dialerd.engine.checked import as_text, checked_cause, checked_end
+from dialerd.engine.breach import Complaints, meant, told
+from dialerd.engine.checked import as_text, checked_cause, checked_end, plausible
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import counted, refunded, suppressed, withdrawn
 from dialerd.engine.dispatcher import Dispatcher
@@ -16,7 +17,8 @@ from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
 from dialerd.engine.notices import call_ended
 from dialerd.engine.order import Order, order_for
-from dialerd.engine.reconciling import reconcile
+from dialerd.engine.reconciling import Reconciler
+from dialerd.engine.shift import Shift, patience_s
 from dialerd.model.call import CallEnd, Cause
 from dialerd.model.instants import MINUTE, NEVER, SECOND, Instant
 from dialerd.model.states import AtFault, AttemptState, Outcome
@@ -27,7 +29,6 @@ from dialerd.store.ending import Ended
 _log = structlog.get_logger()
 
 _SCREEN_S = 10.0  # a screen that has not answered by then holds the call
-_ASKED_AT_ONCE = 50  # attempts about which carriers are asked at once after a crash
 _SCREENED_AGAIN_MS = MINUTE  # when a call that a screen holds without a date is asked about again
 _TRUNK_FAULTS = (AtFault.TRUNK, AtFault.PROVIDER)
 
@@ -72,49 +73,91 @@ class Calling:
         self._withheld = withheld
         self._notices = notices
         self._observe = observe
-        self._asking = trio.CapacityLimiter(_ASKED_AT_ONCE)
+        self._shifts: dict[int, Shift] = {}  # those that take calls, by how long these may last
+        self._complaints = Complaints()
+        self._reconciler = Reconciler(nursery, clock=clock, random=random, release=dispatcher.release)
 
     def start(self, calls: Sequence[LiveCall]) -> None:
         """Start the tasks of the calls that one campaign got in a turn."""
-        for call in calls:
-            self._nursery.start_soon(self._run, call)
+        if not calls:
+            return
+        spec = calls[0].campaign.row.spec
+        lasting = spec.ring_timeout + spec.max_duration
+        shift = self._shifts.get(lasting)
+        if shift is None or not shift.open:
+            patience = patience_s(spec, len(self._screens) * _SCREEN_S)
+            self._shifts[lasting] = shift = Shift(self._run, patience, self._give_up)
+            self._nursery.start_soon(self._keep, lasting, shift)
+        shift.take(calls)
 
-    async def _run(self, call: LiveCall) -> None:
-        agent = self._lines.agents.get(call.campaign.agent)
-        if agent is None:
-            self._put_back(call, "its agent was taken out of the settings")
-            return
-        order = order_for(call, agent.settings, self._withheld)
-        if call.start_at > trio.current_time():
-            await trio.sleep_until(call.start_at)
-        if self._screens and await self._held(call, order):
-            return
-        provider = call.trunk.provider
-        if provider is None:
-            self._put_back(call, "its trunk went down")
-            return
-        call.trunk.lend(provider)
-        try:
-            await self._place(call, order, provider)
-        except Exception as error:  # noqa: BLE001  # a plugin's fault must cost one call, not the daemon
-            await self._broken(call, error)
-        finally:
-            call.trunk.give_back(provider)
+    async def _keep(self, lasting: int, shift: Shift) -> None:
+        await shift.run()
+        if self._shifts.get(lasting) is shift:
+            del self._shifts[lasting]
 
-    async def _place(self, call: LiveCall, order: Order, provider: Provider) -> None:
-        """Let the provider place the call, and take what it returns or may raise."""
+    async def _run(self, call: LiveCall, shift: Shift) -> None:
+        order: Order | None = None
         try:
+            agent = self._lines.agents.get(call.campaign.agent)
+            if agent is None:
+                self._put_back(call, "its agent was taken out of the settings")
+                return
+            order = order_for(call, agent.settings, self._withheld)
+            if call.start_at > trio.current_time():
+                await trio.sleep_until(call.start_at)
+            if self._screens and await self._held(call, order):
+                return
+            provider = call.trunk.provider
+            if provider is None:
+                self._put_back(call, "its trunk went down")
+                return
+            call.trunk.lend(provider)
+            shift.calls[call] = provider
             end = checked_end(await provider.place(order, call))
-        except Withdrawn as error:
-            self._withdraw(call, order, str(error))
-        except Throttled as error:
-            self._throttled(call, error)
-        except NotPlaced as error:
-            self._not_placed(call, error)
-        except MaybePlaced as error:
-            await self._uncertain(call, checked_cause(error.cause))
+            if call in shift.calls:
+                self._over(call, end)
+            else:
+                _log.warning("call.returned_late", call_id=call.claimed.uid, trunk=call.trunk.name, end=told(end))
+        except BaseException as error:  # noqa: BLE001  # a plugin's fault must cost one call, not the daemon
+            said = meant(error)
+            if call in shift.calls and not call.ended:
+                self._raised(call, order, said)
+            else:
+                self._broke(call, said)
+        finally:
+            had_by = shift.let_go(call)
+            if had_by is not None:
+                call.trunk.give_back(had_by)
+
+    def _raised(self, call: LiveCall, order: Order | None, error: BaseException) -> None:
+        """Take what the provider raised; what it says must fit with what it did before."""
+        try:
+            if isinstance(error, MaybePlaced):
+                self._uncertain(call, checked_cause(error.cause))
+            elif _may_have_rung(call) and (isinstance(error, Withdrawn) or call.heard):
+                self._broken(call, error)  # it left, or rang: nobody is rung again on the word of one who forgot that
+            elif isinstance(error, Withdrawn) and order is not None:
+                self._withdraw(call, order, as_text(error))
+            elif isinstance(error, Throttled):
+                self._throttled(call, error)
+            elif isinstance(error, NotPlaced):
+                self._not_placed(call, error)
+            else:
+                self._broken(call, error)
+        except BaseException as worse:  # noqa: BLE001  # what it raised is of the right kind, and holds nonsense
+            self._broken(call, worse)
+
+    def _give_up(self, call: LiveCall, provider: Provider | None) -> None:
+        """Take a call from a provider that never lets it go: its task does nothing more, whenever it ends."""
+        if provider is None:
+            self._put_back(call, "a screen did not let go of it")
+            return
+        call.trunk.give_back(provider)
+        cause = Cause(fault=AtFault.PROVIDER, code="overdue", detail="the provider plugin never returned it")
+        if _may_have_rung(call):
+            self._uncertain(call, cause)
         else:
-            self._over(call, end)
+            self._refund_for_trunk(call, cause, Outcome.FAILED)
 
     async def _held(self, call: LiveCall, order: Order) -> bool:
         """Ask the screens; end the call and return True when one objects."""
@@ -127,8 +170,8 @@ class Calling:
                     continue
                 reason = as_text(veto.reason)
                 until = None if veto.until is None else int(veto.until)
-            except Exception as error:  # noqa: BLE001  # a screen that cannot answer holds, whatever broke it
-                _log.error("screen.failed", plugin=name, call_id=call.claimed.uid, error=repr(error))
+            except BaseException as error:  # noqa: BLE001  # a screen that cannot answer holds, whatever broke it
+                self._screen_failed(name, call, meant(error))
                 reason, veto = f"screen {name} failed", None
             now = self._clock.now()
             cause = Cause(fault=AtFault.US, code="screen", detail=f"{name}: {reason}")
@@ -141,11 +184,27 @@ class Calling:
             return True
         return False
 
+    def _screen_failed(self, name: str, call: LiveCall, error: BaseException) -> None:
+        more = self._complaints.due("screen.failed", name)
+        if more is not None:
+            _log.error(
+                "screen.failed",
+                plugin=name,
+                call_id=call.claimed.uid,
+                error=told(error),
+                more=more,
+                remedy="every call is held until this plugin's screen answers: mend it, or take the plugin out",
+            )
+
     def _over(self, call: LiveCall, end: CallEnd) -> None:
         """Take the end that the provider told."""
-        if end.outcome is Outcome.CANCELLED and not call.left and call.phase is AttemptState.CLAIMED:
-            self._put_back(call, "it was hung up before it left")
-            return
+        if call.left_at is None:
+            if end.outcome is Outcome.CANCELLED and call.phase is AttemptState.CLAIMED:
+                self._put_back(call, "it was hung up before it left")
+                return
+            self._never_left(call, end)
+        now = self._clock.now()
+        end = plausible(end, call.claimed_at, now)
         if end.outcome is Outcome.CONGESTION and call.ringing_at is None and end.ringing_at is None:
             self._refund_for_trunk(call, end.cause or Cause(fault=AtFault.TRUNK), Outcome.CONGESTION)
             return
@@ -154,7 +213,7 @@ class Calling:
         else:
             call.trunk.worked(call.started_at)
             call.trunk.pace.settled(trio.current_time())
-        self._end(call, counted(call, end, self._clock.now(), self._random))
+        self._end(call, counted(call, end, now, self._random))
 
     def _withdraw(self, call: LiveCall, order: Order, reason: str) -> None:
         """Put a call back that the gate stopped at the last instant."""
@@ -205,23 +264,53 @@ class Calling:
             call.trunk.pace.throttled(trio.current_time())
         self._end(call, refunded(call, outcome, cause, self._clock.now(), self._random))
 
-    async def _broken(self, call: LiveCall, error: Exception) -> None:
-        """Take what a provider may not raise: its own fault, and uncertain once the call was let go."""
-        _log.error("provider.broke", trunk=call.trunk.name, call_id=call.claimed.uid, exc_info=error)
+    def _never_left(self, call: LiveCall, end: CallEnd) -> None:
+        """Tell of a call that the gate was never asked about; its end counts all the same."""
+        more = self._complaints.due("provider.never_left", call.trunk.name)
+        if more is not None:
+            _log.error(
+                "provider.never_left",
+                trunk=call.trunk.name,
+                call_id=call.claimed.uid,
+                outcome=end.outcome,
+                more=more,
+                remedy="the provider plugin places calls without order.leave(), so that no pause and no do-not-call "
+                "entry stops them at the last instant: take the trunk out, and report it to the plugin's author",
+            )
+
+    def _broken(self, call: LiveCall, error: BaseException) -> None:
+        """Take what a provider may not raise: its own fault, and uncertain once the call may have rung."""
+        self._broke(call, error)
         cause = Cause(
             fault=AtFault.PROVIDER, code=type(error).__name__, detail="the provider plugin broke its contract"
         )
-        if call.left:
-            await self._uncertain(call, cause)
+        if _may_have_rung(call):
+            self._uncertain(call, cause)
         else:
             self._refund_for_trunk(call, cause, Outcome.FAILED)
 
-    async def _uncertain(self, call: LiveCall, cause: Cause) -> None:
-        """Find out what became of a call of which nobody knows whether it was placed."""
+    def _broke(self, call: LiveCall, error: BaseException) -> None:
+        """Tell what a provider may not raise: in full the first time, then once a minute."""
+        more = self._complaints.due("provider.broke", call.trunk.name)
+        if more is None:
+            return
+        _log.error(
+            "provider.broke",
+            trunk=call.trunk.name,
+            call_id=call.claimed.uid,
+            error=told(error),
+            more=more,
+            remedy="the calls count as the provider's fault, and those that had left are asked about: "
+            "report this to the plugin's author",
+            exc_info=None if more else error,
+        )
+
+    def _uncertain(self, call: LiveCall, cause: Cause) -> None:
+        """Find out, in a task of its own, what became of a call of which nobody knows whether it was placed."""
         call.uncertain()
         _log.warning("call.uncertain", call_id=call.claimed.uid, trunk=call.trunk.name, cause=_words(cause))
         call.trunk.failed(call.claimed.number, _words(cause), call.started_at)
-        self._end(call, await self._reconciled(call))
+        self._nursery.start_soon(self._recover, call, None)
 
     def recover(self, call: LiveCall) -> trio.Event:
         """Start the task of an attempt of a former life; return what is set once its provider was first asked."""
@@ -229,18 +318,8 @@ class Calling:
         self._nursery.start_soon(self._recover, call, asked)
         return asked
 
-    async def _recover(self, call: LiveCall, asked: trio.Event) -> None:
-        self._end(call, await self._reconciled(call, asked))
-
-    async def _reconciled(self, call: LiveCall, asked: trio.Event | None = None) -> Ended:
-        return await reconcile(
-            call,
-            clock=self._clock,
-            random=self._random,
-            asking=self._asking,
-            release=self._dispatcher.release,
-            asked=asked,
-        )
+    async def _recover(self, call: LiveCall, asked: trio.Event | None) -> None:
+        self._end(call, await self._reconciler.end_of(call, asked))
 
     def _return_probe(self, call: LiveCall) -> None:
         if call.probe:
@@ -261,6 +340,11 @@ class Calling:
         if self._observe is not None:
             self._observe(call, end)
         self._dispatcher.ended(call, end)
+
+
+def _may_have_rung(call: LiveCall) -> bool:
+    """Tell whether a phone may have rung: the gate let it go, or the provider has said so without asking the gate."""
+    return call.left or call.phase is not AttemptState.CLAIMED
 
 
 def _words(cause: Cause) -> str:

@@ -4,9 +4,12 @@ What cannot be stored would stop the turn that stores everybody's ends. So it is
 call, or, in a report (which never raises), made into something that can be. Knows nothing of the store.
 """
 
+from attrs import evolve
+
+from dialerd.engine.breach import told
 from dialerd.model.call import CallEnd, CannotTell, Cause, Reconciliation, WasNotPlaced, WasPlaced
 from dialerd.model.errors import PluginError
-from dialerd.model.instants import NEVER
+from dialerd.model.instants import NEVER, Instant
 from dialerd.model.states import AnsweredBy, AtFault, Outcome
 
 
@@ -17,7 +20,7 @@ def checked_end(end: object) -> CallEnd:
         PluginError: it is no `CallEnd`, or one of its fields is not what `CallEnd` says.
     """
     if not isinstance(end, CallEnd):
-        raise PluginError(f"a call's end must be a CallEnd, but is {end!r}")
+        raise PluginError(f"a call's end must be a CallEnd, but is {told(end)}")
     if (
         type(end.outcome) is not Outcome
         or not _is_instant(end.ringing_at)
@@ -27,10 +30,38 @@ def checked_end(end: object) -> CallEnd:
         or not _is_text(end.digits)
         or not isinstance(end.detail, dict)
     ):
-        raise PluginError(f"a field of a call's end is not what CallEnd says: {end!r}")
+        raise PluginError(f"a field of a call's end is not what CallEnd says: {told(end)}")
     if end.cause is not None:
         checked_cause(end.cause)
     return end
+
+
+def plausible(end: CallEnd, claimed_at: Instant, now: Instant) -> CallEnd:
+    """Return an end whose instants lie between the claim and the present, in their order.
+
+    A carrier's clock may be off, and a plugin may give seconds for milliseconds. The end's instant begins the person's
+    cooldown: one in 1970 would have them rung again at once, one in ten years never.
+
+    Args:
+        end: how a call ended.
+        claimed_at: when it was claimed.
+        now: the present instant.
+    """
+    first, last = (claimed_at, now) if claimed_at <= now else (now, claimed_at)  # the clock may have been set back
+    lower = first
+    for at in (end.ringing_at, end.answered_at, end.ended_at):
+        if at is not None:
+            if not lower <= at <= last:
+                break
+            lower = at
+    else:
+        return end
+    ended_at = None if end.ended_at is None else end.ended_at if first <= end.ended_at <= last else last
+    latest = last if ended_at is None else ended_at
+    answered_at = None if end.answered_at is None else min(max(end.answered_at, first), latest)
+    latest = latest if answered_at is None else answered_at
+    ringing_at = None if end.ringing_at is None else min(max(end.ringing_at, first), latest)
+    return evolve(end, ringing_at=ringing_at, answered_at=answered_at, ended_at=ended_at)
 
 
 def checked_cause(cause: object) -> Cause:
@@ -46,7 +77,7 @@ def checked_cause(cause: object) -> Cause:
         or not (cause.code is None or _is_text(cause.code))
         or not (cause.detail is None or _is_text(cause.detail))
     ):
-        raise PluginError(f"a cause must be a Cause with the fields that it says, but is {cause!r}")
+        raise PluginError(f"a cause must be a Cause with the fields that it says, but is {told(cause)}")
     return cause
 
 
@@ -64,7 +95,7 @@ def checked_answer(answer: object) -> Reconciliation:
         return answer
     if isinstance(answer, CannotTell) and _is_text(answer.reason):
         return answer
-    raise PluginError(f"reconcile must return WasPlaced, WasNotPlaced or CannotTell, but returned {answer!r}")
+    raise PluginError(f"reconcile must return WasPlaced, WasNotPlaced or CannotTell, but returned {told(answer)}")
 
 
 def as_text(value: object) -> str:

@@ -1,7 +1,8 @@
 """The engine: everything that dials, behind the few operations that the rest of dialerd may ask of it.
 
-Nurseries, outer to inner: the providers; the dispatcher and the notifier; the calls. A stop claims nothing any more,
-lets calls end for the drain time, hangs up what is left, stores every end, and only then lets the providers go.
+Nurseries, outer to inner: who insists on a stop; the providers; the dispatcher and the notifier; the calls. A stop
+claims nothing any more, lets calls end for the drain time, hangs up what is left, stores every end, and only then lets
+the providers go.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,6 +16,7 @@ from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import Clock
 from dialerd.engine.days import DayCount
 from dialerd.engine.dispatcher import Dispatcher
+from dialerd.engine.insisting import insist
 from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
 from dialerd.engine.notifier import notify
@@ -32,6 +34,7 @@ _log = structlog.get_logger()
 
 _RECOVERY_S = 10.0  # how long the first claim waits for carriers to say what they know of the former life's calls
 _HANGUP_S = 10.0  # how long calls may take to end once they are told to
+_STUCK_S = 15.0  # how long a stop waits for plugins' tasks that were cancelled; providers have _HANGUP_S to close
 
 
 class Engine:
@@ -47,6 +50,8 @@ class Engine:
         notifiers: told what happens, by plugin.
         observe: told of each call's end in this process, before it is stored.
         held: told whom closed hours and daily caps hold.
+        stuck: called when a stop cannot end because a plugin does not let itself be cancelled, once everything is
+            stored; None = it goes on waiting.
 
     Attributes:
         ready: set once calls may leave.
@@ -64,6 +69,7 @@ class Engine:
         notifiers: Mapping[str, Notifier] | None = None,
         observe: Observer | None = None,
         held: Held | None = None,
+        stuck: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
         self.lines = Lines(settings)
@@ -74,6 +80,7 @@ class Engine:
         self._screens = screens or {}
         self._notifiers = notifiers or {}
         self._observe = observe
+        self._stuck = stuck
         self._scheduler = Scheduler(held)
         self.ready = trio.Event()
         self._stop = trio.Event()
@@ -103,43 +110,46 @@ class Engine:
 
         Started once the first claim may be made; never, when it is stopped before.
         """
-        async with trio.open_nursery() as providers:
-            self._trunks = Trunks(providers, self.lines, self._make_provider, self.dispatcher.wake)
-            async with trio.open_nursery() as drain:
-                await drain.start(self.dispatcher.run)
-                drain.start_soon(notify, self._store, self._notifiers)
-                self.campaigns.open(drain)
-                self._set_day_counts(await self._day_counts(self.settings))
-                await self.campaigns.load()
-                async with trio.open_nursery() as calls:
-                    self._calling = Calling(
-                        nursery=calls,
-                        dispatcher=self.dispatcher,
-                        lines=self.lines,
-                        clock=self._clock,
-                        random=self._random,
-                        screens=self._screens,
-                        withheld=self.dispatcher.withheld,
-                        notices=bool(self._notifiers),
-                        observe=self._observe,
-                    )
-                    await self._unless_stopped(self._trunks.update)
-                    await self._unless_stopped(self._recover)
-                    if not self._stop.is_set():
-                        self.dispatcher.accepting = True
-                        self.dispatcher.wake()
-                        self.ready.set()
-                        task_status.started()
-                        await self._stop.wait()
-                    await self._drain()
-                    calls.cancel_scope.cancel()
-                for call in self.dispatcher.calls.values():  # those that were given up are not waited for
-                    self.dispatcher.release(call)
-                await self.dispatcher.finish()
-                drain.cancel_scope.cancel()
-            self._trunks.leave()
-            # a provider that was given up on in the drain must not keep the daemon from stopping
-            providers.cancel_scope.deadline = trio.current_time() + _HANGUP_S
+        async with trio.open_nursery() as last:
+            async with trio.open_nursery() as providers:
+                self._trunks = Trunks(providers, self.lines, self._make_provider, self.dispatcher.wake)
+                async with trio.open_nursery() as drain:
+                    await drain.start(self.dispatcher.run)
+                    drain.start_soon(notify, self._store, self._notifiers)
+                    self.campaigns.open(drain)
+                    self._set_day_counts(await self._day_counts(self.settings))
+                    await self.campaigns.load()
+                    async with trio.open_nursery() as calls:
+                        self._calling = Calling(
+                            nursery=calls,
+                            dispatcher=self.dispatcher,
+                            lines=self.lines,
+                            clock=self._clock,
+                            random=self._random,
+                            screens=self._screens,
+                            withheld=self.dispatcher.withheld,
+                            notices=bool(self._notifiers),
+                            observe=self._observe,
+                        )
+                        await self._unless_stopped(self._trunks.update)
+                        await self._unless_stopped(self._recover)
+                        if not self._stop.is_set():
+                            self.dispatcher.accepting = True
+                            self.dispatcher.wake()
+                            self.ready.set()
+                            task_status.started()
+                            await self._stop.wait()
+                        await self._drain()
+                        last.start_soon(insist, self.dispatcher, [providers, drain, calls], _STUCK_S, self._stuck)
+                        calls.cancel_scope.cancel()
+                    for call in self.dispatcher.calls.values():  # those that were given up are not waited for
+                        self.dispatcher.release(call)
+                    await self.dispatcher.finish()
+                    drain.cancel_scope.cancel()
+                self._trunks.leave()
+                # a provider that was given up on in the drain must not keep the daemon from stopping
+                providers.cancel_scope.deadline = trio.current_time() + _HANGUP_S
+            last.cancel_scope.cancel()
 
     def stop(self) -> None:
         """Begin the end: when this returns, no call leaves any more."""

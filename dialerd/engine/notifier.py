@@ -9,8 +9,10 @@ from collections.abc import Mapping
 import structlog
 import trio
 
+from dialerd.engine.breach import meant, told
 from dialerd.model.errors import StoreError
 from dialerd.plugin.hookspecs import Notifier
+from dialerd.rules.reminders import Reminder
 from dialerd.store import notices
 from dialerd.store.store import Store
 
@@ -34,17 +36,34 @@ async def notify(store: Store, notifiers: Mapping[str, Notifier]) -> None:
 
 async def _tell(store: Store, name: str, notifier: Notifier) -> None:
     rest_s = _FIRST_REST_S
+    trouble = Reminder()
+    unmarked: int | None = None
     while True:
         try:
+            if unmarked is not None:  # told already, which could not be stored: not again for as long as that lasts
+                await store.write(notices.mark_read, name, unmarked)
+                unmarked = None
             batch = await store.read(notices.unread, name, _BATCH)
             if batch:
                 with trio.fail_after(_TELL_S):
                     await notifier(batch)
-                await store.write(notices.mark_read, name, batch[-1].id)
+                unmarked = batch[-1].id
+                await store.write(notices.mark_read, name, unmarked)
+                unmarked = None
+            trouble.over()
         except StoreError as error:
-            _log.error("notifier.store_failed", plugin=name, error=str(error))
-        except Exception as error:  # noqa: BLE001  # whatever a plugin raises, its notices wait and the others go on
-            _log.warning("notifier.failed", plugin=name, error=repr(error), retry_s=rest_s)
+            if trouble.due(trio.current_time()):
+                _log.error("notifier.store_failed", plugin=name, error=str(error))
+            await trio.sleep(_FIRST_REST_S)
+            continue
+        except BaseException as error:  # noqa: BLE001  # whatever a plugin raises, its notices wait and the others go on
+            _log.warning(
+                "notifier.failed",
+                plugin=name,
+                error=told(meant(error)),
+                retry_s=rest_s,
+                remedy="its notices are kept and told again; look at where this plugin sends them",
+            )
             await trio.sleep(rest_s)
             rest_s = min(2 * rest_s, _MAX_REST_S)
             continue

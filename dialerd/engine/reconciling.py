@@ -1,6 +1,7 @@
 """Reconciling: what became of an attempt that has no known end. Nothing is dialled again without proof.
 
 The provider is asked until it answers; one that cannot be reached holds only its own recipients, who stay dialing.
+It is asked in a task apart from who waits for the answer: one that never comes back keeps neither lines nor turns.
 """
 
 from base64 import b64decode
@@ -10,109 +11,184 @@ from random import Random
 import structlog
 import trio
 
-from dialerd.engine.checked import checked_answer, checked_cause, checked_end
+from dialerd.engine.apart import Apart
+from dialerd.engine.breach import Complaints, meant, told
+from dialerd.engine.checked import checked_answer, checked_cause, checked_end, plausible
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import counted, refunded
 from dialerd.engine.limits import Limit, take
 from dialerd.engine.live import LiveCall
+from dialerd.engine.shift import HANG_UP_S, lapse, patience_s
 from dialerd.model.call import AttemptRef, CallEnd, CannotTell, Cause, Reconciliation, WasNotPlaced, WasPlaced
+from dialerd.model.instants import SECOND
 from dialerd.model.states import AtFault, Outcome
-from dialerd.plugin.provider import MaybePlaced, NotPlaced, Throttled
+from dialerd.plugin.provider import MaybePlaced, NotPlaced, Provider, Throttled
 from dialerd.store.ending import Ended
 
 _log = structlog.get_logger()
 
 _ANSWER_S = 60.0  # a carrier that has not answered by then is asked again
 _FIRST_REST_S, _MAX_REST_S = 1.0, 60.0
+_ASKED_AT_ONCE = 50  # attempts about which one trunk's carrier is asked at once
+_LEAST_FOLLOWED_S = 30.0  # what a call that was found gets, however old it is by the clock
 
 
-async def reconcile(
-    call: LiveCall,
-    *,
-    clock: Clock,
-    random: Random,
-    asking: trio.CapacityLimiter,
-    release: Callable[[LiveCall], None],
-    asked: trio.Event | None = None,
-) -> Ended:
-    """Ask the provider until it is known what became of `call`, stay with it while it lives, and return its end.
+class Reconciler:
+    """Finds out what became of attempts.
 
     Args:
-        call: an attempt that may have been placed.
+        nursery: whose tasks the providers' answers are.
         clock: the wall clock.
         random: spreads retries.
-        asking: how many carriers' answers are waited for at once.
-        release: lets the call's lines go to others.
-        asked: set when the provider has answered, or failed to, for the first time.
+        release: lets a call's lines go to others.
     """
-    rest_s = _FIRST_REST_S
-    held: tuple[Limit, ...] = ()  # what it let go of
-    while True:
-        try:
-            async with asking:
-                answer = await _answer(call)
+
+    def __init__(
+        self, nursery: trio.Nursery, *, clock: Clock, random: Random, release: Callable[[LiveCall], None]
+    ) -> None:
+        self._nursery = nursery
+        self._clock = clock
+        self._random = random
+        self._release = release
+        self._asking: dict[str, trio.CapacityLimiter] = {}  # by trunk: a slow one must not keep the others waiting
+        self._complaints = Complaints()
+
+    async def end_of(self, call: LiveCall, asked: trio.Event | None = None) -> Ended:
+        """Ask the provider until it is known what became of `call`, stay with it while it lives, and return its end.
+
+        Args:
+            call: an attempt that may have been placed.
+            asked: set when the provider has answered, or failed to, for the first time.
+        """
+        rest_s = _FIRST_REST_S
+        held: tuple[Limit, ...] = ()  # what it let go of
+        given_up = False
+        asking = self._asking.setdefault(call.trunk.name, trio.CapacityLimiter(_ASKED_AT_ONCE))
+        while True:
+            try:
+                async with asking:
+                    answer = await self._answer(call)
+                if asked is not None:
+                    asked.set()
+                if not isinstance(answer, WasPlaced) or answer.end is not None:
+                    return self._ended(call, answer)
+                if given_up:
+                    return self._lost(call)
+                if held:  # it is counted again, unless others have taken its lines meanwhile
+                    call.permit, held = take(held), ()
+                call.found()
+                return await self._follow(call)
+            except BaseException as error:  # noqa: BLE001  # whatever a plugin raises, the attempt stays doubtful
+                error = meant(error)
+                given_up = given_up or isinstance(error, _NeverReturned)
+                call.uncertain()
+                self._complain(call, error, rest_s)
+            if call.permit is not None and call.permit.limits:
+                held = call.permit.limits
+                self._release(call)  # a carrier that cannot be asked must not keep lines from the others
             if asked is not None:
                 asked.set()
-            if not isinstance(answer, WasPlaced) or answer.end is not None:
-                return _ended(call, answer, clock, random)
-            if held:  # it is counted again, unless others have taken its lines meanwhile
-                call.permit, held = take(held), ()
-            call.found()
-            return await _follow(call, clock, random)
-        except Exception as error:  # noqa: BLE001  # whatever a plugin raises, the attempt stays doubtful
-            call.uncertain()
+            await trio.sleep(rest_s)
+            rest_s = min(2 * rest_s, _MAX_REST_S)
+
+    async def _answer(self, call: LiveCall) -> Reconciliation:
+        provider = _provider(call)
+        asked = Apart(self._nursery, provider.reconcile, attempt_ref(call))
+        with trio.move_on_after(_ANSWER_S):
+            return checked_answer(await asked.result())
+        asked.leave()
+        raise TimeoutError(f"no answer within {_ANSWER_S:g} s")
+
+    async def _follow(self, call: LiveCall) -> Ended:
+        provider = _provider(call)
+        call.trunk.lend(provider)
+        followed = Apart(self._nursery, provider.follow, attempt_ref(call), call, call.hangup)
+        try:
+            with trio.move_on_after(self._patience_s(call)):
+                await followed.done.wait()
+            if not followed.done.is_set():
+                await self._lose_patience(call, followed)
+            end = plausible(checked_end(await followed.result()), call.claimed_at, self._clock.now())
+        except (MaybePlaced, NotPlaced, Throttled) as error:
+            return self._raised(call, error)
+        finally:
+            followed.leave()
+            call.trunk.give_back(provider)
+        return counted(call, end, self._clock.now(), self._random)
+
+    def _patience_s(self, call: LiveCall) -> float:
+        """Return for how many seconds a call that was found may still go on."""
+        whole_s = patience_s(call.campaign.row.spec)
+        on_for_s = (self._clock.now() - call.claimed_at) / SECOND
+        return min(whole_s, max(whole_s - on_for_s, _LEAST_FOLLOWED_S))
+
+    async def _lose_patience(self, call: LiveCall, followed: Apart[CallEnd]) -> None:
+        """Tell a call to hang up that is on longer than it can be.
+
+        Raises:
+            _NeverReturned: it did not end.
+        """
+        _log.error(
+            "call.overdue",
+            trunk=call.trunk.name,
+            calls=1,
+            call_ids=[call.claimed.uid],
+            then=f"told to hang up; given up in {HANG_UP_S} s",
+            remedy="the provider plugin of this trunk does not return from follow: report it to the plugin's author",
+        )
+        call.hangup.set()
+        await lapse(HANG_UP_S, lambda: not followed.done.is_set())
+        if not followed.done.is_set():
+            raise _NeverReturned("follow did not return, although the call was to be hung up")
+
+    def _raised(self, call: LiveCall, error: MaybePlaced | NotPlaced | Throttled) -> Ended:
+        """Take what `follow` may raise."""
+        if isinstance(error, NotPlaced):
+            return refunded(call, Outcome.FAILED, checked_cause(error.cause), self._clock.now(), self._random)
+        # it was found alive, so it was placed; what came of it is lost
+        return self._lost(call, checked_cause(error.cause or Cause(fault=AtFault.PROVIDER)))
+
+    def _lost(self, call: LiveCall, cause: Cause | None = None) -> Ended:
+        """Return the end of a call that was placed, and of which nobody can say how it ended."""
+        cause = cause or Cause(fault=AtFault.PROVIDER, code="overdue", detail="the provider plugin never returned it")
+        now = self._clock.now()
+        return counted(call, CallEnd(outcome=Outcome.UNCERTAIN, cause=cause, ended_at=now), now, self._random)
+
+    def _ended(self, call: LiveCall, answer: Reconciliation) -> Ended:
+        now = self._clock.now()
+        if isinstance(answer, WasNotPlaced):
+            detail = "the provider proved that it was not placed"
+            cause = Cause(fault=AtFault.PROVIDER, code="not_placed", detail=detail)
+            return refunded(call, Outcome.FAILED, cause, now, self._random)
+        if isinstance(answer, CannotTell):
+            return self._lost(call, Cause(fault=AtFault.PROVIDER, code="cannot_tell", detail=answer.reason))
+        assert answer.end is not None
+        return counted(call, plausible(answer.end, call.claimed_at, now), now, self._random)
+
+    def _complain(self, call: LiveCall, error: BaseException, rest_s: float) -> None:
+        more = self._complaints.due("call.reconcile_failed", call.trunk.name)
+        if more is not None:
             _log.warning(
                 "call.reconcile_failed",
                 call_id=call.claimed.uid,
                 trunk=call.trunk.name,
-                error=repr(error),
+                error=told(error),
+                more=more,
                 retry_s=rest_s,
+                remedy="it is not dialled again before its trunk's carrier says what became of it, and asked about "
+                "again by itself: bring the trunk up, or see what its plugin logged",
             )
-        if call.permit is not None and call.permit.limits:
-            held = call.permit.limits
-            release(call)  # a carrier that cannot be asked must not keep lines from the others
-        if asked is not None:
-            asked.set()
-        await trio.sleep(rest_s)
-        rest_s = min(2 * rest_s, _MAX_REST_S)
 
 
-async def _answer(call: LiveCall) -> Reconciliation:
+class _NeverReturned(Exception):
+    """A provider kept a call that was found alive."""
+
+
+def _provider(call: LiveCall) -> Provider:
     provider = call.trunk.provider
     if provider is None:
         raise ConnectionError(f"trunk {call.trunk.name} is not up")
-    with trio.fail_after(_ANSWER_S):
-        return checked_answer(await provider.reconcile(attempt_ref(call)))
-
-
-async def _follow(call: LiveCall, clock: Clock, random: Random) -> Ended:
-    provider = call.trunk.provider
-    if provider is None:
-        raise ConnectionError(f"trunk {call.trunk.name} went down")
-    call.trunk.lend(provider)
-    try:
-        end = checked_end(await provider.follow(attempt_ref(call), call, call.hangup))
-    except NotPlaced as error:
-        return refunded(call, Outcome.FAILED, checked_cause(error.cause), clock.now(), random)
-    except (MaybePlaced, Throttled) as error:
-        # it was found alive, so it was placed; what came of it is lost
-        cause = checked_cause(error.cause or Cause(fault=AtFault.PROVIDER))
-        return counted(call, CallEnd(outcome=Outcome.UNCERTAIN, cause=cause), clock.now(), random)
-    finally:
-        call.trunk.give_back(provider)
-    return counted(call, end, clock.now(), random)
-
-
-def _ended(call: LiveCall, answer: Reconciliation, clock: Clock, random: Random) -> Ended:
-    now = clock.now()
-    if isinstance(answer, WasNotPlaced):
-        cause = Cause(fault=AtFault.PROVIDER, code="not_placed", detail="the provider proved that it was not placed")
-        return refunded(call, Outcome.FAILED, cause, now, random)
-    if isinstance(answer, CannotTell):
-        cause = Cause(fault=AtFault.PROVIDER, code="cannot_tell", detail=answer.reason)
-        return counted(call, CallEnd(outcome=Outcome.UNCERTAIN, cause=cause, ended_at=now), now, random)
-    assert answer.end is not None
-    return counted(call, answer.end, now, random)
+    return provider
 
 
 def attempt_ref(call: LiveCall) -> AttemptRef:

@@ -3,14 +3,18 @@
 A trunk whose provider is not up takes no calls; its campaigns wait, the others go on.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Final, cast
 
 import structlog
 import trio
 from attrs import define, field
 
+from dialerd.engine.breach import meant, told
 from dialerd.engine.lines import Lines, Trunk
+from dialerd.model.errors import PluginError
 from dialerd.model.settings import TrunkSettings
 from dialerd.plugin.provider import Provider
 
@@ -18,6 +22,9 @@ _log = structlog.get_logger()
 
 _FIRST_REST_S, _MAX_REST_S = 1.0, 60.0
 _PATIENCE_S = 10.0  # how long a start or a reload waits for providers
+_ENTER_S = 120.0  # a provider that has not come up by then is left, and tried again
+_EXIT_S = 30.0  # one that has not closed by then is cancelled
+_CALLS_OF_A_PROVIDER: Final = ("place", "reconcile", "follow")
 
 MakeProvider = Callable[[str, TrunkSettings], Provider]
 """Makes the provider of a trunk from its name and its table."""
@@ -79,7 +86,12 @@ class Trunks:
                 await keeper.tried.wait()
         if patience.cancelled_caught:
             slow = [keeper.trunk.name for keeper in fresh if not keeper.tried.is_set()]
-            _log.warning("trunk.slow", trunks=slow, waited_s=_PATIENCE_S)
+            _log.warning(
+                "trunk.slow",
+                trunks=slow,
+                waited_s=_PATIENCE_S,
+                remedy=f"nothing waits for them any more; one that is not up after {_ENTER_S:g} s is tried again",
+            )
 
     def leave(self) -> None:
         """Let every provider go; their tasks end, and no other is begun."""
@@ -103,27 +115,65 @@ class Trunks:
     async def _serve(self, keeper: _Keeper, rest_s: float) -> None:
         """Enter a provider and keep it until it is to be left; one that fails only keeps its trunk down."""
         trunk = keeper.trunk
-        provider: Provider | None = None
-        try:
-            async with AsyncExitStack() as stack:
-                entered = await stack.enter_async_context(self._make(trunk.name, keeper.settings))
-                if keeper.leave.is_set():  # another has taken its place while it came up
-                    return
-                trunk.provider = provider = entered
-                trunk.kept_by = keeper
-                _log.info("trunk.up", trunk=trunk.name, provider=keeper.settings.provider)
-                self._changed()
-                keeper.tried.set()
-                await keeper.leave.wait()
+        failure: BaseException | None = None
+        was_up = False
+        with trio.CancelScope(deadline=trio.current_time() + _ENTER_S) as patience:
+            try:
+                async with AsyncExitStack() as stack:
+                    provider = _usable(await stack.enter_async_context(self._make(trunk.name, keeper.settings)))
+                    patience.deadline = math.inf
+                    try:
+                        was_up = True
+                        await self._lend(keeper, provider)
+                    finally:  # from here on it closes
+                        patience.deadline = trio.current_time() + _EXIT_S
+            except BaseException as error:  # noqa: BLE001  # a plugin's fault keeps its trunk down, nothing else
+                failure = meant(error)
+            finally:
                 if trunk.kept_by is keeper:
                     trunk.provider = None
-                while trunk.calls_by_provider.get(id(provider)):  # noqa: ASYNC110  # seldom, not worth an event a call
-                    await trio.sleep(1.0)
-        except Exception as error:  # noqa: BLE001  # a plugin's fault keeps its trunk down, nothing else
-            _log.error("trunk.failed", trunk=trunk.name, was_up=provider is not None, error=repr(error), retry_s=rest_s)
-        finally:
-            if trunk.kept_by is keeper:
-                trunk.provider = None
+        if patience.cancelled_caught:
+            failure = failure or TimeoutError(
+                f"it did not close within {_EXIT_S:g} s" if was_up else f"it did not come up within {_ENTER_S:g} s"
+            )
+        if failure is not None:
+            _log.error(
+                "trunk.failed",
+                trunk=trunk.name,
+                was_up=was_up,
+                error=told(failure),
+                retry_s=None if keeper.leave.is_set() else rest_s,
+                remedy="its campaigns wait and the others go on; look at its options, at the carrier and at what its "
+                "plugin logged",
+            )
+
+    async def _lend(self, keeper: _Keeper, provider: Provider) -> None:
+        """Let the trunk's calls go over a provider until it is to be left and has none any more."""
+        if keeper.leave.is_set():  # another has taken its place while it came up
+            return
+        trunk = keeper.trunk
+        trunk.provider = provider
+        trunk.kept_by = keeper
+        _log.info("trunk.up", trunk=trunk.name, provider=keeper.settings.provider)
+        self._changed()
+        keeper.tried.set()
+        await keeper.leave.wait()
+        if trunk.kept_by is keeper:
+            trunk.provider = None
+        # it ends: a call that a provider does not return is taken from it in the end
+        while trunk.calls_by_provider.get(id(provider)):  # noqa: ASYNC110  # seldom, not worth an event a call
+            await trio.sleep(1.0)
+
+
+def _usable(entered: object) -> Provider:
+    """Return what a provider's `__aenter__` returned.
+
+    Raises:
+        PluginError: it is no provider.
+    """
+    if not all(callable(getattr(entered, name, None)) for name in _CALLS_OF_A_PROVIDER):
+        raise PluginError(f"its __aenter__ returned {told(entered)}; it must return the provider: return self")
+    return cast("Provider", entered)
 
 
 def _differ(one: TrunkSettings, other: TrunkSettings) -> bool:

@@ -186,6 +186,21 @@ async def test_a_stepped_clock_is_noticed(autojump_clock, step):
         assert all(time(9) <= at <= time(12, 59, 15) for at in shown)
 
 
+@pytest.mark.parametrize("step", [3 * HOUR, -3 * HOUR])
+async def test_a_step_amid_calls_leaves_them_as_long_as_they_lasted(autojump_clock, step):
+    """Ringing and answer are told by the clock that tells the end; the counters and the rows agree."""
+    clock = SteppedClock(START)
+    async with rig(Phone(talk(60)), clock=clock) as bench:
+        row = await bench.add(3)
+        await trio.sleep(20)
+        clock.offset += step
+        await bench.over(row)
+        calls = await bench.rows("SELECT answered_at, ended_at FROM attempts")
+        assert [ended - answered for answered, ended in calls] == [60 * SECOND] * 3
+        assert all(abs(ended - clock.now()) < MINUTE for _, ended in calls)
+        assert (await bench.totals(row)).talk_ms == 180 * SECOND
+
+
 async def test_a_clock_set_back_over_midnight_does_not_begin_the_day_anew(autojump_clock):
     """Yesterday's count is remembered: a cap of five is not ten because midnight came twice."""
     clock = SteppedClock(START + 13 * HOUR - MINUTE)  # a minute before midnight in London

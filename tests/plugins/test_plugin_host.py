@@ -261,3 +261,35 @@ def test_plugin_that_cannot_be_imported_stops_no_other(tmp_path: Path, monkeypat
     (fault,) = host.check_trunks(trunks(x=TrunkSettings(provider="aardvark"), y=TrunkSettings(provider="zebra")))
     assert fault.path == "trunks.x.provider"
     assert "cannot be imported: ModuleNotFoundError: No module named 'no_such_module_anywhere'" in fault.message
+
+
+class Odd(BaseException):
+    """An exception that is nobody's, and that cannot be shown."""
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize("error", [SystemExit(2), Odd(), GeneratorExit()])
+def test_plugin_that_ends_the_program_is_only_broken(error: BaseException) -> None:
+    """Whatever a hook or a factory raises is that plugin's fault; Ctrl-C is the user's will."""
+
+    def fail(*_: object) -> Any:
+        raise error
+
+    host = PluginHost([plugin("odd", dialerd_notify=fail), plugin("whole", dialerd_providers=offer("w", fail))])
+    assert host.notifiers().keys() == set()
+    assert [broken.plugin for broken in host.broken] == ["odd"]
+    with pytest.raises(PluginError, match=type(error).__name__):
+        host.make_provider("lab", TrunkSettings(provider="w"))
+
+
+def test_ctrl_c_while_plugins_are_asked_ends_the_program() -> None:
+    """It is not taken for a plugin's fault."""
+
+    def interrupted() -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        PluginHost([plugin("slow", dialerd_providers=interrupted)], entry_points=False)
