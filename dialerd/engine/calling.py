@@ -75,6 +75,7 @@ class Calling:
         self._observe = observe
         self._shifts: dict[int, Shift] = {}  # those that take calls, by how long these may last
         self._complaints = Complaints()
+        self._log = _log.bind()  # found out once: a line a call
         self._reconciler = Reconciler(nursery, clock=clock, random=random, release=dispatcher.release)
 
     def start(self, calls: Sequence[LiveCall]) -> None:
@@ -211,8 +212,7 @@ class Calling:
         if end.cause is not None and end.cause.fault in _TRUNK_FAULTS and end.outcome is Outcome.FAILED:
             call.trunk.failed(call.claimed.number, _words(end.cause), call.started_at)
         else:
-            call.trunk.worked(call.started_at)
-            call.trunk.pace.settled(trio.current_time())
+            call.trunk.settled(call.started_at, heard=call.heard)
         self._end(call, counted(call, end, now, self._random))
 
     def _withdraw(self, call: LiveCall, order: Order, reason: str) -> None:
@@ -326,7 +326,7 @@ class Calling:
             call.trunk.breaker.returned_probe()
 
     def _end(self, call: LiveCall, end: Ended) -> None:
-        _log.info(
+        self._log.info(
             "call.ended",
             call_id=call.claimed.uid,
             campaign=call.campaign.row.uid,

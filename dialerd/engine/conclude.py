@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from random import Random
 
 import msgspec
+import trio
 
 from dialerd.engine.live import LiveCall
 from dialerd.model.call import CallEnd, Cause
-from dialerd.model.instants import Duration, Instant
+from dialerd.model.instants import SECOND, Duration, Instant
 from dialerd.model.states import CampaignState, Final, Outcome, RecipientState
 from dialerd.rules.refund import refund
 from dialerd.rules.retry import Done, after
 from dialerd.store.ending import Ended
 
 _encode = msgspec.json.encode
+_STEP_MS = 2_000  # as of the dispatcher's: less is the clock's being slewed
 
 
 def counted(call: LiveCall, end: CallEnd, now: Instant, random: Random) -> Ended:
@@ -108,6 +110,7 @@ def _ended(
 ) -> Ended:
     claimed = call.claimed
     answered_by = (end and end.answered_by) or call.answered_by
+    ringing_at, answered_at = _noted_instants(call)
     return Ended(
         attempt_id=claimed.attempt_id,
         recipient_id=claimed.recipient_id,
@@ -115,8 +118,8 @@ def _ended(
         outcome=outcome,
         refunded=refunded,
         bounded=bounded,
-        ringing_at=(end and end.ringing_at) or call.ringing_at,
-        answered_at=(end and end.answered_at) or call.answered_at,
+        ringing_at=(end and end.ringing_at) or ringing_at,
+        answered_at=(end and end.answered_at) or answered_at,
         ended_at=ended_at,
         reference=call.reference,
         cause=_cause(cause) if cause is not None else None,
@@ -128,6 +131,24 @@ def _ended(
         final=final,
         uncount=_uncount(call, ended_at) if refunded else (),
     )
+
+
+def _noted_instants(call: LiveCall) -> tuple[Instant | None, Instant | None]:
+    """Return when a call rang and was answered, as the wall clock shows it that tells its end.
+
+    A clock that was stepped meanwhile would make the call hours long, or shorter than nothing.
+    """
+    now, now_s = call.clock.now(), trio.current_time()
+    if abs(now - call.claimed_at - (now_s - call.started_at) * SECOND) <= _STEP_MS:
+        return call.ringing_at, call.answered_at
+
+    def shown(at: Instant | None, at_s: float | None) -> Instant | None:
+        if at is None or at_s is None:  # it was noted in a former life
+            return at
+        stepped = now - at - round((now_s - at_s) * SECOND)
+        return at + stepped if abs(stepped) > _STEP_MS else at
+
+    return shown(call.ringing_at, call.ringing_s), shown(call.answered_at, call.answered_s)
 
 
 def _cause(cause: Cause) -> str:

@@ -18,6 +18,15 @@ _MOST = 4_096  # lines that are shared out at once
 
 _log = structlog.get_logger()
 
+_RESTED = (
+    "ask the carrier, or look at the trunk's settings; nobody is dialled over it until a call finds out that it works, "
+    "which is tried every five minutes at least; nobody's attempts are used up"
+)
+_SLOWED = (
+    "ask the carrier about the route to numbers like this one; calls over the trunk start slowly while all of them "
+    "fail, and as fast as before within a minute after some get through; nobody's attempts are used up"
+)
+
 L = TypeVar("L")
 
 
@@ -94,6 +103,18 @@ class Trunk:
         if rested and breaker.state is BreakerState.CLOSED:
             _log.info("trunk.recovered", trunk=self.name)
 
+    def settled(self, started_at: float, *, heard: bool) -> None:
+        """Note that a call came to its end without the trunk's failing.
+
+        Args:
+            started_at: as of `worked`.
+            heard: it was told already that the call reached the callee's network.
+        """
+        if not heard:
+            self.worked(started_at)
+        if self.pace.slowed:
+            self.pace.settled(trio.current_time())
+
     def failed(self, number: str, reason: str, started_at: float) -> None:
         """Note that a call failed by the trunk's or the provider's doing.
 
@@ -102,8 +123,12 @@ class Trunk:
             reason: in words.
             started_at: as of `worked`.
         """
-        rested = self.breaker.state is BreakerState.OPEN
+        rested, hammered = self.breaker.state is BreakerState.OPEN, self.breaker.hammered
         self.breaker.failed(number, trio.current_time(), reason, started_at=started_at)
+        if self.breaker.hammered:
+            self.pace.throttled(trio.current_time())
+            if not hammered:
+                _log.error("trunk.slowed", trunk=self.name, number=number, reason=reason, remedy=_SLOWED)
         self._tell_rest(rested)
 
     def down(self, reason: str, started_at: float) -> None:
@@ -116,7 +141,7 @@ class Trunk:
         breaker = self.breaker
         if not rested and breaker.state is BreakerState.OPEN and breaker.until is not None:
             rest_s = round(breaker.until - trio.current_time())
-            _log.error("trunk.rested", trunk=self.name, reason=breaker.reason, probe_in_s=rest_s)
+            _log.error("trunk.rested", trunk=self.name, reason=breaker.reason, probe_in_s=rest_s, remedy=_RESTED)
 
 
 class CallerId:

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
+import structlog
 import trio
+
+_log = structlog.get_logger()
 
 
 class HangUp:
@@ -31,7 +34,7 @@ class HangUp:
             self._event.set()
         if (told := self._told) is not None:
             self._told = None
-            told()
+            _tell(told)
 
     async def wait(self) -> None:
         """Wait until the call is to be ended."""
@@ -46,10 +49,24 @@ class HangUp:
         """Have `told` called when the call is to be ended, at once where it is already.
 
         Args:
-            told: synchronous and cheap, must not raise; replaces the one before. None = nobody is told any more.
+            told: synchronous and cheap; replaces the one before. None = nobody is told any more.
         """
         if told is not None and self._set:
             self._told = None
-            told()
+            _tell(told)
         else:
             self._told = told
+
+
+def _tell(told: Callable[[], None]) -> None:
+    """Call what a plugin handed over; its fault must not keep others from being told."""
+    try:
+        told()
+    except BaseException as error:  # noqa: BLE001  # a stop and a cancel tell many calls, one after the other
+        _log.error(
+            "provider.deaf",
+            error=repr(error),
+            remedy="a provider plugin failed when it was told to hang up, and its call may go on: report this to the "
+            "plugin's author",
+            exc_info=error,
+        )

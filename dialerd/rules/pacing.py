@@ -75,6 +75,11 @@ class Pace:
         """Starts per second at present; None = unlimited."""
         return self._rate
 
+    @property
+    def slowed(self) -> bool:
+        """Whether the carrier throttles it."""
+        return self._rate != self._configured
+
     def next_at(self, now: float) -> float:
         """Return the earliest instant, `now` or later, at which a call may start.
 
@@ -128,7 +133,7 @@ class Pace:
         """
         if rate == self._configured:
             return
-        slowed = self._rate != self._configured
+        slowed = self.slowed
         self._configured = rate
         if rate is not None:
             self._target = rate

@@ -2,10 +2,10 @@
 
 import trio
 import trio.testing
+from dialerd_simulator.timers import Timers
 from trio.testing import MockClock
 
 from dialerd.plugin.hangup import HangUp
-from dialerd_simulator.timers import Timers
 
 
 async def test_it_wakes_who_waits_and_tells_who_is_to_be_told() -> None:
@@ -34,6 +34,19 @@ async def test_who_wants_to_be_told_no_more_is_not() -> None:
     hangup.notify(None)
     hangup.set()
     assert told == []
+
+
+async def test_a_plugin_that_fails_when_it_is_told_hurts_nobody() -> None:
+    """Whatever it raises stays here: whoever hangs up tells the other calls too."""
+    hangup = HangUp()
+
+    def fail() -> None:
+        raise SystemExit(3)
+
+    hangup.notify(fail)
+    hangup.set()
+    hangup.notify(fail)
+    assert hangup.is_set()
 
 
 async def test_timers_wake_each_at_its_time(autojump_clock: MockClock) -> None:
