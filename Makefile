@@ -12,7 +12,7 @@ help:  ## list the targets
 demo: $(VENV)/.runtime  ## dial the sample campaigns over the simulator, in well under a minute
 	@$(BIN)/dialerd demo
 
-test: $(VENV)/.dev  ## run the tests
+test: $(VENV)/.dev $(VENV)/.peers  ## run the tests
 	@$(BIN)/python -m pytest -q -m "not soak"
 
 check: $(VENV)/.dev  ## lint, format, types, house rules
@@ -28,7 +28,7 @@ format: $(VENV)/.dev  ## put the code into form
 bench: $(VENV)/.dev  ## measure calls per second and rows per second
 	@$(BIN)/python -m bench
 
-soak: $(VENV)/.dev  ## run the long tests
+soak: $(VENV)/.dev $(VENV)/.peers  ## run the long tests
 	@$(BIN)/python -m pytest -q -m soak
 
 clean:  ## take away what make has made
@@ -44,6 +44,11 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
 	@echo "installing dialerd and its development tools into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(VENV)/.runtime $@
+
+# what tests run beside the daemon; where it cannot be installed, the tests that need it are skipped
+$(VENV)/.peers: tests/debian-packages.txt | $(VENV)/bin/pip
+	@tests/install-debian-packages
+	@touch $@
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

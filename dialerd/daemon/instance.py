@@ -1,5 +1,6 @@
 """One daemon a state directory, a spool and a database: two would dial the same people."""
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
@@ -7,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from dialerd.model.errors import DialerdError
+from dialerd.model.settings import Settings
+from dialerd.store.database import database_path
 
 LOCK = ".dialerd.lock"
 """Name of the lock file; by it a directory is known to be a daemon's own."""
@@ -14,6 +17,17 @@ LOCK = ".dialerd.lock"
 
 class AlreadyRunning(DialerdError):
     """Another daemon works on the same directory."""
+
+
+def places(settings: Settings) -> list[Path]:
+    """Return the directories that one daemon has for itself: of its state, its spool and its database."""
+    database = database_path(store_url(settings))
+    return [settings.daemon.state_dir, settings.daemon.spool_dir, *([database.parent] if database is not None else [])]
+
+
+def store_url(settings: Settings) -> str:
+    """Return the URL of the database: the configured one, or that of a file in the state directory."""
+    return settings.store.url or f"sqlite:///{settings.daemon.state_dir.absolute() / 'dialerd.db'}"
 
 
 @contextmanager
@@ -52,8 +66,9 @@ def _locked(directory: Path) -> Iterator[None]:
                 f"another dialerd (pid {holder}) works on {directory}; stop it first, or give this one "
                 "a state_dir, a spool_dir and a database of its own"
             ) from None
-        os.truncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        with contextlib.suppress(OSError):  # it is for people; the lock holds on a full disk too
+            os.truncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(handle)

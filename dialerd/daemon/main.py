@@ -76,6 +76,10 @@ def cli() -> None:
 @_log_level("info")
 def run(config: Path, log_level: str) -> int:
     """Run the daemon in the foreground, as systemd starts it."""
+    import faulthandler
+
+    # a watchdog ends a stuck daemon with SIGABRT: where each thread stood is then the only trace of the reason
+    faulthandler.enable()
     # until the daemon can follow it, a reload must not end it, which is what the signal does by default
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = _settings(config, log_level)

@@ -1,7 +1,7 @@
 """The daemon: store, engine and spool wired together, and what signals do to them.
 
 SIGTERM and SIGINT stop: the spool takes nothing any more, the engine dials nobody any more, calls drain. SIGHUP reads
-the settings again; faults in them are logged and the old ones stay.
+the settings again; faults in them are logged and the old ones stay. The service manager hears of all of it.
 """
 
 import gc
@@ -14,19 +14,26 @@ from pathlib import Path
 import structlog
 import trio
 
+from dialerd.daemon.bulletin import Bulletin
 from dialerd.daemon.housekeeping import keep_house
-from dialerd.daemon.instance import sole_instance
+from dialerd.daemon.instance import places, sole_instance, store_url
 from dialerd.daemon.settings import load_settings
+from dialerd.daemon.stall import Stall
+from dialerd.daemon.standing import Standing
+from dialerd.daemon.stuck import leave
+from dialerd.daemon.systemd import Manager
+from dialerd.daemon.watchdog import watch
 from dialerd.engine.clock import SystemClock
 from dialerd.engine.engine import Engine
 from dialerd.intake.folders import Folders
 from dialerd.intake.reports import Reports
 from dialerd.intake.spool import Spool
 from dialerd.intake.status_files import StatusFiles
-from dialerd.model.errors import DialerdError, StoreError
+from dialerd.model.errors import DialerdError, StoreError, StoreLost
+from dialerd.model.instants import SECOND
 from dialerd.model.settings import Settings
 from dialerd.plugin.host import PluginHost
-from dialerd.store.database import database_path
+from dialerd.rules.reminders import Reminder
 from dialerd.store.store import Store, open_store
 
 _log = structlog.get_logger()
@@ -50,8 +57,9 @@ def run(settings: Settings, config: Path) -> int:
     Raises:
         DialerdError: it cannot start; the message says why and what to do.
     """
+    manager = Manager.from_environment()
     with sole_instance(places(settings)):
-        trio.run(_serve, settings, config)
+        trio.run(_serve, settings, config, manager)
     return 0
 
 
@@ -63,26 +71,17 @@ def tune() -> None:
     gc.freeze()
 
 
-def places(settings: Settings) -> list[Path]:
-    """Return the directories that one daemon has for itself: of its state, its spool and its database."""
-    database = database_path(store_url(settings))
-    return [settings.daemon.state_dir, settings.daemon.spool_dir, *([database.parent] if database is not None else [])]
-
-
-def store_url(settings: Settings) -> str:
-    """Return the URL of the database: the configured one, or that of a file in the state directory."""
-    return settings.store.url or f"sqlite:///{settings.daemon.state_dir.absolute() / 'dialerd.db'}"
-
-
-async def _serve(settings: Settings, config: Path) -> None:
+async def _serve(settings: Settings, config: Path, manager: Manager) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        async with open_store(store_url(settings)) as store:
-            daemon = Daemon(store, settings, PluginHost())
-            tune()
-            async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
+            bulletin = Bulletin(manager)
+            nursery.start_soon(bulletin.run)
+            async with open_store(store_url(settings)) as store:
+                daemon = Daemon(store, settings, PluginHost(), bulletin, manager)
+                tune()
                 nursery.start_soon(_obey, signals, daemon, config, nursery)
                 await daemon.run()
-                nursery.cancel_scope.cancel()
+            nursery.cancel_scope.cancel()
 
 
 class Daemon:
@@ -92,9 +91,13 @@ class Daemon:
         store: the open store.
         settings: the settings in force.
         host: the plugins.
+        bulletin: what the service manager is told.
+        manager: who waits for signs of life.
     """
 
-    def __init__(self, store: Store, settings: Settings, host: PluginHost) -> None:
+    def __init__(
+        self, store: Store, settings: Settings, host: PluginHost, bulletin: Bulletin, manager: Manager
+    ) -> None:
         clock = SystemClock()
         self.settings = settings
         self._store = store
@@ -106,8 +109,12 @@ class Daemon:
             clock,
             screens=host.screens(),
             notifiers=host.notifiers(),
+            stuck=leave,
         )
         self._host = host
+        self._manager = manager
+        self._bulletin = bulletin
+        bulletin.starting(Standing(self.engine, clock.now))
         self._folders = Folders.below(settings.daemon.spool_dir)
         self._status = StatusFiles(self._folders, store, settings=self._current, now=clock.now)
         self._reports = Reports(self._folders, store, status=self._status, settings=self._current, now=clock.now)
@@ -122,12 +129,19 @@ class Daemon:
         )
         self._doors = trio.CancelScope()
         self._reloading = trio.Lock()
+        self._lost: StoreLost | None = None
         self._started_with = places(settings), store_url(settings)
 
     async def run(self) -> None:
-        """Work until `stop`, which counts from the first moment, and until everything is stored."""
+        """Work until `stop`, which counts from the first moment, and until everything is stored.
+
+        Raises:
+            StoreLost: the database could not be relied on any more; calls in progress have ended.
+        """
         await trio.to_thread.run_sync(self._folders.prepare)  # nobody is dialled for a spool that cannot be used
         async with trio.open_nursery() as files:
+            files.start_soon(self._stop_when_lost)
+            files.start_soon(Stall().run)
             files.start_soon(partial(keep_house, self._store, settings=self._current, now=self._now))
             async with trio.open_nursery() as engine:
                 engine.start_soon(self.engine.run)
@@ -138,21 +152,38 @@ class Daemon:
                         await doors.start(self._spool.run)
                         files.start_soon(self._status.run)
                         files.start_soon(self._reports.run)
+                        files.start_soon(watch, self.engine.dispatcher, self._manager.alive, self._manager.watchdog_s)
+                        self._bulletin.started()
                         _log.info("daemon.started", spool=str(self._folders.incoming.absolute()))
                 self.engine.stop()
                 _log.info("daemon.draining", calls=len(self.engine.dispatcher.calls))
             files.cancel_scope.cancel()
         await self._last_words()
         _log.info("daemon.stopped")
+        if self._lost is not None:
+            raise self._lost
+
+    async def _stop_when_lost(self) -> None:
+        """Stop when the store cannot be relied on any more; calls in progress go on to their end."""
+        self._lost = await self._store.lost()
+        _log.error("store.lost", error=str(self._lost), calls=len(self.engine.dispatcher.calls))
+        self.stop()
 
     def stop(self) -> None:
         """Dial nobody any more from this instant, take no files, and drain."""
         self.engine.stop()
         self._doors.cancel()
+        self._bulletin.stopping(self.engine.settings.daemon.drain / SECOND)
+
+    def hang_up(self) -> None:
+        """End the calls in progress now."""
+        self.engine.hang_up()
+        self._bulletin.hanging_up()
 
     async def reload(self, config: Path) -> None:
         """Read the settings again and follow them; on any fault the old ones stay."""
         async with self._reloading:
+            self._bulletin.reloading()
             try:
                 settings = await trio.to_thread.run_sync(lambda: load_settings(config, host=self._host))
                 if (places(settings), store_url(settings)) != self._started_with:
@@ -160,8 +191,10 @@ class Daemon:
                 await self.engine.reload(settings)
             except DialerdError as error:
                 _log.error("settings.reload_refused", error=str(error), remedy="mend the file and reload again")
+                self._bulletin.reloaded(refused=True)
                 return
             self.settings = settings
+            self._bulletin.reloaded(refused=False)
 
     def _current(self) -> Settings:
         return self.settings
@@ -169,12 +202,17 @@ class Daemon:
     async def _adopt(self) -> None:
         """Hand campaigns from the spool to the engine."""
         async for campaign_id in self._adopted:
+            keys = [campaign_id]
+            while self._adopted.statistics().current_buffer_used:  # those of a burst of small files together
+                keys.append(self._adopted.receive_nowait())
+            trouble = Reminder()
             while True:
                 try:
-                    await self.engine.campaigns.adopt(campaign_id)
+                    await self.engine.campaigns.adopt(*keys)
                     break
                 except StoreError as error:
-                    _log.error("store.campaign_not_read", key=campaign_id, error=str(error), retry_s=_STORE_RETRY_S)
+                    if trouble.due(trio.current_time()):
+                        _log.error("store.campaign_not_read", keys=keys, error=str(error), retry_s=_STORE_RETRY_S)
                     await trio.sleep(_STORE_RETRY_S)
 
     async def _last_words(self) -> None:
@@ -193,7 +231,7 @@ async def _obey(signals: AsyncIterator[int], daemon: Daemon, config: Path, nurse
         if number == signal.SIGHUP:
             nursery.start_soon(daemon.reload, config)  # a slow reload must not keep a stop waiting
         elif stopping:
-            daemon.engine.hang_up()
+            daemon.hang_up()
         else:
             stopping = True
             daemon.stop()

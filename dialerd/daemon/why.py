@@ -5,8 +5,8 @@ import sqlite3
 import click
 from sqlalchemy.exc import DBAPIError
 
+from dialerd.daemon.instance import store_url
 from dialerd.daemon.local import moment
-from dialerd.daemon.service import store_url
 from dialerd.engine.clock import SystemClock
 from dialerd.engine.explain import Explanation, explain
 from dialerd.model.errors import NotFound
