@@ -15,7 +15,7 @@ import trio
 
 from dialerd.engine.asking import Asked, Blocked, Slot, ask, give_back
 from dialerd.engine.campaign import LiveCampaign
-from dialerd.engine.clock import Clock
+from dialerd.engine.clock import SET_BACK, SET_FORWARD, Clock
 from dialerd.engine.conclude import withdrawn
 from dialerd.engine.days import DayCount
 from dialerd.engine.limits import Queue
@@ -40,14 +40,6 @@ _PROGRESS_S = 0.2  # news of calls that go on are gathered so long; most calls h
 _STALLED_S = 1.0  # a campaign whose due people can all not be had with the free lines is looked at again then
 _STORE_RETRY_S = 1.0
 _STEP_MS = 2_000  # a wall clock that departs this far from the monotonic one was stepped
-_SET_FORWARD = (
-    "find out what set this host's clock (timedatectl); opening hours are judged by the new time, and retries that "
-    "were due in the time jumped over are due now; where the new time is wrong, stop dialerd until it is right"
-)
-_SET_BACK = (
-    "find out what set this host's clock (timedatectl); opening hours are judged by the new time, and retries and "
-    "cooldowns noted by the old one are kept, so they may come later by as much, and never earlier"
-)
 
 
 class Caller(Protocol):
@@ -401,7 +393,7 @@ class Dispatcher:
         """Look at every campaign anew when the wall clock was stepped: their openings were judged by another time."""
         offset = now - trio.current_time() * SECOND
         if abs(offset - self._offset) > _STEP_MS:
-            remedy = _SET_BACK if offset < self._offset else _SET_FORWARD
+            remedy = SET_BACK if offset < self._offset else SET_FORWARD
             _log.warning("clock.stepped", by_s=round((offset - self._offset) / SECOND), remedy=remedy)
             self._scheduler.touch_all(now)
         self._offset = offset

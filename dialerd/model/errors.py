@@ -60,7 +60,20 @@ class NotFound(DialerdError):
 
 
 class StoreError(DialerdError):
-    """The store cannot be used; the message says why and the way out."""
+    """The store cannot be used; the message says why and the way out.
+
+    Args:
+        message: what is wrong.
+        remedy: what to do about it, added to the message; None = the fault lies in what was asked for.
+    """
+
+    def __init__(self, message: str, remedy: str | None = None) -> None:
+        super().__init__(message if remedy is None else f"{message}: {remedy}")
+        self.remedy = remedy
+
+
+class StoreLost(StoreError):
+    """What the store remembers cannot be relied on any more: nobody may be dialled by it, and waiting mends nothing."""
 
 
 class PluginError(DialerdError):

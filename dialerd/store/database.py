@@ -8,7 +8,7 @@ from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
-from dialerd.model.errors import StoreError
+from dialerd.model.errors import StoreError, StoreLost
 
 MEMORY = "sqlite://"
 """URL of a store that lives and dies with its process."""
@@ -33,7 +33,7 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
     engine = create_engine(
         parsed,
         poolclass=StaticPool if memory else NullPool,
-        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 10.0},
+        connect_args={"isolation_level": None, "check_same_thread": False, "timeout": 10.0, "cached_statements": 512},
     )
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
 
@@ -80,25 +80,48 @@ def database_path(url: str) -> Path | None:
     return None if name in (None, "", ":memory:") else Path(name)
 
 
-def explain(error: DBAPIError | sqlite3.Error) -> StoreError:
-    """Return `error` as a `StoreError` that says what to do about it."""
+def explain(error: DBAPIError | sqlite3.Error, where: Path | None = None) -> StoreError:
+    """Return `error` as a `StoreError` that says what to do about it; `StoreLost` where the database is damaged.
+
+    Args:
+        error: what the driver raised.
+        where: the database's file, to be named.
+    """
     text = str(error.orig if isinstance(error, DBAPIError) else error)
+    for sign, remedy in _DAMAGE:
+        if sign in text:
+            return StoreLost(_placed(text, where), remedy)
     for sign, remedy in _REMEDIES:
         if sign in text:
-            return StoreError(f"{text}: {remedy}")
+            return StoreError(_placed(text, where), remedy)
     return StoreError(text)
+
+
+def _placed(text: str, where: Path | None) -> str:
+    return text if where is None else f"{text} ({where})"
 
 
 _DRIVERS = ("sqlite", "sqlite+pysqlite")  # the latter is the former's full name
 
-_REMEDIES = (
-    ("disk is full", "free space on the disk of the database; dialerd goes on by itself"),
-    ("disk I/O error", "look at the kernel log for the disk of the database"),
+_DAMAGE = (
     (
         "malformed",
-        "the database is damaged: stop dialerd, keep the file, and restore a backup or run sqlite3's .recover",
+        "the database is damaged: stop dialerd, keep the file, and restore a backup or run sqlite3's .recover; "
+        "a backup does not know who was called since it was made",
     ),
-    ("not a database", "the file is no SQLite database: restore a backup, or move it away to begin anew"),
+    (
+        "not a database",
+        "the file is no SQLite database: restore a backup, or move it away to begin anew",
+    ),
+)
+
+_REMEDIES = (
+    ("disk is full", "free space on the disk of the database; dialerd goes on by itself"),
+    (
+        "disk I/O error",
+        "look at the kernel log for the disk of the database: it may fail, be mounted read-only, or be full by quota; "
+        "dialerd goes on by itself once it can be written",
+    ),
     ("readonly", "make the state directory writable for the user that dialerd runs as"),
     ("unable to open", "make the state directory exist and be writable for the user that dialerd runs as"),
     (

@@ -7,22 +7,29 @@ An operation is a plain function of a connection and stands in the module of its
 """
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
+import structlog
 import trio
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from dialerd.model.errors import StoreError, StoreLost
+from dialerd.rules.reminders import Reminder
 from dialerd.store.database import connect, database_path, explain
 from dialerd.store.migrate import create, upgrade
-from dialerd.store.writer import InlineWriter, ThreadWriter, Writer
+from dialerd.store.soundness import see_sound
+from dialerd.store.writer import InlineWriter, Loss, ThreadWriter, Writer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _READERS = 2  # look-ups at once; more would only fight over the interpreter
+
+_log = structlog.get_logger()
 
 
 class Store:
@@ -31,25 +38,37 @@ class Store:
     Args:
         writer: runs what writes.
         engine: where readers read; None = through the writer, for a store in memory.
+        loss: where it is told that the store is lost.
+
+    Attributes:
+        writes: how many operations have written; while it stands still, nothing that can be read has changed.
     """
 
-    def __init__(self, writer: Writer, engine: Engine | None) -> None:
+    def __init__(self, writer: Writer, engine: Engine | None, loss: Loss | None = None) -> None:
+        self.writes = 0
         self._writer = writer
         self._engine = engine
+        self._loss = loss or Loss()
+        self._trouble = Reminder()
         self._idle: list[Connection] = []
         self._readers = trio.CapacityLimiter(_READERS)
+
+    async def lost(self) -> StoreLost:
+        """Wait until the store is lost, if ever, and return why: then nothing is stored any more."""
+        return await self._loss.told()
 
     async def write(self, op: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `op(connection, …)` in the next transaction; return its result once that is durable.
 
         Raises:
+            StoreLost: the database cannot be relied on any more.
             StoreError: the database could not do it.
         """
-        return await self._writer.run(_bind(op, args, kwargs))
+        return await self._write(_bind(op, args, kwargs), bulk=False)
 
     async def write_bulk(self, op: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `op` as `write` does, in a transaction of its own and behind what is urgent; at most 2,000 rows."""
-        return await self._writer.run(_bind(op, args, kwargs), bulk=True)
+        return await self._write(_bind(op, args, kwargs), bulk=True)
 
     async def read(self, op: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `op(connection, …)` on a snapshot beside the writer; short ones only, a long read stops checkpoints."""
@@ -58,17 +77,37 @@ class Store:
             return await self._writer.run(bound)
         return await trio.to_thread.run_sync(self._look_up, bound, limiter=self._readers)
 
+    async def _write(self, bound: Callable[[Connection], T], *, bulk: bool) -> T:
+        try:
+            result = await self._writer.run(bound, bulk=bulk)
+        except StoreError as error:
+            if error.remedy is not None and self._trouble.due(time.monotonic()):
+                _log.error("store.failed", error=str(error))
+            raise
+        self.writes += 1
+        if self._trouble.since_s is not None:
+            _log.info("store.recovered", lasted_s=round(time.monotonic() - self._trouble.since_s, 1))
+            self._trouble.over()
+        return result
+
     def _look_up(self, bound: Callable[[Connection], T]) -> T:
         assert self._engine is not None
+        connection: Connection | None = None
         try:
             connection = self._idle.pop() if self._idle else self._engine.connect()
-            try:
-                with connection.begin():
-                    return bound(connection)
-            finally:
-                self._idle.append(connection)
-        except (DBAPIError, sqlite3.Error) as error:
-            raise explain(error) from error
+            with connection.begin():
+                result = bound(connection)
+        except BaseException as error:
+            if connection is not None:
+                connection.close()  # what state it is in nobody knows
+            if not isinstance(error, DBAPIError | sqlite3.Error):
+                raise
+            explained = explain(error, database_path(str(self._engine.url)))
+            if isinstance(explained, StoreLost):
+                self._loss.tell(explained)
+            raise explained from error
+        self._idle.append(connection)
+        return result
 
     async def aclose(self) -> None:
         """Finish what is queued and close every connection."""
@@ -90,12 +129,15 @@ async def open_store(url: str) -> AsyncIterator[Store]:
         StoreError: it cannot be opened; the message says why and the way out.
     """
     engine = connect(url)
-    if database_path(url) is None:
+    path = database_path(url)
+    if path is None:
         create(engine)
         store = Store(InlineWriter(engine), None)
     else:
+        await trio.to_thread.run_sync(see_sound, path)
         await trio.to_thread.run_sync(upgrade, engine)
-        store = Store(ThreadWriter(engine), connect(url, read_only=True))
+        loss = Loss(path)
+        store = Store(ThreadWriter(engine, loss), connect(url, read_only=True), loss)
     try:
         yield store
     finally:

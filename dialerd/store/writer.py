@@ -4,6 +4,9 @@ An operation is a function of a connection. It runs in a transaction that may ho
 wakes when that transaction is durable. Operations are run bare; only when one raises is the batch rolled back and
 replayed, each in a transaction of its own, so that one bad operation costs its neighbours nothing but time.
 
+When the database is lost (damaged, or its file gone), nothing is written any more: every operation is answered with
+that, and whoever waits for it is told.
+
 This is the only place of the store that knows trio.
 """
 
@@ -11,16 +14,24 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
+from copy import copy
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import structlog
 import trio
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from dialerd.model.errors import StoreError
-from dialerd.store.database import explain
+from dialerd.model.errors import StoreError, StoreLost
+from dialerd.store.counters import driver
+from dialerd.store.database import database_path, explain
+from dialerd.store.footing import Footing
+from dialerd.store.soundness import mark_damaged
 
 T = TypeVar("T")
+
+_log = structlog.get_logger()
 
 
 class Writer(Protocol):
@@ -65,6 +76,46 @@ class InlineWriter:
         self._connection.close()
 
 
+class Loss:
+    """That the database was lost: found out in any thread, told to a task.
+
+    Args:
+        path: the database's file, or None.
+
+    Attributes:
+        error: why nothing may be written any more; None = it may.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.error: StoreLost | None = None
+        self._path = path
+        self._told = trio.Event()
+        self._token = trio.lowlevel.current_trio_token()
+
+    def tell(self, error: StoreLost) -> None:
+        """Take note of it, and have the next start look closely; only the first time counts.
+
+        Args:
+            error: why.
+        """
+        if self.error is not None:
+            return
+        self.error = error
+        if self._path is not None:
+            try:
+                mark_damaged(self._path, error)
+            except OSError as second:
+                words = f"run sqlite3's PRAGMA integrity_check on {self._path} before dialerd is started again"
+                _log.error("store.not_marked", error=second.strerror, remedy=words)
+        self._token.run_sync_soon(self._told.set)
+
+    async def told(self) -> StoreLost:
+        """Wait until it is lost and return why."""
+        await self._told.wait()
+        assert self.error is not None
+        return self.error
+
+
 class _Job:
     """An operation on its way through the writer's thread."""
 
@@ -74,7 +125,7 @@ class _Job:
         self.op = op
         self.done = trio.Event()
         self.result: Any = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
 
 class ThreadWriter:
@@ -85,11 +136,23 @@ class ThreadWriter:
 
     Args:
         engine: where to write.
+        loss: where it is told that nothing is written any more; None = nowhere.
         name: of the thread, for dumps.
+
+    Raises:
+        StoreError: the database cannot be opened.
     """
 
-    def __init__(self, engine: Engine, name: str = "dialerd-writer") -> None:
-        self._connection = engine.connect()
+    def __init__(self, engine: Engine, loss: "Loss | None" = None, name: str = "dialerd-writer") -> None:
+        self._path = database_path(str(engine.url))
+        try:
+            self._connection = engine.connect()
+            with self._connection.begin():  # so that the write-ahead log is open too
+                self._connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+        except (DBAPIError, sqlite3.Error) as error:
+            raise explain(error, self._path) from error
+        self._footing = None if self._path is None else Footing(self._path)
+        self._loss = loss or Loss(self._path)
         self._urgent: deque[_Job] = deque()
         self._bulk: deque[_Job] = deque()
         self._bulk_is_next = False
@@ -106,6 +169,8 @@ class ThreadWriter:
         with self._wake:
             if self._closing:
                 raise StoreError("the store is closed")
+            if self._loss.error is not None:
+                raise copy(self._loss.error)
             (self._bulk if bulk else self._urgent).append(job)
             self._wake.notify()
         with trio.CancelScope(shield=True):
@@ -125,9 +190,26 @@ class ThreadWriter:
         self._connection.close()
 
     def _work(self) -> None:
-        while jobs := self._next():
-            self._commit(jobs)
+        jobs: list[_Job] = []
+        try:
+            while jobs := self._next():
+                self._commit(jobs)
+                self._token.run_sync_soon(_wake_callers, jobs)
+                jobs = []
+        except BaseException as error:
+            # whoever waits must hear of it: a writer that is silently gone would keep the dispatcher waiting for ever
+            self._loss.tell(
+                StoreLost(f"the writer's thread broke: {error!r}", "this is a fault of dialerd: start it again")
+            )
+            with self._wake:
+                self._urgent.extend(self._bulk)
+                jobs = [*jobs, *self._urgent]
+                self._urgent.clear()
+                self._bulk.clear()
+            for job in jobs:
+                job.error = copy(self._loss.error)  # each caller raises one of its own
             self._token.run_sync_soon(_wake_callers, jobs)
+            raise
 
     def _next(self) -> list[_Job]:
         """Wait for work and take it; empty = closed and nothing left."""
@@ -143,19 +225,36 @@ class ThreadWriter:
             return jobs
 
     def _commit(self, jobs: list[_Job]) -> None:
+        if self._loss.error is not None:
+            for job in jobs:
+                job.error = copy(self._loss.error)  # each caller raises one of its own
+            return
         begun = False
         try:
             with self._connection.begin():
                 begun = True
                 for job in jobs:
                     job.result = job.op(self._connection)
-        except Exception as error:  # noqa: BLE001  # whatever it is belongs to the caller of the operation
-            if begun and len(jobs) > 1:
+            if self._footing is not None:
+                self._footing.check(driver(self._connection))
+        except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the caller of the operation
+            self._end_transaction()
+            if isinstance(error, DBAPIError | sqlite3.Error):
+                error = explain(error, self._path)
+            if isinstance(error, StoreLost):
+                self._loss.tell(error)
+            elif begun and len(jobs) > 1:
                 for job in jobs:
                     self._commit([job])
                 return
             for job in jobs:  # more than one: the database is locked, and each would wait as long again
-                job.error = explain(error) if isinstance(error, DBAPIError | sqlite3.Error) else error
+                job.error = copy(error) if isinstance(error, StoreError) else error
+
+    def _end_transaction(self) -> None:
+        """Roll back what a COMMIT left open that failed; SQLAlchemy takes it for ended, and no other could begin."""
+        dbapi = driver(self._connection)
+        if dbapi.in_transaction:
+            dbapi.rollback()
 
 
 def _wake_callers(jobs: list[_Job]) -> None:

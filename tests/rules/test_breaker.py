@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialerd.rules.breaker import FAULTS, FIRST_REST_S, LOST_PROBE_S, MAX_REST_S, UNLIMITED, Breaker, BreakerState
+from dialerd.rules.breaker import (
+    FAULTS,
+    FIRST_REST_S,
+    LOST_PROBE_S,
+    MANY_FAULTS,
+    MAX_REST_S,
+    UNLIMITED,
+    Breaker,
+    BreakerState,
+)
 
 NEW_YORK, LOS_ANGELES, CHICAGO = "+12125550100", "+13105550100", "+13125550100"
 PLACES = [NEW_YORK, LOS_ANGELES, CHICAGO]
@@ -160,6 +169,26 @@ def test_late_calls_are_not_heard():
     for number in PLACES * 9:
         breaker.failed(number, 122.0, "408", started_at=99.0)
     assert breaker.state is BreakerState.CLOSED
+
+
+def test_many_faults_in_one_place_ask_for_a_slower_pace():
+    """It stays closed, and says that it is hammered, until a call gets through."""
+    breaker = Breaker()
+    for fault in range(1, 2 * MANY_FAULTS):
+        breaker.failed("+447111000001", fault, "503")
+        assert breaker.state is BreakerState.CLOSED
+        assert breaker.hammered == (fault >= MANY_FAULTS)
+    breaker.succeeded(100)
+    assert not breaker.hammered
+
+
+def test_a_trunk_that_rests_is_not_hammered():
+    """Nothing goes over it, so that there is nothing to slow down."""
+    breaker = Breaker()
+    for fault in range(MANY_FAULTS):
+        breaker.failed("+447111000001", fault, "503")
+    breaker.trip(100, "suspended")
+    assert not breaker.hammered
 
 
 @given(

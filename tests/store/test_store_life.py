@@ -1,7 +1,8 @@
 """A campaign's life in the store: begun, filled, published, suppressed, ended, deleted."""
 
+from sqlite3 import IntegrityError
+
 import pytest
-from sqlalchemy.exc import IntegrityError
 from stock import LONDON, NEW_YORK, NOW, Stock, ended, new, number
 
 from dialerd.model.campaign import Pacing
