@@ -12,6 +12,18 @@ import trio
 
 from dialerd.model.instants import Instant
 
+SET_FORWARD = (
+    "find out what set this host's clock (timedatectl); opening hours are judged by the new time, and retries that "
+    "were due in the time jumped over are due now; where the new time is wrong, stop dialerd until it is right"
+)
+"""What to do when it was stepped forward."""
+
+SET_BACK = (
+    "find out what set this host's clock (timedatectl); opening hours are judged by the new time, and retries and "
+    "cooldowns noted by the old one are kept, so they may come later by as much, and never earlier"
+)
+"""What to do when it was stepped back."""
+
 
 class Clock(Protocol):
     """Tells the present instant."""

@@ -7,7 +7,7 @@ receivers) and hands every call of that trunk to `place`.
 The way of one call:
 
     place(order, report)
-      ├─ prepare: connect, resolve, wait as long as it takes
+      ├─ prepare: connect, resolve, wait for a line, at most a minute
       ├─ order.leave()            synchronous; right before the first byte leaves; may raise Withdrawn: let it pass
       ├─ send                     from here on the call may ring
       ├─ report(...)              accepted, ringing, answered, amd, digits; report.state(bytes) at any time
@@ -23,7 +23,13 @@ What `place` may raise, and what it means for the person at the other end:
 | `MaybePlaced(cause)` | may have rung | asks `reconcile`; without proof nothing is dialled again |
 | anything else | may have rung if it left | logs it; as `MaybePlaced`, or as `NotPlaced` before `leave()` |
 
-Busy and no answer are data: return a `CallEnd`.
+Busy and no answer are data: return a `CallEnd`. In a group of exceptions, as nurseries raise them, all of one kind mean
+what one of them does.
+
+A call that is not back after a minute to prepare, its `ring_timeout`, its `max_duration` and half a minute to wind up
+is told to hang up; ten seconds later it is taken from the provider, cancelled and reconciled. A provider that does not
+come up within two minutes is cancelled and tried again; one has half a minute to close, and a minute to answer
+`reconcile`.
 """
 
 from collections.abc import Mapping

@@ -7,10 +7,11 @@ sorted by number then brings hundreds of faults in a row, which say nothing abou
 
 The choice has limits. A carrier that loses a whole country looks like a dead trunk as soon as three areas of it were
 tried, and the trunk's other countries rest with it, for at most five minutes at a time. And a trunk over which only
-one or two places are rung never opens by faults: there the recipients' growing refund delays and the trunk's pace,
-which congestion halves, are what keeps it from being hammered. A trunk that drops a part of its calls does not open
-either; that is the pace's affair too. What the carrier says in so many words (account suspended, credentials refused)
-needs no counting: `trip`.
+one or two places are rung never opens by faults: there the recipients' growing refund delays keep it from being
+hammered, and the trunk's pace, which is to be slowed while it is `hammered`: thousands of people who are refused within
+milliseconds would be asked for as fast as the daemon can. A trunk that drops a part of its calls does not open either;
+that is the pace's affair too. What the carrier says in so many words (account suspended, credentials refused) needs no
+counting: `trip`.
 
 An open breaker rests, each time twice as long as before, and then is half open: it lets one call through, the probe.
 If the probe reaches the callee's network, whatever the callee makes of it, busy or invalid, the trunk works and the
@@ -29,6 +30,9 @@ FAULTS: Final = 5
 
 PLACES: Final = 3
 """Distinct places among them: two can be one number's two carriers, three are a pattern."""
+
+MANY_FAULTS: Final = 20
+"""Faults in a row that are too many wherever they lie: a trunk that stays closed is to be asked more slowly."""
 
 PLACE_DIGITS: Final = 6
 """Digits of a place: country, area and the beginning of the exchange, in the plans of all bigger countries (ITU-T E.164
@@ -77,6 +81,11 @@ class Breaker:
         self._places: set[str] = set()  # of them, up to PLACES
         self._rest_s = FIRST_REST_S  # how long the next rest will be
         self._renewed_at = -inf  # when the last rest ended
+
+    @property
+    def hammered(self) -> bool:
+        """Whether it lets calls through though nothing but faults has come of the last ones."""
+        return self.state is BreakerState.CLOSED and self._faults >= MANY_FAULTS
 
     def allow(self, now: float) -> int:
         """Return how many calls may be started: `UNLIMITED`, none, or the one probe.

@@ -3,12 +3,18 @@
 The ledger is what really rang; the tables are what the daemon believes; the report is what people read.
 """
 
+import tomllib
 from collections import Counter, defaultdict
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from dialerd_simulator.fate import Fates, Loss
+from dialerd_simulator.options import SimulatorOptions
 from place import Place
+
+from dialerd.model.states import Amd
+from dialerd.model.structuring import structure
 
 NEVER_DIALLED = {"suppressed", "expired", "cancelled"}
 """Final states in which nobody need have been rung."""
@@ -31,10 +37,13 @@ def audit(place: Place, *, max_attempts: int, cooldown_ms: int = 0) -> Counter[s
     _attempts_and_ledger(ledger, attempts)
     _recipients(attempts, recipients, {line["attempt"] for line in ledger}, max_attempts)
     _people(ledger, attempts, cooldown_ms)
+    truth = _truth(place, ledger, attempts)
+    _rung(ledger, attempts, recipients, truth, max_attempts)
     for campaign in place.rows("SELECT * FROM campaigns"):
         of_campaign = [row for row in recipients.values() if row["campaign_id"] == campaign["id"]]
         calls = [row for row in attempts.values() if row["campaign_id"] == campaign["id"]]
         _counters(place, campaign, of_campaign, calls)
+        _counters_and_ledger(place, campaign, {uid: truth[uid] for row in calls if (uid := row["uid"]) in truth})
         _report(place, campaign["name"], of_campaign, calls)
     return Counter(row["final"] for row in recipients.values())
 
@@ -67,7 +76,8 @@ def _recipients(attempts: dict[str, Any], recipients: dict[int, Any], taken: set
         counted = [attempt for attempt in mine if not attempt["refunded"]]
         assert recipient["state"] == "done", f"not done: {dict(recipient)}"
         assert recipient["final"] is not None, f"done without a final state: {dict(recipient)}"
-        assert len(counted) == recipient["attempts"] <= max_attempts, dict(recipient)
+        most = recipient["max_attempts"] or max_attempts
+        assert len(counted) == recipient["attempts"] <= most, dict(recipient)
         if recipient["final"] not in NEVER_DIALLED:
             assert any(attempt["uid"] in taken for attempt in mine), f"forgotten: {dict(recipient)}"
         answered = [index for index, attempt in enumerate(mine) if attempt["outcome"] == "answered"]
@@ -75,7 +85,45 @@ def _recipients(attempts: dict[str, Any], recipients: dict[int, Any], taken: set
         if recipient["final"] == "succeeded":
             assert mine[-1]["outcome"] in ("answered", "voicemail")
         if recipient["final"] == "exhausted":
-            assert len(counted) == max_attempts, dict(recipient)
+            assert len(counted) == most, dict(recipient)
+
+
+def _truth(place: Place, ledger: list[dict[str, Any]], attempts: dict[str, Any]) -> dict[str, str]:
+    """Return how the network ended each call that it took: a pure function of the trunk's seed and the attempt's id.
+
+    Calls that we ended are cancelled, whatever the network would have made of them.
+    """
+    fates = {}
+    for name, trunk in tomllib.loads(place.config.read_text())["trunks"].items():
+        fates[name] = Fates(structure(trunk["options"], SimulatorOptions))
+    truth = {}
+    for line in ledger:
+        attempt = attempts[line["attempt"]]
+        if attempt["refunded"]:  # a network without a line; whatever it would do by today's settings
+            truth[line["attempt"]] = "congestion"
+            continue
+        fate = fates[attempt["trunk"]].of(line["attempt"], line["number"], Amd.OFF)
+        assert fate.loss in (None, Loss.AFTER), f"rung, and the network never took it: {line}"
+        truth[line["attempt"]] = attempt["outcome"] if attempt["outcome"] == "cancelled" else str(fate.outcome)
+        assert truth[line["attempt"]] == attempt["outcome"], f"ended otherwise than the network says: {dict(attempt)}"
+    return truth
+
+
+def _rung(
+    ledger: list[dict[str, Any]],
+    attempts: dict[str, Any],
+    recipients: dict[int, Any],
+    truth: dict[str, str],
+    max_attempts: int,
+) -> None:
+    """Check by the ledger alone, whatever the tables count, that nobody was rung more often than allowed."""
+    rung: Counter[tuple[int, str]] = Counter()
+    for line in ledger:
+        if truth[line["attempt"]] != "congestion":  # nothing rings where the network has no line
+            rung[attempts[line["attempt"]]["campaign_id"], line["number"]] += 1
+    allowed = {(row["campaign_id"], row["number"]): row["max_attempts"] or max_attempts for row in recipients.values()}
+    for of_whom, times in rung.items():
+        assert times <= allowed[of_whom], f"rung {times} times: {of_whom}"
 
 
 def _people(ledger: list[dict[str, Any]], attempts: dict[str, Any], cooldown_ms: int) -> None:
@@ -102,6 +150,16 @@ def _counters(place: Place, campaign: Any, recipients: list[Any], calls: list[An
     assert totals["recipients"] == len(recipients)
     assert totals["refunded"] == sum(call["refunded"] for call in calls)
     assert totals["talk_ms"] == sum(talk_ms(call) for call in calls)
+
+
+def _counters_and_ledger(place: Place, campaign: Any, truth: dict[str, str]) -> None:
+    """Check that a campaign's counters are what the network saw of it."""
+    (totals,) = place.rows("SELECT * FROM totals WHERE campaign_id = ?", campaign["id"])
+    seen = Counter(truth.values())
+    for column in totals.keys():  # noqa: SIM118  # as above
+        kind, _, outcome = column.partition("_")
+        if kind == "outcome" and outcome != "congestion":  # most of these are refunded; the tables were checked above
+            assert totals[column] == seen[outcome], f"{column} of {campaign['name']}"
 
 
 def _report(place: Place, name: str, recipients: list[Any], calls: list[Any]) -> None:

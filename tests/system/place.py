@@ -109,12 +109,14 @@ class Place:
         process: the present life, or None.
         lives: how many there were.
         children: every process that a life was seen to have started.
+        environment: variables that lives get beside those of the test.
     """
 
     root: Path
     process: subprocess.Popen[bytes] | None = None
     lives: int = 0
     children: set[int] = field(factory=set)
+    environment: dict[str, str] = field(factory=dict)
 
     @property
     def config(self) -> Path:
@@ -137,7 +139,12 @@ class Place:
         self.lives += 1
         with self.log_path().open("wb") as log:
             self.process = subprocess.Popen(
-                command("run", "--config", self.config), cwd=self.root, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command("run", "--config", self.config),
+                cwd=self.root,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | self.environment,
             )
         if wait:
             self.until_logged("daemon.started")
@@ -198,7 +205,7 @@ class Place:
         """Return the events of that name."""
         return [entry for entry in self.log() if entry["event"] == event]
 
-    def until_logged(self, event: str, patience_s: float = PATIENCE_S) -> dict[str, Any]:
+    def until_logged(self, event: str, patience_s: float = PATIENCE_S, *, every_s: float = 0.02) -> dict[str, Any]:
         """Wait for an event and return it."""
 
         def look() -> dict[str, Any] | None:
@@ -207,7 +214,7 @@ class Place:
                 assert self.alive(), f"the daemon ended before {event}:\n{self.log_path().read_text()[-4000:]}"
             return found[-1] if found else None
 
-        entry: dict[str, Any] = until(look, f"the log says {event}", patience_s)
+        entry: dict[str, Any] = until(look, f"the log says {event}", patience_s, every_s)
         return entry
 
     # its spool
@@ -216,7 +223,7 @@ class Place:
         """Rename a whole file into `incoming/`; a dict is written as JSON."""
         if isinstance(content, dict):
             content = json.dumps(content)
-        staged = self.root / "staged"
+        staged = self.spool / ".staged"  # on the disk of incoming/, whichever that is
         staged.write_bytes(content.encode() if isinstance(content, str) else content)
         staged.rename(self.spool / "incoming" / name)
 

@@ -3,6 +3,8 @@
 import signal
 import subprocess
 import time
+from collections import Counter
+from random import Random
 
 import pytest
 from audit import audit, instant
@@ -83,6 +85,57 @@ def test_the_drain_time_ends(place):
     assert open_attempts(place) == 0
     assert {row["outcome"] for row in place.rows("SELECT outcome FROM attempts")} == {"cancelled"}
     assert len(place.ledger()) == 20
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_who_was_cut_off_by_a_stop_is_dialled_as_the_rules_say(place, twice):
+    """Whose phone only rang is tried again as after no answer; who was talked to, or has no tries left, is not."""
+    weights = {"answered": 50, "no_answer": 50}
+    options = {"ring_time": "0ms", "talk_time": "10m", "no_answer_time": "10m", "outcomes": weights}
+    place.configure(daemon={"drain": "10m" if twice else "500ms"}, trunks={"sim": {"options": options}})
+    place.start()
+    retry = {"max_attempts": 2, "delay": "1s"}
+    last = [person | {"max_attempts": 1} for person in people(40, 20)]
+    spec = {"name": "c", "agent": "reminder", "retry": retry, "ring_timeout": "10m", "max_duration": "10m"}
+    place.drop("c.json", spec | {"recipients": people(0, 40) + last})
+    up = "SELECT count(*) FROM attempts WHERE state IN ('ringing', 'answered')"
+    until(lambda: place.count(up) == 60, "all are rung")
+    answered = {row["number"] for row in place.rows("SELECT number FROM attempts WHERE state = 'answered'")}
+    assert 10 < len(answered) < 50
+    if twice:
+        place.signal(signal.SIGTERM)
+        place.until_logged("daemon.draining")
+    assert place.stop() == 0
+    assert open_attempts(place) == 0
+    tries_left = {person["phone"] for person in people(0, 40)} - answered
+    pending = place.rows("SELECT number, attempts FROM recipients WHERE state = 'pending'")
+    assert {(row["number"], row["attempts"]) for row in pending} == {(number, 1) for number in tries_left}
+    options |= {"talk_time": "10ms", "no_answer_time": "10ms"}
+    place.configure(trunks={"sim": {"options": options}})
+    place.start()
+    place.until_reported("c")
+    assert place.stop() == 0
+    rung = Counter(line["number"] for line in place.ledger())
+    assert {number for number, times in rung.items() if times == 2} == tries_left
+    assert set(rung.values()) == {1, 2}
+    finals = audit(place, max_attempts=2)
+    assert finals.total() == 60
+    assert place.count("SELECT count(*) FROM attempts WHERE outcome = 'cancelled'") == 60 - len(answered)
+
+
+def test_sigterm_while_it_starts(place):
+    """At whatever instant of the start, with calls of a life that was killed before: nothing is lost or done twice."""
+    busy(place, 200, "300ms", retry={"max_attempts": 1})
+    place.kill()
+    random = Random(5)
+    for _ in range(6):
+        place.start(wait=False)
+        time.sleep(random.uniform(0.1, 0.9))
+        assert place.stop() in (0, -signal.SIGTERM)  # before it listens to signals the default ends it
+    place.start()
+    place.until_reported("c")
+    assert place.stop() == 0
+    assert audit(place, max_attempts=1) == {"succeeded": 200}
 
 
 def test_sigterm_while_a_file_is_loaded(place):
