@@ -1,6 +1,6 @@
 """The registry: campaigns taken in, paused, resumed, cancelled, and ended when nothing of them is left to do."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from random import Random
 
 import structlog
@@ -13,9 +13,11 @@ from dialerd.engine.dispatcher import Dispatcher
 from dialerd.engine.scheduler import Scheduler
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.errors import NotFound, StoreError
+from dialerd.model.instants import Instant
 from dialerd.model.settings import Settings
 from dialerd.model.states import AttemptState, CampaignState, Final
 from dialerd.rules import lifecycle
+from dialerd.rules.reminders import Reminder
 from dialerd.store import campaigns, days, notices, recipients
 from dialerd.store.records import CampaignRow
 from dialerd.store.store import Store
@@ -23,6 +25,7 @@ from dialerd.store.store import Store
 _log = structlog.get_logger()
 
 _STORE_RETRY_S = 1.0
+_AT_ONCE = 500  # campaigns read at once: a long read stops the store's checkpoints
 
 
 class Registry:
@@ -66,19 +69,22 @@ class Registry:
 
     async def load(self) -> None:
         """Take in every campaign that the store has and that is not over; none is ended before `settle`."""
-        for row in await self._store.read(campaigns.open_campaigns):
-            await self._take_in(row)
+        for some in _batched(await self._store.read(campaigns.open_keys)):
+            await self._take_in(some)
 
     def settle(self) -> None:
         """End what can be ended of the campaigns taken in, now that the calls of the former life are known."""
         for campaign in list(self._scheduler.campaigns.values()):
             self.idle(campaign)
 
-    async def adopt(self, campaign_id: int) -> None:
-        """Take in a campaign that was stored just now."""
-        row = await self._store.read(campaigns.by_id, campaign_id)
-        if row is not None and row.uid not in self._by_uid:
-            self.idle(await self._take_in(row))
+    async def adopt(self, *campaign_ids: int) -> None:
+        """Take in campaigns that were stored just now.
+
+        Raises:
+            StoreError: they could not be read; none of them was taken in.
+        """
+        for campaign in await self._take_in(campaign_ids):
+            self.idle(campaign)
 
     def campaign(self, uid: str) -> LiveCampaign:
         """Return the live campaign of that id.
@@ -90,6 +96,10 @@ class Registry:
         if campaign is None:
             raise NotFound(f"no campaign {uid} is scheduled, running or paused")
         return campaign
+
+    def live(self) -> Collection[LiveCampaign]:
+        """Return the campaigns that are not over."""
+        return self._by_uid.values()
 
     def by_key(self, campaign_id: int) -> LiveCampaign | None:
         """Return the live campaign of the store's key, or None."""
@@ -151,18 +161,27 @@ class Registry:
             campaign.closing = True
             self._nursery.start_soon(self._close, campaign)
 
-    async def _take_in(self, row: CampaignRow) -> LiveCampaign:
-        campaign = LiveCampaign(row, self._settings, self._groups, self._random, told=self._told)
-        heads = await self._store.read(recipients.heads, row.id)
-        await self.learn_groups(heads)
-        campaign.heads = dict(heads)
-        if campaign.day is not None:
-            key = campaign.day.key(self._clock.now())
-            campaign.day.calls = (await self._store.read(days.calls, [key])).get(key, 0)
-        self._by_uid[row.uid] = campaign
-        self._scheduler.add(campaign, self._clock.now())
-        self._dispatcher.wake()
-        return campaign
+    async def _take_in(self, keys: Sequence[int]) -> list[LiveCampaign]:
+        """Take in campaigns by key, several with one look at the store; those that are live already are left out."""
+        found = await self._store.read(_look_up, [key for key in keys if key not in self._scheduler.campaigns])
+        await self.learn_groups({group_id for _, heads in found for group_id in heads})
+        live = [
+            (LiveCampaign(row, self._settings, self._groups, self._random, told=self._told), heads)
+            for row, heads in found
+        ]
+        now = self._clock.now()
+        capped = [(campaign.day, campaign.day.key(now)) for campaign, _ in live if campaign.day is not None]
+        if capped:
+            calls = await self._store.read(days.calls, [key for _, key in capped])
+            for day, key in capped:
+                day.calls = calls.get(key, 0)
+        for campaign, heads in live:
+            campaign.heads = heads
+            self._by_uid[campaign.row.uid] = campaign
+            self._scheduler.add(campaign, self._clock.now())
+        if live:
+            self._dispatcher.wake()
+        return [campaign for campaign, _ in live]
 
     async def learn_groups(self, group_ids: Iterable[int]) -> None:
         """Read what is not yet known of zone groups, by key."""
@@ -193,15 +212,18 @@ class Registry:
 
     async def _close(self, campaign: LiveCampaign) -> None:
         """End pending recipients who will not be dialled, and the campaign itself when nobody is left."""
+        trouble = Reminder()
         try:
             while True:
                 try:
                     await self._finish_pending(campaign)
-                    await self.refresh(campaign)
-                    if campaign.over:
+                    if campaign.live:  # it is over when its calls are
+                        await self.refresh(campaign)
+                    else:
                         await self._end(campaign)
                 except StoreError as error:
-                    _log.error("store.campaign_not_ended", campaign=campaign.row.uid, error=str(error))
+                    if trouble.due(trio.current_time()):
+                        _log.error("store.campaign_not_ended", campaign=campaign.row.uid, error=str(error))
                     await trio.sleep(_STORE_RETRY_S)
                 else:
                     return
@@ -220,13 +242,51 @@ class Registry:
             _log.debug("campaign.chunk_ended", campaign=campaign.row.uid, final=final)
 
     async def _end(self, campaign: LiveCampaign) -> None:
-        if campaign.state is CampaignState.CANCELLED:
-            await self._store.write(campaigns.end, campaign.row.id, now=self._clock.now())
-        else:
-            await self._move(campaign, CampaignState.COMPLETED)
+        """End a campaign of which no call is on, in the transaction that finds nobody pending; else learn who is."""
+        old, changes = campaign.state, campaign.changes
+        if old is not CampaignState.CANCELLED:
+            lifecycle.check(old, CampaignState.COMPLETED)
+            campaign.state = CampaignState.COMPLETED  # in memory first: it cannot be paused any more
+        heads: dict[int, Instant] | None = None
+        try:
+            heads = await self._store.write(self._write_end, campaign)
+        finally:
+            if heads is None or heads:
+                campaign.state = old
+        if heads:
+            if campaign.changes == changes:
+                await self.learn_groups(heads)
+                campaign.heads = heads
+                self._scheduler.touch(campaign, self._clock.now())
+                self._dispatcher.wake()
+            else:
+                await self.refresh(campaign)
+            return
+        if campaign.state is CampaignState.COMPLETED:
+            self._log(campaign, CampaignState.COMPLETED)
+        campaign.heads = {}
         self._scheduler.remove(campaign)
         del self._by_uid[campaign.row.uid]
         campaign.ended.set()
 
+    def _write_end(self, connection: Connection, campaign: LiveCampaign) -> dict[int, Instant]:
+        """End a campaign unless somebody of it is pending; return when those are due, by zone group."""
+        heads = recipients.heads(connection, campaign.row.id)
+        if not heads:
+            if campaign.state is CampaignState.CANCELLED:
+                campaigns.end(connection, campaign.row.id, now=self._clock.now())
+            else:
+                self._write_state(connection, campaign, CampaignState.COMPLETED)
+        return heads
+
     def _log(self, campaign: LiveCampaign, state: CampaignState) -> None:
         _log.info(f"campaign.{state}", campaign=campaign.row.uid, name=campaign.row.spec.name)
+
+
+def _batched(keys: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))
+
+
+def _look_up(connection: Connection, keys: Sequence[int]) -> list[tuple[CampaignRow, dict[int, Instant]]]:
+    """Return campaigns, and when the next of their recipients are due, by zone group."""
+    return [(row, recipients.heads(connection, row.id)) for row in campaigns.by_ids(connection, keys)]

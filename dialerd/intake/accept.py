@@ -37,6 +37,10 @@ class NotYet(DialerdError):
     """The file cannot be taken now; it is to be looked at again later."""
 
 
+class ReaderDied(DialerdError):
+    """The reading process was lost over a file, which is to be read once more."""
+
+
 class Acceptor:
     """Takes campaign files into the store.
 
@@ -62,37 +66,33 @@ class Acceptor:
         self._settings = settings
         self._published = published
         self._now = now
+        self._remains: list[_Entry] = []  # what could not be deleted of files that could not be taken
 
-    async def read(self, reader: Reader, spec: str, recipients: str | None) -> "Candidate":
+    async def read(self, reader: Reader, spec: str, recipients: str | None, *, last: bool = True) -> "Candidate":
         """Read one campaign file into the store, where nobody sees it yet.
 
         Args:
             reader: reads it; nobody else uses it meanwhile.
             spec: name of the campaign file.
             recipients: name of its recipients file, or None.
+            last: refuse it when the reading process dies over it; otherwise it is to be tried again.
 
         Raises:
             NotYet: it is gone, or is still written to.
-            StoreError, ReaderError, OSError: it could not be read now; nothing of it is visible.
+            StoreError, ReaderError, ReaderDied, OSError: it could not be read now; nothing of it is visible.
         """
         paths = [self._folders.incoming / name for name in (spec, recipients) if name is not None]
-        before = await trio.to_thread.run_sync(_look, paths)
+        before = await trio.to_thread.run_sync(look, paths)
+        await self._clear_remains()
         entry = _Entry(self._store)
         listing = durable.scratch(self._folders.rejected)
         try:
             reading = await reader.read(paths[0], self._settings(), self._now(), entry, listing=listing)
+            check_reader(reading, last=last)
         except Exception:
-            await _give_up(entry, listing)
+            await self._give_up(entry, listing)
             raise
-        departure = Departure(
-            spec=spec,
-            spec_identity=before[0],
-            recipients=recipients,
-            recipients_identity=before[1] if recipients is not None else None,
-            folder=self._folders.rejected,
-            ending=ERROR,
-            listing=listing,
-        )
+        departure = leaving(self._folders, spec, recipients, before, listing)
         return Candidate(paths=paths, identities=before, entry=entry, reading=reading, departure=departure)
 
     async def conclude(self, candidate: "Candidate") -> Departure:
@@ -104,18 +104,39 @@ class Acceptor:
         """
         departure, entry, reading = candidate.departure, candidate.entry, candidate.reading
         try:
-            await trio.to_thread.run_sync(_compare, candidate.paths, candidate.identities)
+            await trio.to_thread.run_sync(compare, candidate.paths, candidate.identities)
             if entry.taken is not None:
-                self._again(departure, entry.taken)
+                recognise(departure, entry.taken, self._folders)
             elif reading.valid:
                 await self._publish(departure, entry, reading)
             else:
-                await entry.discard()
-                _refuse(departure, reading)
+                await self._give_up(entry, None)
+                refuse(departure, reading)
         except Exception:
-            await _give_up(entry, departure.listing)
+            await self._give_up(entry, departure.listing)
             raise
         return departure
+
+    async def _give_up(self, entry: "_Entry", listing: Path | None) -> None:
+        """Leave nothing behind of a file that could not be taken now."""
+        try:
+            await entry.discard()
+        except DialerdError as error:
+            _log.warning("spool.discard_failed", error=str(error), detail="it is deleted before another file is taken")
+            self._remains.append(entry)
+        if listing is not None:
+            await trio.to_thread.run_sync(lambda: listing.unlink(missing_ok=True))
+
+    async def _clear_remains(self) -> None:
+        """Delete what was left behind, so that tries that fail on a full disk do not fill it further.
+
+        Raises:
+            StoreError: that is still not possible.
+        """
+        for entry in list(self._remains):
+            await entry.discard()
+            if entry in self._remains:  # the other lane may have been faster
+                self._remains.remove(entry)
 
     async def _publish(self, departure: Departure, entry: "_Entry", reading: Reading) -> None:
         """Make a campaign visible: from here on it is dialled, whatever becomes of the file."""
@@ -127,33 +148,8 @@ class Acceptor:
             fingerprint=reading.fingerprint, name=departure.spec, campaign=new.uid, taken_at=now, moved=False
         )
         await self._store.write(campaigns.publish, campaign_id, state=CampaignState.SCHEDULED, taken=taken, now=now)
-        departure.folder, departure.ending = self._folders.accepted, WARNINGS
-        departure.fingerprint, departure.campaign = reading.fingerprint, new.uid
-        if reading.warnings.total:
-            departure.heading = f"{departure.spec} was accepted with {_count(reading.warnings.total, 'warning')}."
-        _log.info(
-            "spool.file_accepted",
-            file=departure.spec,
-            campaign=new.uid,
-            recipients=reading.rows - reading.duplicates,
-            warnings=reading.warnings.total,
-        )
+        accept(departure, reading, new, self._folders)
         self._published(campaign_id)
-
-    def _again(self, departure: Departure, taken: TakenFile) -> None:
-        """Deal with a file that is a campaign already: one that was not moved yet is moved, any other is refused."""
-        if not taken.moved:
-            departure.folder, departure.ending = self._folders.accepted, WARNINGS
-            departure.fingerprint, departure.campaign = taken.fingerprint, taken.campaign
-            _log.info("spool.file_recognised", file=departure.spec, campaign=taken.campaign)
-            return
-        at = to_iso(taken.taken_at)
-        departure.heading = (
-            f"{departure.spec} is campaign {taken.campaign} already, taken at {at}; nobody is dialled again.\n"
-            "# Name, campaign file and recipients are the same byte by byte. To dial everybody once more, drop it under"
-            " another name."
-        )
-        _log.warning("spool.file_rejected", file=departure.spec, reason="taken before", campaign=taken.campaign)
 
 
 @frozen(kw_only=True)
@@ -212,14 +208,13 @@ class _Entry:
         return self._campaign_id
 
     async def discard(self) -> None:
-        """Delete what was stored of it; what cannot be deleted now, the next start deletes."""
-        try:
-            while self._campaign_id is not None and await self._store.write_bulk(
-                campaigns.discard_some, self._campaign_id
-            ):
-                pass
-        except DialerdError as error:
-            _log.warning("spool.discard_failed", campaign_id=self._campaign_id, error=str(error))
+        """Delete what was stored of it, as the next start would.
+
+        Raises:
+            StoreError: it cannot be deleted now.
+        """
+        while self._campaign_id is not None and await self._store.write_bulk(campaigns.discard_some, self._campaign_id):
+            pass
 
 
 async def discard_loading(store: Store) -> int:
@@ -236,14 +231,12 @@ def _begin(connection: Connection, new: NewCampaign, batch: RecipientBatch) -> t
     return campaign_id, recipients.add(connection, campaign_id, batch)
 
 
-async def _give_up(entry: _Entry, listing: Path | None) -> None:
-    """Leave nothing behind of a file that could not be taken now."""
-    await entry.discard()
-    if listing is not None:
-        await trio.to_thread.run_sync(lambda: listing.unlink(missing_ok=True))
+def look(paths: list[Path]) -> list[Identity | None]:
+    """Return what lies at `paths`: a campaign file, and perhaps its recipients file. Blocks; call it in a thread.
 
-
-def _look(paths: list[Path]) -> list[Identity | None]:
+    Raises:
+        NotYet: the campaign file is gone, or one of them is still written to.
+    """
     if (found := identity(paths[0])) is None:
         raise NotYet(f"{paths[0].name} is gone")
     for path in paths:
@@ -252,19 +245,94 @@ def _look(paths: list[Path]) -> list[Identity | None]:
     return [found, *map(identity, paths[1:])]
 
 
-def _compare(paths: list[Path], before: list[Identity | None]) -> None:
+def compare(paths: list[Path], before: list[Identity | None]) -> None:
+    """See that the same still lies at `paths` as `look` found there. Blocks; call it in a thread.
+
+    Raises:
+        NotYet: something else does.
+    """
     if [identity(path) for path in paths] != before:
         raise NotYet(f"{paths[0].name} or its recipients changed while they were read")
 
 
-def _refuse(departure: Departure, reading: Reading) -> None:
+def check_reader(reading: Reading, *, last: bool) -> None:
+    """See that the reading process lived, unless its death is to count as the file's fault by now.
+
+    Raises:
+        ReaderDied: it died, and the file is to be tried once more.
+    """
+    if reading.died and not last:
+        raise ReaderDied("the reading process died over it; it is read once more")
+
+
+def leaving(
+    folders: Folders, spec: str, recipients: str | None, identities: list[Identity | None], listing: Path
+) -> Departure:
+    """Return the departure of a file that was read, to `rejected/` until it is known better."""
+    return Departure(
+        spec=spec,
+        spec_identity=identities[0],
+        recipients=recipients,
+        recipients_identity=identities[1] if recipients is not None else None,
+        folder=folders.rejected,
+        ending=ERROR,
+        listing=listing,
+    )
+
+
+def accept(departure: Departure, reading: Reading, new: NewCampaign, folders: Folders) -> None:
+    """Let a file leave for `accepted/` that has become a campaign, and log it."""
+    departure.folder, departure.ending = folders.accepted, WARNINGS
+    departure.fingerprint, departure.campaign = reading.fingerprint, new.uid
+    if reading.warnings.total:
+        departure.heading = f"{departure.spec} was accepted with {_count(reading.warnings.total, 'warning')}."
+    _log.info(
+        "spool.file_accepted",
+        file=departure.spec,
+        campaign=new.uid,
+        recipients=reading.rows - reading.duplicates,
+        warnings=reading.warnings.total,
+    )
+
+
+def recognise(departure: Departure, taken: TakenFile, folders: Folders) -> None:
+    """Deal with a file that is a campaign already: one that was not moved yet is moved, any other is refused."""
+    if not taken.moved:
+        departure.folder, departure.ending = folders.accepted, WARNINGS
+        departure.fingerprint, departure.campaign = taken.fingerprint, taken.campaign
+        _log.info("spool.file_recognised", file=departure.spec, campaign=taken.campaign)
+        return
+    at = to_iso(taken.taken_at)
+    departure.heading = (
+        f"{departure.spec} is campaign {taken.campaign} already, taken at {at}; nobody is dialled again.\n"
+        "# Name, campaign file and recipients are the same byte by byte. To dial everybody once more, drop it under"
+        " another name."
+    )
+    _log.warning(
+        "spool.file_rejected",
+        file=departure.spec,
+        reason="taken before",
+        campaign=taken.campaign,
+        remedy="nobody is dialled again; to dial everybody once more, drop it under another name",
+    )
+
+
+def refuse(departure: Departure, reading: Reading) -> None:
+    """Let a file leave for `rejected/` with its faults, and log it."""
     total = reading.faults.total
     departure.heading = (
         f"{departure.spec} is refused for {_count(total, 'fault')}; nobody of it is dialled.\n"
         "# Correct what follows and drop it into incoming/ again."
     )
     first = reading.faults.first[0] if reading.faults.first else None
-    _log.warning("spool.file_rejected", file=departure.spec, reason="faults", faults=total, first=first and first.path)
+    _log.warning(
+        "spool.file_rejected",
+        file=departure.spec,
+        reason="faults",
+        faults=total,
+        first=first and first.path,
+        remedy=f"correct what is listed beside it in {departure.folder.name}/ and drop it again",
+    )
 
 
 def _count(number: int, noun: str) -> str:

@@ -20,6 +20,9 @@ _OURS: Final = f"{SCRATCH}{secrets.token_hex(4)}-"  # a process id would be the 
 
 NAME_MAX: Final = 255  # bytes of a file name: limits.h, and every Linux file system in use
 
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+"""Errors that say that there is no room."""
+
 _FILE_MODE: Final = 0o640  # they hold phone numbers
 _numbers = itertools.count()
 
@@ -38,6 +41,21 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(entry.path)
         else:
             os.unlink(entry.path)
+
+
+def remedy(error: BaseException, folder: Path) -> str | None:
+    """Return what to do about an error of writing below `folder`, or None where the error says it or nobody knows."""
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in FULL:
+        return f"free space, inodes or quota on the disk of {folder}; dialerd goes on by itself"
+    if error.errno == errno.EROFS:
+        return f"mount the disk of {folder} writable again, and look at the kernel log for why it is not"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"make {folder} writable for user id {os.geteuid()}"
+    if error.errno == errno.EIO:
+        return f"look at the kernel log for the disk of {folder}: it may fail"
+    return None
 
 
 def create(path: Path) -> IO[bytes]:

@@ -82,6 +82,10 @@ class Collector:
             self._first.append(finding)
         self._listing.add(finding, warning=self._warning)
 
+    def flush(self) -> None:
+        """Write what the listing has noted."""
+        self._listing.flush()
+
     def findings(self) -> Findings:
         """Return what was added so far."""
         return Findings(total=self.total, first=tuple(self._first))

@@ -36,7 +36,7 @@ class Kind(IntEnum):
 
     # down
     SETTINGS = 1
-    JOB = 2
+    JOBS = 2
     ANSWER = 3  # to FINGERPRINT
     # up
     FINGERPRINT = 10
@@ -53,11 +53,13 @@ class Job:
         spec: the campaign file.
         now: present instant.
         listing: where findings are appended.
+        ask: wait for an ANSWER to the FINGERPRINT; otherwise the file is read on whatever it is.
     """
 
     spec: Path
     now: Instant
     listing: Path
+    ask: bool = True
 
 
 @frozen(kw_only=True)
@@ -103,15 +105,15 @@ def read_settings(body: bytes) -> Settings:
     return settings
 
 
-def job_body(job: Job) -> bytes:
-    """Return a job's body."""
-    return pickle.dumps(job)
+def jobs_body(jobs: Sequence[Job]) -> bytes:
+    """Return the body that brings jobs, done in their order."""
+    return pickle.dumps(jobs)
 
 
-def read_job(body: bytes) -> Job:
-    """Return the job in a body that the daemon made."""
-    job: Job = pickle.loads(body)
-    return job
+def read_jobs(body: bytes) -> Sequence[Job]:
+    """Return the jobs in a body that the daemon made."""
+    jobs: Sequence[Job] = pickle.loads(body)
+    return jobs
 
 
 def campaign_body(new: NewCampaign, origin: Origin) -> bytes:

@@ -4,14 +4,13 @@ Many files share the waits for the disk. Nothing is lost when a folder is full o
 leave stays in `incoming/`, and is tried again, more and more slowly.
 """
 
-import errno
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 import structlog
 import trio
-from sqlalchemy import Connection
 
+from dialerd.intake import durable
 from dialerd.intake.departure import Departure, carry_out_all
 from dialerd.intake.folders import Folders
 from dialerd.intake.kinds import shown
@@ -22,7 +21,6 @@ from dialerd.store.store import Store
 
 _AT_ONCE: Final = 256  # departures that share one wait for the disk; more would keep the first waiting
 _GATHER_S: Final = 0.1  # after some have left, the next gather; every wait for the disk holds up the store's
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 _log = structlog.get_logger()
 
@@ -55,6 +53,13 @@ class Mover:
         """Take over a departure."""
         self._waiting.append(departure)
         self._work.set()
+
+    async def catch_up(self, departures: Iterable[Departure]) -> None:
+        """Carry out what a former life left, before anything else; what fails is tried again later."""
+        self._waiting += departures
+        now = trio.current_time()
+        while any(departure.retry_at <= now for departure in self._waiting):
+            await self.carry_out(now)
 
     async def run(self) -> None:
         """Carry out departures until cancelled."""
@@ -101,7 +106,7 @@ class Mover:
     async def _mark(self, done: Iterable[Departure]) -> None:
         fingerprints = [departure.fingerprint for departure in done if departure.fingerprint is not None]
         if fingerprints:
-            await self._store.write(_mark_all, fingerprints)
+            await self._store.write(spool_files.mark_moved, *fingerprints)
 
     def _rest(self, departures: Iterable[Departure], now: float) -> None:
         for departure in departures:
@@ -117,16 +122,12 @@ class Mover:
                 file=shown(departure.spec),
                 folder=departure.folder.name,
                 error=error.strerror or str(error),
+                remedy=durable.remedy(error, departure.folder),
             )
-        if error.errno in _FULL:  # a note would find no room either
+        if error.errno in durable.FULL:  # a note would find no room either
             return
         try:
             await trio.to_thread.run_sync(departure.explain_beside, self._folders, error)
         except OSError as second:
             if departure.failures == 1:
                 _log.warning("spool.note_failed", file=shown(departure.spec), error=second.strerror or str(second))
-
-
-def _mark_all(connection: Connection, fingerprints: Iterable[str]) -> None:
-    for fingerprint in fingerprints:
-        spool_files.mark_moved(connection, fingerprint)

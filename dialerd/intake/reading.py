@@ -5,12 +5,13 @@ One worker reads one file after another; it is started with the first file, and 
 and the store: what is read is handed to a `Deliver`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dialerd.intake import frames
 from dialerd.intake.campaign_file import recipients_name
@@ -30,6 +31,7 @@ _GROWN: Final = 96 << 20
 """Bytes of memory beyond which a worker is replaced after a file; a fresh one has about 30 MiB."""
 
 _LOOKED_INTO: Final = 1 << 20
+_NOWHERE: Final = Origin(file="", by_line=False)
 
 
 class Deliver(Protocol):
@@ -64,6 +66,8 @@ class Reading:
         faults: why the file is refused. Where there are any, what was delivered is to be discarded.
         warnings: what does not refuse it: duplicates, rows that `skip_invalid` left out, recipients that will never
             be rung.
+        died: the worker died over it; that is its fault only where it happens again and again.
+        origin: where its rows come from.
     """
 
     fingerprint: str
@@ -72,11 +76,23 @@ class Reading:
     duplicates: int = 0
     faults: Findings = NONE
     warnings: Findings = NONE
+    died: bool = False
+    origin: Origin = _NOWHERE
 
     @property
     def valid(self) -> bool:
         """Whether a campaign was delivered whole and may be kept."""
         return self.new is not None and self.faults.total == 0
+
+    def with_duplicates(self, duplicates: Sequence[Duplicate], listing: Path) -> "Reading":
+        """Return it with the recipients that turned out to stand in the campaign twice; they are listed, too."""
+        if not duplicates:
+            return self
+        collector = Collector(Listing(listing), warning=True, found=self.warnings)
+        for duplicate in duplicates:
+            collector.add(self.origin.twice(duplicate))
+        collector.flush()
+        return evolve(self, duplicates=self.duplicates + len(duplicates), warnings=collector.findings())
 
 
 class Reader:
@@ -113,23 +129,62 @@ class Reader:
         Raises:
             ReaderError: the worker cannot be started; the file was not looked at.
         """
+        job = Job(spec=spec, now=now, listing=listing)
+        (reading,) = await self._read([(job, deliver)], settings)
+        return reading
+
+    async def read_small(
+        self,
+        specs: Sequence[Path],
+        settings: Settings,
+        now: Instant,
+        deliver: Sequence[Deliver],
+        *,
+        listings: Sequence[Path],
+    ) -> list[Reading]:
+        """Read several small campaign files in one go: the worker does not wait between them, nor for an answer to
+        their fingerprints.
+
+        Args:
+            specs: the campaign files.
+            settings, now: as for `read`.
+            deliver: takes campaign and rows, one a file.
+            listings: one a file, as for `read`.
+
+        Returns:
+            What became of each, in order. Where the worker died over one, those behind it are missing: they were not
+            looked at.
+
+        Raises:
+            ReaderError: the worker cannot be started; no file was looked at.
+        """
+        jobs = [Job(spec=spec, now=now, listing=at, ask=False) for spec, at in zip(specs, listings, strict=True)]
+        return await self._read(list(zip(jobs, deliver, strict=True)), settings)
+
+    async def _read(self, work: Sequence[tuple[Job, Deliver]], settings: Settings) -> list[Reading]:
+        done: list[Reading] = []
         async with self._lock:
             if self._worker is None:
                 self._worker = await Worker.start()
-            task = _Task(self._worker, deliver, Listing(listing))
             whole = False
+            task = _Task(self._worker, *work[0])
             try:
                 await self._worker.send_settings(settings)
-                await self._worker.send(Kind.JOB, frames.job_body(Job(spec=spec, now=now, listing=listing)))
-                resident = await task.run()
+                await self._worker.send(Kind.JOBS, frames.jobs_body([job for job, _ in work]))
+                resident = 0
+                for job, deliver in work:
+                    task = _Task(self._worker, job, deliver)
+                    resident = await task.run()
+                    done.append(task.reading())
                 whole = resident <= _GROWN
             except WorkerDied as died:
                 message = f"could not be read: the reading process died ({died}); drop the file again"
-                task.died(Fault("", message, file=spec.name))
+                task.died(Fault("", message, file=task.spec.name))
+                done.append(task.reading())
             finally:
                 if not whole:  # died, grown, or given up in the middle of a file
                     await self._end_worker()
-            return task.reading()
+        return done
 
     async def _end_worker(self) -> None:
         worker, self._worker = self._worker, None
@@ -140,13 +195,16 @@ class Reader:
 class _Task:
     """One file's way from the worker to its `Deliver`."""
 
-    def __init__(self, worker: Worker, deliver: Deliver, listing: Listing) -> None:
+    def __init__(self, worker: Worker, job: Job, deliver: Deliver) -> None:
+        self.spec = job.spec
         self._worker = worker
         self._deliver = deliver
-        self._listing = listing
+        self._ask = job.ask
+        self._listing = listing = Listing(job.listing)
+        self._died = False
         self._fingerprint = ""
         self._new: NewCampaign | None = None
-        self._origin = Origin(file="", by_line=False)
+        self._origin = _NOWHERE
         self._groups: tuple[ZoneGroup, ...] = ()
         self._rows = 0
         self._duplicates = Collector(listing, warning=True)
@@ -165,7 +223,8 @@ class _Task:
             elif kind is Kind.FINGERPRINT:
                 self._fingerprint = body.decode()
                 go_on = await self._deliver.fingerprint(self._fingerprint)
-                await self._worker.send(Kind.ANSWER, b"\1" if go_on else b"\0")
+                if self._ask:
+                    await self._worker.send(Kind.ANSWER, b"\1" if go_on else b"\0")
             else:
                 end = frames.read_end(body)
                 self._faults, self._warnings = end.faults, end.warnings
@@ -173,6 +232,7 @@ class _Task:
 
     def died(self, fault: Fault) -> None:
         """Note that the worker died; what it had found is in the listing as far as it was written."""
+        self._died = True
         collector = Collector(self._listing, warning=False, found=self._faults)
         collector.add(fault)
         self._listing.flush()
@@ -187,6 +247,8 @@ class _Task:
             rows=self._rows,
             duplicates=repeated.total,
             faults=self._faults,
+            died=self._died,
+            origin=self._origin,
             warnings=Findings(
                 total=self._warnings.total + repeated.total,
                 first=(*self._warnings.first, *repeated.first)[:SHOWN],

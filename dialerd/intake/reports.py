@@ -4,34 +4,33 @@ A report is built under a hidden name and appears whole. Only then is it marked 
 written anew.
 """
 
-import os
-import shutil
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import structlog
-import tomli_w
 import trio
 
 from dialerd.intake import durable
-from dialerd.intake.call_rows import HEADER, encode
 from dialerd.intake.folders import Folders
+from dialerd.intake.report_folder import ReportFolder
 from dialerd.intake.status_files import StatusFiles
-from dialerd.intake.tally import Tally, id_in, summary
+from dialerd.intake.tally import Tally
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import MINUTE, SECOND, Instant
 from dialerd.model.settings import Settings
-from dialerd.rules.rests import rest_s
-from dialerd.store import report_pages, reports, spool_files
-from dialerd.store.records import CallRow, CampaignRow, Totals, UndialedRow
+from dialerd.rules.reminders import Reminder
+from dialerd.rules.rests import rest_s, worth_telling
+from dialerd.store import report_pages, reports
+from dialerd.store.records import Brief, CallRow, UndialedRow
 from dialerd.store.store import Store
 
 _PAGE: Final = 2_000  # recipients read at once: short enough for the store's snapshots, and for memory
-_SLUG: Final = 80  # bytes of the campaign's name in the folder's; room for the id within NAME_MAX
-_FOLDER_MODE: Final = 0o750  # it holds phone numbers
+_SMALL: Final = 200  # recipients of a campaign up to which its report is written together with others
+_TOGETHER: Final = 64  # such reports that are written together
 _PATIENCE: Final = 10 * MINUTE  # how long recipients may stay pending in a campaign that has ended
+
+Rows = list[CallRow | UndialedRow]
 
 _log = structlog.get_logger()
 
@@ -61,17 +60,23 @@ class Reports:
         self._status = status
         self._settings = settings
         self._now = now
+        self._writes: int | None = None  # of the store, at the last look
+        self._left = 0  # campaigns that could not be reported then
         self._failures: dict[int, int] = {}
         self._retry_at: dict[int, float] = {}
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write reports as campaigns end, until cancelled."""
         task_status.started()
+        trouble = Reminder()
         while True:
             try:
                 await self.write_due()
             except DialerdError as error:
-                _log.warning("report.deferred", error=str(error))
+                if trouble.due(trio.current_time()):
+                    _log.warning("report.deferred", error=str(error))
+            else:
+                trouble.over()
             await trio.sleep(self._settings().spool.status_every / SECOND)
 
     async def write_due(self) -> int:
@@ -80,102 +85,119 @@ class Reports:
         Raises:
             StoreError: the store cannot be read.
         """
+        writes = self._store.writes
+        if writes == self._writes and not self._left:
+            return 0
         campaigns = await self._store.read(reports.unreported)
-        totals = await self._store.read(reports.totals, [campaign.id for campaign in campaigns]) if campaigns else {}
+        due = [campaign for campaign in campaigns if self._is_due(campaign)]
         written = 0
-        for campaign in campaigns:
-            count = totals.get(campaign.id, Totals())
-            if trio.current_time() < self._retry_at.get(campaign.id, 0.0) or self._is_unfinished(campaign, count):
-                continue
-            try:
-                path = await self._write(campaign, count)
-                await self._status.write([campaign])
-                await self._store.write(reports.mark_reported, campaign.id, now=self._now())
-            except Exception as error:  # noqa: BLE001  # one campaign's report must stop neither the others nor the daemon
-                self._failures[campaign.id] = failures = self._failures.get(campaign.id, 0) + 1
-                self._retry_at[campaign.id] = trio.current_time() + rest_s(failures)
-                unexpected = not isinstance(error, OSError | DialerdError)
-                _log.warning(
-                    "report.deferred", campaign=campaign.uid, error=str(error), failures=failures, exc_info=unexpected
-                )
-                continue
-            self._failures.pop(campaign.id, None)
-            self._retry_at.pop(campaign.id, None)
-            written += 1
-            _log.info("report.written", campaign=campaign.uid, path=str(path), recipients=count.recipients)
+        for some in _bundles(due):
+            written += await self._report(some)
+        self._writes, self._left = writes, len(campaigns) - written
         return written
 
-    def _is_unfinished(self, campaign: CampaignRow, totals: Totals) -> bool:
-        """Tell whether calls of an ended campaign still go on, or its recipients are still being ended in batches."""
-        if totals.dialing > 0:
-            return True
-        return totals.pending > 0 and self._now() < (campaign.ended_at or 0) + _PATIENCE
+    def _is_due(self, campaign: Brief) -> bool:
+        """Tell whether a campaign that has ended can be reported: not while calls of it go on, or its recipients are
+        still being ended in batches."""
+        if trio.current_time() < self._retry_at.get(campaign.id, 0.0) or campaign.totals.dialing > 0:
+            return False
+        return campaign.totals.pending <= 0 or self._now() >= (campaign.ended_at or 0) + _PATIENCE
 
-    async def _write(self, campaign: CampaignRow, totals: Totals) -> Path:
-        unfinished = durable.scratch(self._folders.reports)
-        await trio.to_thread.run_sync(_make, unfinished)
+    async def _report(self, some: Sequence[Brief]) -> int:
+        """Write the reports of campaigns and mark them; where that fails for one of several, each by itself."""
         try:
-            tally = Tally()
+            paths = await (self._write_large(some[0]) if _is_large(some[0]) else self._write_small(some))
+            await self._status.write(some)
+            await self._store.write(reports.mark_reported, *(campaign.id for campaign in some), now=self._now())
+        except Exception as error:  # noqa: BLE001  # one campaign's report must stop neither the others nor the daemon
+            if len(some) > 1:
+                return sum([await self._report([campaign]) for campaign in some])
+            self._put_off(some[0], error)
+            return 0
+        for campaign, path in zip(some, paths, strict=True):
+            self._failures.pop(campaign.id, None)
+            self._retry_at.pop(campaign.id, None)
+            _log.info("report.written", campaign=campaign.uid, path=str(path), recipients=campaign.totals.recipients)
+        return len(some)
+
+    def _put_off(self, campaign: Brief, error: Exception) -> None:
+        self._failures[campaign.id] = failures = self._failures.get(campaign.id, 0) + 1
+        self._retry_at[campaign.id] = trio.current_time() + rest_s(failures)
+        if not worth_telling(failures):  # a full disk has as much to say about each of a thousand reports
+            return
+        _log.warning(
+            "report.deferred",
+            campaign=campaign.uid,
+            error=str(error),
+            failures=failures,
+            retry_s=rest_s(failures),
+            remedy=durable.remedy(error, self._folders.reports),
+            exc_info=not isinstance(error, OSError | DialerdError),
+        )
+
+    async def _write_small(self, some: Sequence[Brief]) -> list[Path]:
+        """Write small reports together: they share a look at the store and a wait for the disk."""
+        pages = await self._store.read(report_pages.report_pages, [campaign.id for campaign in some], _PAGE)
+        works = [(campaign, rows) for campaign, (rows, _) in zip(some, pages, strict=True)]
+        written = await trio.to_thread.run_sync(_write_all, self._folders.reports, works)
+        for campaign, (tally, _) in zip(some, written, strict=True):
+            _compare(campaign, tally)
+        return [path for _, path in written]
+
+    async def _write_large(self, campaign: Brief) -> list[Path]:
+        """Write a report page by page."""
+        folder = await trio.to_thread.run_sync(ReportFolder, self._folders.reports, campaign)
+        try:
             after: int | None = 0
             while after is not None:
                 rows, after = await self._store.read(report_pages.report_page, campaign.id, after, _PAGE)
-                await trio.to_thread.run_sync(_append, unfinished, rows, tally)
-            if differences := tally.differences(totals):
-                _log.warning("report.counts_differed", campaign=campaign.uid, **_named(differences))
-            taken = await self._store.read(spool_files.file_of, campaign.id)
-            text = tomli_w.dumps(summary(campaign, tally, file=taken.name if taken is not None else None))
-            return await trio.to_thread.run_sync(_finish, unfinished, self._folders.reports, campaign, text.encode())
+                await trio.to_thread.run_sync(folder.append, rows)
+            _compare(campaign, folder.tally)
+            path = await trio.to_thread.run_sync(folder.finish)
+            await trio.to_thread.run_sync(durable.sync_folder, self._folders.reports)
         except BaseException:
             with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(lambda: shutil.rmtree(unfinished, ignore_errors=True))
+                await trio.to_thread.run_sync(folder.drop)
             raise
+        return [path]
 
 
-def folder_name(name: str, uid: str, *, whole_id: bool = False) -> str:
-    """Return the name of a campaign's report folder: its name, tamed, and the end of its id.
-
-    Args:
-        name: of the campaign; letters and digits of every script are kept.
-        uid: UUIDv7 of the campaign; its last digits are the random ones (RFC 9562, section 5.7).
-        whole_id: use the whole id, for the case that two campaigns agree in the rest.
-    """
-    kept = (char if unicodedata.category(char)[0] in "LNM" else " " for char in unicodedata.normalize("NFC", name))
-    slug = "-".join("".join(kept).lower().split())
-    slug = slug.encode()[:_SLUG].decode(errors="ignore").strip("-")
-    return f"{slug or 'campaign'}-{uid if whole_id else uid[-8:]}"
+def _is_large(campaign: Brief) -> bool:
+    return campaign.totals.recipients > _SMALL
 
 
-def _make(folder: Path) -> None:
-    folder.mkdir(mode=_FOLDER_MODE)
-    with durable.create(folder / "calls.csv") as file:
-        file.write(HEADER)
+def _bundles(due: Sequence[Brief]) -> Iterator[list[Brief]]:
+    """Yield campaigns whose reports are written together: the small ones first, the large ones each by itself."""
+    some: list[Brief] = []
+    for campaign in due:
+        if not _is_large(campaign):
+            some.append(campaign)
+            if len(some) >= _TOGETHER or sum(one.totals.recipients for one in some) > _PAGE - _SMALL:
+                yield some
+                some = []
+    if some:
+        yield some
+    yield from ([campaign] for campaign in due if _is_large(campaign))
 
 
-def _append(folder: Path, rows: list[CallRow | UndialedRow], tally: Tally) -> None:
-    for row in rows:
-        tally.add(row)
-    with (folder / "calls.csv").open("ab") as file:
-        file.write(encode(rows))
+def _write_all(reports: Path, works: Sequence[tuple[Brief, Rows]]) -> list[tuple[Tally, Path]]:
+    written = []
+    for campaign, rows in works:
+        folder = ReportFolder(reports, campaign)
+        try:
+            folder.append(rows)
+            written.append((folder.tally, folder.finish()))
+        except BaseException:
+            folder.drop()
+            raise
+    durable.sync_folder(reports)
+    return written
 
 
-def _finish(unfinished: Path, reports_folder: Path, campaign: CampaignRow, text: bytes) -> Path:
-    """Make the report durable and give it its name."""
-    with (unfinished / "calls.csv").open("ab") as file:
-        durable.sync(file)
-    durable.replace(unfinished / "summary.toml", [text])
-    durable.sync_folder(unfinished)
-    target = reports_folder / folder_name(campaign.spec.name, campaign.uid)
-    if os.path.lexists(target) and id_in(target / "summary.toml") != campaign.uid:
-        target = reports_folder / folder_name(campaign.spec.name, campaign.uid, whole_id=True)
-    if os.path.lexists(target):  # ours, of a former life that did not come to mark it
-        former = durable.scratch(reports_folder)
-        os.rename(target, former)
-        os.rename(unfinished, target)
-        shutil.rmtree(former, ignore_errors=True)
-    else:
-        os.rename(unfinished, target)
-    durable.sync_folder(reports_folder)
-    return target
+def _compare(campaign: Brief, tally: Tally) -> None:
+    """Say where the rows and the store's own counters differ."""
+    if differences := tally.differences(campaign.totals):
+        _log.warning("report.counts_differed", campaign=campaign.uid, **_named(differences))
 
 
 def _named(differences: dict[str, tuple[int, int]]) -> dict[str, str]:

@@ -5,7 +5,7 @@ were, or both were and only the mark in the store is missing.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -28,15 +28,18 @@ _log = structlog.get_logger()
 
 async def leftovers(folders: Folders, store: Store) -> list[Departure]:
     """Return the departures that a former life did not finish; those that only lack their mark are marked."""
-    departures = []
-    for taken in await store.read(spool_files.unmoved_files):
-        departure = await trio.to_thread.run_sync(_leftover, taken, folders)
-        if departure is None:
-            await store.write(spool_files.mark_moved, taken.fingerprint)
-        else:
-            departures.append(departure)
+    files = await store.read(spool_files.unmoved_files)
+    found = await trio.to_thread.run_sync(_leftovers, files, folders)
+    gone = [taken.fingerprint for taken, departure in zip(files, found, strict=True) if departure is None]
+    if gone:
+        await store.write(spool_files.mark_moved, *gone)
+    for taken, departure in zip(files, found, strict=True):
         _log.info("spool.file_recognised", file=taken.name, campaign=taken.campaign, moved=departure is None)
-    return departures
+    return [departure for departure in found if departure is not None]
+
+
+def _leftovers(files: Sequence[TakenFile], folders: Folders) -> list[Departure | None]:
+    return [_leftover(taken, folders) for taken in files]
 
 
 def _leftover(taken: TakenFile, folders: Folders) -> Departure | None:

@@ -11,22 +11,24 @@ from typing import Final, TypeVar
 
 import structlog
 import trio
-import watchfiles
 
 from dialerd.intake import durable
 from dialerd.intake.accept import Acceptor, Candidate, NotYet, discard_loading
 from dialerd.intake.content import identity, is_being_written, is_our_note, look_into, note
 from dialerd.intake.departure import Departure, beside, forget_notes
 from dialerd.intake.folders import Folders, SpoolError
+from dialerd.intake.handful import Handfuls, Unstored, Wanted
 from dialerd.intake.kinds import ERROR, WAITING, Kind, Sort, shown, subject
+from dialerd.intake.lane import HANDFUL_BYTES, Lane
 from dialerd.intake.mover import Mover
 from dialerd.intake.reading import Reader
 from dialerd.intake.settlement import leftovers
+from dialerd.intake.watch import Watch
 from dialerd.intake.watchlist import Seen, Watched, Watchlist, in_order, read_folder
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Instant
 from dialerd.model.settings import Settings
-from dialerd.rules.rests import rest_s
+from dialerd.rules.rests import rest_s, worth_telling
 from dialerd.store.store import Store
 
 _HEAVY: Final = 256 * 1024  # bytes of campaign file and recipients from which on the slow lane takes them
@@ -34,10 +36,10 @@ _SLICE: Final = 64  # files looked into, or some hundreds of names compared, bef
 _NOTE_AFTER_S: Final = 60.0  # a file that waits longer than this gets a note beside it
 _LOOK_SHARE: Final = 5  # a look at the directory rests this many times its own duration afterwards
 _LEAST_GAP_S: Final = 0.02
-_WATCH_REST_S: Final = 1.0  # between two tries to watch
 _WRITING_REST_S: Final = 0.25  # a file that is open for writing is asked after this often
 
-_IN_FLIGHT: Final = 16  # files of a lane that were read and whose commit is waited for
+_IN_FLIGHT: Final = 16  # files of a lane, or handfuls, that were read and whose commit is waited for
+_TRIES: Final = 2  # how often the reading process may die over a file before that counts as the file's fault
 
 T = TypeVar("T")
 
@@ -73,10 +75,10 @@ class Spool:
         self._now = now
         self._watchlist = Watchlist(settings().spool.settle)
         self._acceptor = Acceptor(folders, store, settings=settings, published=published, now=now)
+        self._handfuls = Handfuls(folders, store, settings=settings, published=published, now=now)
         self._mover = Mover(folders, store, claimed=self._claimed, gone=self._left)
         self._hint = trio.Event()
-        self._watching = trio.CancelScope()
-        self._unwatched = False
+        self._watch = Watch(folders.incoming, self._hurry, rest=lambda: settings().spool.rescan)
         self._inode: int | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -89,53 +91,20 @@ class Spool:
         await trio.to_thread.run_sync(self._folders.prepare)
         if discarded := await discard_loading(self._store):
             _log.info("spool.unfinished_discarded", campaigns=discarded)
-        for departure in await leftovers(self._folders, self._store):
-            self._mover.add(departure)
-            await self._mover.carry_out(trio.current_time())
+        await self._mover.catch_up(await leftovers(self._folders, self._store))
         async with Reader() as quick, Reader() as slow, trio.open_nursery() as nursery:
-            quick_in, quick_out = trio.open_memory_channel[Watched](float("inf"))
-            slow_in, slow_out = trio.open_memory_channel[Watched](float("inf"))
+            quick_lane, slow_lane = Lane(), Lane()
             nursery.start_soon(self._mover.run)
-            nursery.start_soon(self._serve, quick, quick_out)
-            nursery.start_soon(self._serve, slow, slow_out)
-            nursery.start_soon(self._watch)
+            nursery.start_soon(self._serve, quick, quick_lane)
+            nursery.start_soon(self._serve, slow, slow_lane)
+            nursery.start_soon(self._watch.run)
             task_status.started()
-            await self._look_again_and_again(quick_in, slow_in)
+            await self._look_again_and_again(quick_lane, slow_lane)
 
-    async def _watch(self) -> None:
-        """Pass on the kernel's hints that something came; without them the timer alone has to do."""
-        while True:
-            with trio.CancelScope() as self._watching:
-                await self._watch_folder()
-            if not self._watching.cancelled_caught:
-                await trio.sleep(min(self._settings().spool.rescan / SECOND, _WATCH_REST_S))
+    def _hurry(self) -> None:
+        self._hint.set()
 
-    async def _watch_folder(self) -> None:
-        watching = False
-        try:
-            async for changes in watchfiles.awatch(
-                self._folders.incoming,
-                watch_filter=_is_news,
-                step=10,
-                debounce=50,
-                rust_timeout=100,  # also how long a stop may take
-                yield_on_timeout=True,
-                recursive=False,
-            ):
-                # the first time tells that the kernel watches now; what came shortly before it did not tell
-                if changes or not watching:
-                    self._hint.set()
-                watching, self._unwatched = True, False
-        # no watches left, the folder went away, a name that is not UTF-8: the library raises what it likes
-        except* Exception as errors:  # noqa: BLE001  # see above; looking without hints goes on
-            self._hint.set()  # for what it did not tell
-            if watching or not self._unwatched:  # once, and not with every new try
-                _log.warning("spool.watch_failed", errors=[str(error) for error in errors.exceptions])
-            self._unwatched = True
-
-    async def _look_again_and_again(
-        self, quick: trio.MemorySendChannel[Watched], slow: trio.MemorySendChannel[Watched]
-    ) -> None:
+    async def _look_again_and_again(self, quick: Lane, slow: Lane) -> None:
         failing = False
         while True:
             self._hint = trio.Event()
@@ -158,8 +127,8 @@ class Spool:
         self,
         now: float,
         wall: Instant,
-        quick: trio.MemorySendChannel[Watched],
-        slow: trio.MemorySendChannel[Watched],
+        quick: Lane,
+        slow: Lane,
     ) -> None:
         """Read the directory once and hand on what is ripe."""
         watchlist = self._watchlist
@@ -190,7 +159,7 @@ class Spool:
             await trio.to_thread.run_sync(self._folders.prepare)
             inode, seen = await trio.to_thread.run_sync(read_folder, self._folders.incoming)
         if self._inode not in (None, inode):  # another folder took its place, of which the kernel tells nothing yet
-            self._watching.cancel()
+            self._watch.again()
         self._inode = inode
         return seen
 
@@ -213,8 +182,8 @@ class Spool:
         watched: Watched,
         now: float,
         wall: Instant,
-        quick: trio.MemorySendChannel[Watched],
-        slow: trio.MemorySendChannel[Watched],
+        quick: Lane,
+        slow: Lane,
     ) -> None:
         lacks = self._watchlist.blocked_by(watched, now, wall)
         if lacks:
@@ -222,8 +191,8 @@ class Spool:
         elif lacks is None:
             watched.busy = True
             recipients = self._watchlist.get(watched.needs) if watched.needs is not None else None
-            size = watched.seen.size + (recipients.seen.size if recipients is not None else 0)
-            (slow if size >= _HEAVY else quick).send_nowait(watched)
+            watched.weight = watched.seen.size + (recipients.seen.size if recipients is not None else 0)
+            (slow if watched.weight >= _HEAVY else quick).put(watched)
 
     async def _announce(self, watched: Watched, lacks: str, now: float) -> None:
         """Say once that a file waits, and say it beside the file when it goes on."""
@@ -239,46 +208,84 @@ class Spool:
             except OSError as error:
                 _log.warning("spool.note_failed", file=watched.name, error=error.strerror or str(error))
 
-    async def _serve(self, reader: Reader, lane: trio.MemoryReceiveChannel[Watched]) -> None:
-        """Read one file after another; while the next is read, those before are published."""
+    async def _serve(self, reader: Reader, lane: Lane) -> None:
+        """Read files in their order, small ones together; while the next are read, those before are published."""
         places = trio.Semaphore(_IN_FLIGHT)
         async with trio.open_nursery() as nursery:
-            async for watched in lane:
-                if self._watchlist.get(watched.name) is not watched or not watched.looked_into:
-                    watched.busy = False  # it changed while it stood in line
-                    self._hint.set()
-                elif watched.sort.kind is Kind.UNFIT:
+            while True:
+                some = await lane.next()
+                ready = [watched for watched in some if self._is_ready(watched)]
+                for watched in [watched for watched in ready if watched.sort.kind is Kind.UNFIT]:
                     self._mover.add(await trio.to_thread.run_sync(self._turn_away, watched))
-                else:
+                if specs := [watched for watched in ready if watched.sort.kind is not Kind.UNFIT]:
                     await places.acquire()
-                    candidate = await self._careful(watched, self._acceptor.read(reader, watched.name, watched.needs))
-                    if candidate is None:
-                        places.release()
-                    else:
-                        nursery.start_soon(self._conclude, watched, candidate, places)
+                    await self._take(reader, specs, nursery, places)
+
+    def _is_ready(self, watched: Watched) -> bool:
+        if self._watchlist.get(watched.name) is watched and watched.looked_into:
+            return True
+        watched.busy = False  # it changed while it stood in line
+        self._hint.set()
+        return False
+
+    async def _take(self, reader: Reader, some: list[Watched], nursery: trio.Nursery, places: trio.Semaphore) -> None:
+        """Read files; what follows releases their place in its own time."""
+        if len(some) > 1 or some[0].weight <= HANDFUL_BYTES:
+            wanted = [Wanted(one.name, one.needs, last=_is_last_try(one)) for one in some]
+            unstored = await self._careful(some, self._handfuls.read(reader, wanted))
+            if unstored is not None:
+                nursery.start_soon(self._conclude_handful, some, unstored, places)
+                return
+        else:
+            work = self._acceptor.read(reader, some[0].name, some[0].needs, last=_is_last_try(some[0]))
+            candidate = await self._careful(some, work)
+            if candidate is not None:
+                nursery.start_soon(self._conclude, some[0], candidate, places)
+                return
+        places.release()
+
+    async def _conclude_handful(self, some: list[Watched], unstored: Unstored, places: trio.Semaphore) -> None:
+        results = await self._careful(some, self._handfuls.conclude(unstored))
+        places.release()
+        for watched, result in zip(some, results or [], strict=False):
+            if isinstance(result, Departure):
+                self._mover.add(result)
+            else:
+                self._put_back(watched, result)
 
     async def _conclude(self, watched: Watched, candidate: Candidate, places: trio.Semaphore) -> None:
-        departure = await self._careful(watched, self._acceptor.conclude(candidate))
+        departure = await self._careful([watched], self._acceptor.conclude(candidate))
         places.release()
         if departure is not None:
             self._mover.add(departure)
 
-    async def _careful(self, watched: Watched, work: Awaitable[T]) -> T | None:
-        """Return the result of `work` on a file, or None after having put the file back for later."""
+    async def _careful(self, some: list[Watched], work: Awaitable[T]) -> T | None:
+        """Return the result of `work` on files, or None after having put all of them back for later."""
         try:
             return await work
-        except NotYet:
-            self._not_yet(watched, trio.current_time())
-        except (DialerdError, OSError) as error:
-            _log.warning("spool.file_deferred", file=watched.name, error=str(error))
-            self._defer(watched)
-        except Exception:  # noqa: BLE001  # a file must not stop the daemon, whatever it brings to light
-            _log.exception("spool.file_deferred", file=watched.name)
-            self._defer(watched)
+        except Exception as error:  # noqa: BLE001  # a file must not stop the daemon, whatever it brings to light
+            for watched in some:
+                self._put_back(watched, error)
         return None
 
+    def _put_back(self, watched: Watched, error: Exception) -> None:
+        if isinstance(error, NotYet):
+            self._not_yet(watched, trio.current_time())
+            return
+        unexpected = not isinstance(error, DialerdError | OSError)
+        if worth_telling(watched.failures + 1):  # a full disk has as much to say about each of a thousand files
+            _log.warning(
+                "spool.file_deferred",
+                file=watched.name,
+                error=str(error),
+                failures=watched.failures + 1,
+                exc_info=error if unexpected else None,
+            )
+        self._defer(watched)
+
     def _turn_away(self, watched: Watched) -> Departure:
-        _log.warning("spool.file_rejected", file=shown(watched.name), reason=watched.sort.reason)
+        reason = watched.sort.reason
+        _log.warning("spool.file_rejected", file=shown(watched.name), reason=reason, remedy=reason.partition("; ")[2])
         return Departure(
             spec=watched.name,
             spec_identity=identity(self._folders.incoming / watched.name),
@@ -314,9 +321,8 @@ class Spool:
             self._watchlist.forget(departure.recipients)
 
 
-def _is_news(change: watchfiles.Change, path: str) -> bool:
-    """Tell whether a change is worth a look: what went away, and what is being written under a dotted name, is not."""
-    return change is not watchfiles.Change.deleted and not Path(path).name.startswith(".")
+def _is_last_try(watched: Watched) -> bool:
+    return watched.failures >= _TRIES - 1
 
 
 def _glances(files: list[tuple[Path, Sort]]) -> list[tuple[Sort, str | None] | None]:

@@ -18,8 +18,9 @@ from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Instant, to_iso
 from dialerd.model.settings import Settings
 from dialerd.model.states import CampaignState
-from dialerd.store import campaigns, reports, spool_files
-from dialerd.store.records import CampaignRow, Totals
+from dialerd.rules.reminders import Reminder
+from dialerd.store import reports
+from dialerd.store.records import Brief
 from dialerd.store.store import Store
 
 _OVER: Final = (CampaignState.COMPLETED, CampaignState.CANCELLED)
@@ -35,8 +36,7 @@ class _Subject:
     """What is remembered of one campaign: where its status file lies, and what it says."""
 
     path: Path | None
-    file: str | None = None
-    said: dict[str, Any] | None = None
+    said: Brief | None = None
 
 
 class StatusFiles:
@@ -60,9 +60,9 @@ class StatusFiles:
         self._began_at = now()
         self._names: dict[str, str] = {}
         self._subjects: dict[int, _Subject] = {}
-        self._owed: dict[int, CampaignRow] = {}
+        self._owed: dict[int, Brief] = {}
+        self._writes: int | None = None
         self._over: dict[int, Instant] = {}
-        self._failing = False
 
     def accepted(self, campaign: str, name: str) -> None:
         """Take note of the name that the file of a campaign got in `accepted/`.
@@ -76,14 +76,15 @@ class StatusFiles:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Keep the files current until cancelled."""
         task_status.started()
+        trouble = Reminder()
         while True:
             try:
                 await self.refresh()
-                self._failing = False
+                trouble.over()
             except (OSError, DialerdError) as error:
-                if not self._failing:  # once, and not every two seconds
-                    _log.warning("spool.status_deferred", error=str(error))
-                self._failing = True
+                if trouble.due(trio.current_time()):  # and not every two seconds
+                    remedy = durable.remedy(error, self._folders.accepted)
+                    _log.warning("spool.status_deferred", error=str(error), remedy=remedy)
             await trio.sleep(self._settings().spool.status_every / SECOND)
 
     async def refresh(self) -> None:
@@ -94,34 +95,35 @@ class StatusFiles:
             OSError: a file could not be written; it is owed until the next time.
         """
         now = self._now()
-        if self._since is None:
-            changed = await self._store.read(campaigns.open_campaigns)
-        else:
-            changed = await self._store.read(reports.changed_since, min(self._since, now) - _LATE)
-        self._since = now
         self._forget_over(now)
-        self._owed.update((campaign.id, campaign) for campaign in changed)
+        writes = self._store.writes
+        if writes != self._writes:
+            if self._since is None:
+                changed = await self._store.read(reports.open_briefs)
+            else:
+                changed = await self._store.read(reports.changed_since, min(self._since, now) - _LATE)
+            self._since, self._writes = now, writes
+            self._owed.update((campaign.id, campaign) for campaign in changed)
         await self.write(list(self._owed.values()))
 
-    async def write(self, rows: Sequence[CampaignRow]) -> None:
+    async def write(self, campaigns: Sequence[Brief]) -> None:
         """Bring the status files of these campaigns up to date; what says the same already is left alone.
 
         Raises:
-            StoreError: the store cannot be read.
             OSError: a file could not be written.
         """
-        for start in range(0, len(rows), _AT_ONCE):
-            some = rows[start : start + _AT_ONCE]
-            totals = await self._store.read(reports.totals, [campaign.id for campaign in some])
+        for start in range(0, len(campaigns), _AT_ONCE):
+            some = campaigns[start : start + _AT_ONCE]
             for campaign in some:
                 if campaign.id not in self._subjects:
                     await self._meet(campaign)
             news = [
-                (subject, _status(campaign, subject.file, totals.get(campaign.id, Totals())))
+                (subject, campaign)
                 for campaign in some
-                if (subject := self._subjects.get(campaign.id)) is not None and subject.path is not None
+                if (subject := self._subjects.get(campaign.id)) is not None
+                and subject.path is not None
+                and subject.said != campaign
             ]
-            news = [(subject, said) for subject, said in news if subject.said != said]
             if news:
                 await trio.to_thread.run_sync(_write_all, news, self._now())
             for campaign in some:
@@ -130,16 +132,18 @@ class StatusFiles:
                 if campaign.state in _OVER:
                     self._over[campaign.id] = self._now()
 
-    async def _meet(self, campaign: CampaignRow) -> None:
+    async def _meet(self, campaign: Brief) -> None:
         """Find out where the status file of a campaign belongs; it may be too early to know."""
-        taken = await self._store.read(spool_files.file_of, campaign.id)
-        if taken is None:
+        if campaign.file is None:
             self._subjects[campaign.id] = _Subject(None)
         elif (name := self._names.pop(campaign.uid, None)) is not None:
-            self._subjects[campaign.id] = _Subject(self._folders.accepted / (name + STATUS), taken.name)
-        elif campaign.created_at < self._began_at or campaign.state in _OVER:
-            path = await trio.to_thread.run_sync(_find, self._folders.accepted, taken.name, campaign.uid)
-            self._subjects[campaign.id] = _Subject(path, taken.name)
+            self._subjects[campaign.id] = _Subject(self._folders.accepted / (name + STATUS))
+        elif campaign.created_at < self._began_at or (
+            campaign.state in _OVER  # on a slow disk it may be over before its file has left and has its name
+            and not await trio.to_thread.run_sync(os.path.lexists, self._folders.incoming / campaign.file)
+        ):
+            path = await trio.to_thread.run_sync(_find, self._folders.accepted, campaign.file, campaign.uid)
+            self._subjects[campaign.id] = _Subject(path)
 
     def _forget_over(self, now: Instant) -> None:
         """Forget the campaigns that are over; should one change once more, its file is found by its id."""
@@ -148,9 +152,10 @@ class StatusFiles:
             self._subjects.pop(campaign_id, None)
 
 
-def _status(campaign: CampaignRow, file: str | None, totals: Totals) -> dict[str, Any]:
+def _status(campaign: Brief) -> dict[str, Any]:
+    totals = campaign.totals
     return {
-        **head(campaign, file),
+        **head(campaign),
         "recipients": {
             "total": totals.recipients,
             "pending": totals.pending,
@@ -165,11 +170,12 @@ def _status(campaign: CampaignRow, file: str | None, totals: Totals) -> dict[str
     }
 
 
-def _write_all(news: Iterable[tuple[_Subject, dict[str, Any]]], now: Instant) -> None:
-    for subject, said in news:
+def _write_all(news: Iterable[tuple[_Subject, Brief]], now: Instant) -> None:
+    for subject, campaign in news:
         assert subject.path is not None
-        durable.replace(subject.path, [tomli_w.dumps({"updated_at": to_iso(now), **said}).encode()])
-        subject.said = said
+        text = tomli_w.dumps({"updated_at": to_iso(now), **_status(campaign)})
+        durable.replace(subject.path, [text.encode()])
+        subject.said = campaign
 
 
 def _find(folder: Path, name: str, uid: str) -> Path:

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from dialerd.model.instants import Duration, Instant, to_iso
 from dialerd.model.states import Final, Outcome, RecipientState
-from dialerd.store.records import CallRow, CampaignRow, Totals, UndialedRow
+from dialerd.store.records import Brief, CallRow, Totals, UndialedRow
 
 
 @define(eq=False)
@@ -79,13 +79,12 @@ def talk(row: CallRow) -> Duration:
     return max(row.ended_at - row.answered_at, 0) if row.answered_at is not None and row.ended_at is not None else 0
 
 
-def summary(campaign: CampaignRow, tally: Tally, *, file: str | None) -> dict[str, Any]:
+def summary(campaign: Brief, tally: Tally) -> dict[str, Any]:
     """Return a campaign's summary as plain data for TOML; what does not apply is left out.
 
     Args:
         campaign: whose.
         tally: over all its rows.
-        file: name of the campaign file that it came from, or None.
     """
     instants = {
         "created_at": campaign.created_at,
@@ -97,7 +96,7 @@ def summary(campaign: CampaignRow, tally: Tally, *, file: str | None) -> dict[st
     }
     answered = tally.outcomes[Outcome.ANSWERED]
     return {
-        **head(campaign, file),
+        **head(campaign),
         **{name: to_iso(instant) for name, instant in instants.items() if instant is not None},
         "answer_rate": round(answered / tally.attempts, 4) if tally.attempts else 0.0,
         "talk_time_s": tally.talk / 1_000,
@@ -115,15 +114,15 @@ def summary(campaign: CampaignRow, tally: Tally, *, file: str | None) -> dict[st
     }
 
 
-def head(campaign: CampaignRow, file: str | None) -> dict[str, Any]:
+def head(campaign: Brief) -> dict[str, Any]:
     """Return what names a campaign, as plain data for TOML."""
     named = {
-        "name": campaign.spec.name,
+        "name": campaign.name,
         "id": campaign.uid,
-        "agent": campaign.spec.agent,
+        "agent": campaign.agent,
         "state": campaign.state.value,
     }
-    return named if file is None else {**named, "file": file}
+    return named if campaign.file is None else {**named, "file": campaign.file}
 
 
 def id_in(path: Path) -> str | None:

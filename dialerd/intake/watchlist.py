@@ -65,6 +65,7 @@ class Watched:
         failures: how often it could not be dealt with in a row.
         announced: it was logged that it waits.
         noted: a note about it lies beside it.
+        weight: bytes of it and its recipients file, when it was handed out.
     """
 
     seen: Seen
@@ -78,6 +79,7 @@ class Watched:
     failures: int = 0
     announced: bool = False
     noted: bool = False
+    weight: int = 0
 
     @property
     def name(self) -> str:

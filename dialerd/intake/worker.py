@@ -16,7 +16,7 @@ from dialerd.intake import frames
 from dialerd.intake.campaign_file import read_campaign
 from dialerd.intake.duplicate import Origin
 from dialerd.intake.findings import Collector, Listing
-from dialerd.intake.frames import Kind
+from dialerd.intake.frames import Job, Kind
 from dialerd.intake.recipients import Row
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.errors import Fault
@@ -44,6 +44,12 @@ class _Pipes:
     def send(self, kind: Kind, body: bytes = b"") -> None:
         try:
             self._out.write(frames.frame(kind, body))
+        except BrokenPipeError as error:
+            raise _Gone from error
+
+    def flush(self) -> None:
+        """Let the daemon have what was sent; a small file's frames go up together."""
+        try:
             self._out.flush()
         except BrokenPipeError as error:
             raise _Gone from error
@@ -58,9 +64,10 @@ class _Pipes:
 class _Sink:
     """Sends what a file becomes; the campaign only with its first rows, when it stands a chance to be one."""
 
-    def __init__(self, pipes: _Pipes, listing: Path) -> None:
+    def __init__(self, pipes: _Pipes, job: Job) -> None:
         self._pipes = pipes
-        self._listing = Listing(listing)
+        self._ask = job.ask
+        self._listing = Listing(job.listing)
         self._faults = Collector(self._listing, warning=False)
         self._warnings = Collector(self._listing, warning=True)
         self._new: NewCampaign | None = None
@@ -74,6 +81,9 @@ class _Sink:
 
     def fingerprint(self, fingerprint: str) -> bool:
         self._pipes.send(Kind.FINGERPRINT, fingerprint.encode())
+        if not self._ask:
+            return True
+        self._pipes.flush()
         kind, body = self._pipes.receive()
         if kind is not Kind.ANSWER:
             raise _Gone
@@ -88,6 +98,7 @@ class _Sink:
             self._pipes.send(Kind.CAMPAIGN, frames.campaign_body(*self._unsent))
             self._unsent = None
         self._pipes.send(Kind.BATCH, frames.batch_body(groups[self._groups :], rows))
+        self._pipes.flush()
         self._groups = len(groups)
 
     def fault(self, fault: Fault) -> None:
@@ -107,6 +118,7 @@ class _Sink:
             resident=_resident(),
         )
         self._pipes.send(Kind.END, frames.end_body(end))
+        self._pipes.flush()
 
 
 def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
@@ -123,11 +135,11 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
             kind, body = pipes.receive()
             if kind is Kind.SETTINGS:
                 settings = frames.read_settings(body)
-            elif kind is Kind.JOB:
-                job = frames.read_job(body)
-                sink = _Sink(pipes, job.listing)
-                read_campaign(job.spec, settings, job.now, sink)
-                sink.end()
+            elif kind is Kind.JOBS:
+                for job in frames.read_jobs(body):
+                    sink = _Sink(pipes, job)
+                    read_campaign(job.spec, settings, job.now, sink)
+                    sink.end()
     except _Gone:
         return
 

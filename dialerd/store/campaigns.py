@@ -1,40 +1,43 @@
 """Campaigns: begun, filled, published, moved from state to state, ended."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from dialerd.model.campaign import CampaignSpec
 from dialerd.model.instants import Instant
 from dialerd.model.states import CampaignState, Final, RecipientState
 from dialerd.model.structuring import structure
 from dialerd.model.unstructuring import unstructure
+from dialerd.store.counters import driver
 from dialerd.store.records import CampaignRow, NewCampaign, TakenFile
-from dialerd.store.tables import campaigns, recipients, spool_files, totals
+from dialerd.store.tables import campaigns, recipients, totals
 
 _CHUNK = 2_000  # rows a clean-up changes in one transaction, so that dispatch is not kept waiting
 
 
+_BEGIN = """INSERT INTO campaigns (uid, name, agent, state, spec, timezone, start_at, end_at, created_at, state_at)
+    VALUES (?1, ?2, ?3, 'loading', ?4, ?5, ?6, ?7, ?8, ?8)"""
+_COUNT = "INSERT INTO totals (campaign_id, changed_at) VALUES (?, ?)"
+_PUBLISH = "UPDATE campaigns SET state = ?, state_at = ? WHERE id = ? AND state = 'loading'"
+_CHANGED = "UPDATE totals SET changed_at = ? WHERE campaign_id = ?"
+_REMEMBER = "INSERT INTO spool_files (fingerprint, name, campaign_id, taken_at, moved) VALUES (?, ?, ?, ?, ?)"
+_OPEN = "SELECT id FROM campaigns WHERE ended_at IS NULL AND state NOT IN ('loading', 'draft') ORDER BY id"
+_MOVE = """UPDATE campaigns SET state = ?1, state_at = ?2,
+        started_at = CASE ?1 WHEN 'running' THEN coalesce(started_at, ?2) ELSE started_at END,
+        ended_at = CASE ?1 WHEN 'completed' THEN ?2 ELSE ended_at END
+    WHERE id = ?3"""
+
+
 def begin(connection: Connection, new: NewCampaign) -> int:
     """Store `new` without recipients, invisible to the scheduler until it is published; return its key."""
-    row = connection.execute(
-        insert(campaigns).values(
-            uid=new.uid,
-            name=new.spec.name,
-            agent=new.spec.agent,
-            state=CampaignState.LOADING,
-            spec=msgspec.json.encode(unstructure(new.spec)).decode(),
-            timezone=new.timezone,
-            start_at=new.start_at,
-            end_at=new.end_at,
-            created_at=new.created_at,
-            state_at=new.created_at,
-        )
-    )
-    assert row.inserted_primary_key is not None
-    campaign_id: int = row.inserted_primary_key[0]
-    connection.execute(insert(totals).values(campaign_id=campaign_id, changed_at=new.created_at))
+    dbapi = driver(connection)
+    spec = msgspec.json.encode(unstructure(new.spec)).decode()
+    row = (new.uid, new.spec.name, new.spec.agent, spec, new.timezone, new.start_at, new.end_at, new.created_at)
+    campaign_id = dbapi.execute(_BEGIN, row).lastrowid
+    assert campaign_id is not None
+    dbapi.execute(_COUNT, (campaign_id, new.created_at))
     return campaign_id
 
 
@@ -49,23 +52,12 @@ def publish(
         taken: the spool file to remember, or None.
         now: the present instant.
     """
-    moved = connection.execute(
-        update(campaigns)
-        .where(campaigns.c.id == campaign_id, campaigns.c.state == CampaignState.LOADING)
-        .values(state=state, state_at=now)
-    )
-    assert moved.rowcount == 1, "only a loading campaign can be published"
-    connection.execute(update(totals).where(totals.c.campaign_id == campaign_id).values(changed_at=now))
+    dbapi = driver(connection)
+    moved = dbapi.execute(_PUBLISH, (state, now, campaign_id)).rowcount
+    assert moved == 1, "only a loading campaign can be published"
+    dbapi.execute(_CHANGED, (now, campaign_id))
     if taken is not None:
-        connection.execute(
-            insert(spool_files).values(
-                fingerprint=taken.fingerprint,
-                name=taken.name,
-                campaign_id=campaign_id,
-                taken_at=taken.taken_at,
-                moved=taken.moved,
-            )
-        )
+        dbapi.execute(_REMEMBER, (taken.fingerprint, taken.name, campaign_id, taken.taken_at, taken.moved))
 
 
 def loading(connection: Connection) -> list[int]:
@@ -105,10 +97,21 @@ def open_campaigns(connection: Connection) -> list[CampaignRow]:
     return [row_of(row) for row in connection.execute(wanted.order_by(campaigns.c.id))]
 
 
+def open_keys(connection: Connection) -> list[int]:
+    """Return the keys of the campaigns that `open_campaigns` tells of."""
+    return [row[0] for row in driver(connection).execute(_OPEN)]
+
+
 def by_id(connection: Connection, campaign_id: int) -> CampaignRow | None:
     """Return the campaign of that key, or None."""
     row = connection.execute(select(campaigns).where(campaigns.c.id == campaign_id)).first()
     return None if row is None else row_of(row)
+
+
+def by_ids(connection: Connection, campaign_ids: Collection[int]) -> list[CampaignRow]:
+    """Return the campaigns of those keys that there are, in the order of their keys."""
+    query = select(campaigns).where(campaigns.c.id.in_(campaign_ids)).order_by(campaigns.c.id)
+    return [row_of(row) for row in connection.execute(query)]
 
 
 def find(connection: Connection, wanted: str) -> list[CampaignRow]:
@@ -122,19 +125,16 @@ def set_state(connection: Connection, campaign_id: int, state: CampaignState, *,
 
     A completed campaign has ended with that; a cancelled one ends when its last call has, see `end`.
     """
-    values: dict[str, object] = {"state": state, "state_at": now}
-    if state is CampaignState.RUNNING:
-        values["started_at"] = func.coalesce(campaigns.c.started_at, now)
-    if state is CampaignState.COMPLETED:
-        values["ended_at"] = now
-    connection.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(values))
-    connection.execute(update(totals).where(totals.c.campaign_id == campaign_id).values(changed_at=now))
+    dbapi = driver(connection)
+    dbapi.execute(_MOVE, (state, now, campaign_id))
+    dbapi.execute(_CHANGED, (now, campaign_id))
 
 
 def end(connection: Connection, campaign_id: int, *, now: Instant) -> None:
     """Note that nothing of a cancelled campaign is left to do."""
-    connection.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(ended_at=now))
-    connection.execute(update(totals).where(totals.c.campaign_id == campaign_id).values(changed_at=now))
+    dbapi = driver(connection)
+    dbapi.execute("UPDATE campaigns SET ended_at = ? WHERE id = ?", (now, campaign_id))
+    dbapi.execute(_CHANGED, (now, campaign_id))
 
 
 def finish_pending_some(

@@ -4,19 +4,20 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from dialerd.model.instants import Instant
 from dialerd.model.notice import Notice
+from dialerd.store.counters import driver
 from dialerd.store.tables import notice_places, notices
+
+_ADD = "INSERT INTO notices (kind, at, campaign, body) VALUES (?, ?, ?, ?)"
 
 
 def add(connection: Connection, kind: str, campaign: str, body: dict[str, Any], *, now: Instant) -> None:
     """Write one notice."""
-    connection.execute(
-        insert(notices).values(kind=kind, at=now, campaign=campaign, body=msgspec.json.encode(body).decode())
-    )
+    driver(connection).execute(_ADD, (kind, now, campaign, msgspec.json.encode(body).decode()))
 
 
 def unread(connection: Connection, reader: str, limit: int) -> list[Notice]:

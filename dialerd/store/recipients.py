@@ -1,18 +1,17 @@
 """Recipients: stored in batches, found by number."""
 
 import msgspec
-from sqlalchemy import Connection, func, select, text, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, func, select
 
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.instants import Instant
 from dialerd.model.states import RecipientState
+from dialerd.store.counters import driver
 from dialerd.store.records import Duplicate, RecipientBatch
-from dialerd.store.tables import campaigns, recipients, totals, zone_groups
+from dialerd.store.tables import recipients, zone_groups
 
 # One statement a batch: the rows cross as one text and are taken apart inside SQLite, without the interpreter's lock.
-_ADD = text(
-    """
+_ADD = """
     INSERT INTO recipients
         (campaign_id, group_id, position, number, state, next_at, max_attempts, prompt, variables, metadata)
     SELECT :campaign_id, json_extract(:groups, '$[' || (value ->> 2) || ']'), value ->> 0, value ->> 1, 'pending',
@@ -21,54 +20,47 @@ _ADD = text(
     WHERE true
     ON CONFLICT DO NOTHING
     """
-)
-_DUPLICATES = text(
-    """
+_DUPLICATES = """
     SELECT value ->> 0 AS position, r.number, r.position AS first
     FROM json_each(:rows) JOIN recipients AS r ON r.number = value ->> 1 AND r.campaign_id = :campaign_id
     WHERE r.position <> value ->> 0
     """
-)
+_HIGHEST = "SELECT coalesce(max(id), 0) FROM recipients"
+_SPAN = """UPDATE campaigns SET first_recipient = coalesce(first_recipient, ?),
+        last_recipient = (SELECT max(id) FROM recipients)
+    WHERE id = ?"""
+_COUNT = "UPDATE totals SET recipients = recipients + ? WHERE campaign_id = ?"
+_GROUP = "SELECT id FROM zone_groups WHERE country = ? AND zones = ? AND placeless = ?"
+_NEW_GROUP = "INSERT INTO zone_groups (country, zones, placeless) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
 
 def add(connection: Connection, campaign_id: int, batch: RecipientBatch) -> tuple[Duplicate, ...]:
     """Store `batch` and return the recipients that its campaign had already; those are not stored again."""
-    highest = connection.scalar(select(func.max(recipients.c.id))) or 0
-    due_at = connection.scalar(select(campaigns.c.start_at).where(campaigns.c.id == campaign_id)) or 0
+    dbapi = driver(connection)
+    highest = dbapi.execute(_HIGHEST).fetchone()[0]
+    due_at = dbapi.execute("SELECT start_at FROM campaigns WHERE id = ?", (campaign_id,)).fetchone()
     values = {"campaign_id": campaign_id, "rows": batch.rows}
     groups = msgspec.json.encode([group_id(connection, group) for group in batch.groups]).decode()
-    added = connection.execute(_ADD, {**values, "groups": groups, "due_at": due_at}).rowcount
+    more = {"groups": groups, "due_at": due_at[0] or 0 if due_at else 0}
+    added = dbapi.execute(_ADD, {**values, **more}).rowcount
     if added:
-        connection.execute(
-            update(campaigns)
-            .where(campaigns.c.id == campaign_id)
-            .values(
-                first_recipient=func.coalesce(campaigns.c.first_recipient, highest + 1),
-                last_recipient=select(func.max(recipients.c.id)).scalar_subquery(),
-            )
-        )
-        connection.execute(
-            update(totals).where(totals.c.campaign_id == campaign_id).values(recipients=totals.c.recipients + added)
-        )
+        dbapi.execute(_SPAN, (highest + 1, campaign_id))
+        dbapi.execute(_COUNT, (added, campaign_id))
     if added == batch.count:
         return ()
-    return tuple(Duplicate(row.position, row.number, row.first) for row in connection.execute(_DUPLICATES, values))
+    return tuple(Duplicate(*row) for row in dbapi.execute(_DUPLICATES, values))
 
 
 def group_id(connection: Connection, group: ZoneGroup) -> int:
     """Return the key of `group`, storing it when it is new."""
-    values = {
-        "country": group.country or "",
-        "zones": msgspec.json.encode(group.zones).decode(),
-        "placeless": group.placeless,
-    }
-    wanted = select(zone_groups.c.id).filter_by(**values)
-    found: int | None = connection.scalar(wanted)
+    dbapi = driver(connection)
+    values = (group.country or "", msgspec.json.encode(group.zones).decode(), group.placeless)
+    found = dbapi.execute(_GROUP, values).fetchone()
     if found is None:
-        connection.execute(insert(zone_groups).values(values).on_conflict_do_nothing())
-        found = connection.scalar(wanted)
-        assert found is not None
-    return found
+        dbapi.execute(_NEW_GROUP, values)
+        found = dbapi.execute(_GROUP, values).fetchone()
+    key: int = found[0]
+    return key
 
 
 def group(connection: Connection, group_id: int) -> ZoneGroup:
@@ -79,13 +71,11 @@ def group(connection: Connection, group_id: int) -> ZoneGroup:
 
 def heads(connection: Connection, campaign_id: int) -> dict[int, Instant]:
     """Return the earliest due instant of each zone group with pending recipients: one index seek a group."""
-    rows = connection.execute(_HEADS, {"campaign_id": campaign_id})
-    return {row.group_id: row.next_at for row in rows}
+    return dict(driver(connection).execute(_HEADS, {"campaign_id": campaign_id}).fetchall())
 
 
 # SQLite has no skip scan for this; the recursion seeks from one group to the next.
-_HEADS = text(
-    """
+_HEADS = """
     WITH RECURSIVE groups(group_id) AS (
         SELECT min(group_id) FROM recipients WHERE state = 'pending' AND campaign_id = :campaign_id
         UNION ALL
@@ -98,7 +88,6 @@ _HEADS = text(
             WHERE state = 'pending' AND campaign_id = :campaign_id AND r.group_id = groups.group_id) AS next_at
     FROM groups WHERE group_id IS NOT NULL
     """
-)
 
 
 def pending_by_group(connection: Connection, campaign_id: int) -> dict[int, int]:

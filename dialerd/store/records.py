@@ -134,6 +134,35 @@ class Totals:
 
 
 @frozen(kw_only=True)
+class Brief:
+    """A campaign in brief: what its status file and its report say of it.
+
+    Args:
+        id: key inside the store.
+        uid: id for the outside.
+        name, agent: as its author wrote them.
+        state: where it stands.
+        created_at: when it was stored.
+        start_at, end_at: its bounds, or None.
+        ended_at: when nothing of it was left to do, or None.
+        file: name of the spool file that it came from, or None.
+        totals: its counters.
+    """
+
+    id: int
+    uid: str
+    name: str
+    agent: str
+    state: CampaignState
+    created_at: Instant
+    start_at: Instant | None
+    end_at: Instant | None
+    ended_at: Instant | None
+    file: str | None
+    totals: Totals
+
+
+@frozen(kw_only=True)
 class CallRow:
     """One attempt with its recipient, as a report lists it.
 

@@ -1,20 +1,36 @@
 """Pages of a campaign's report: every recipient in the order of its list, with its attempts or without."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection
 
 from dialerd.model.states import Final, Outcome, RecipientState
+from dialerd.store.counters import driver
 from dialerd.store.records import CallRow, UndialedRow
-from dialerd.store.tables import attempts, campaigns, recipients
 
-_ATTEMPT = [column for column in attempts.c if column.name not in ("id", "number", "state", "recipient_id")]
+_SPAN = "SELECT first_recipient, last_recipient FROM campaigns WHERE id = ?"
+_PAGE = """
+    WITH page AS (
+        SELECT id, position, number, final, metadata, state FROM recipients
+        WHERE id BETWEEN ? AND ? AND campaign_id = ? ORDER BY id LIMIT ?
+    )
+    SELECT p.id, p.position, p.number, p.state, p.final, p.metadata, a.uid, a.caller_id, a.trunk, a.claimed_at,
+           a.ringing_at, a.answered_at, a.ended_at, a.outcome, a.refunded, a.cause, a.answered_by, a.digits
+    FROM page AS p LEFT JOIN attempts AS a ON a.number = p.number AND a.recipient_id = p.id
+    ORDER BY p.id, a.claimed_at, a.id
+    """
+
+Page = tuple[list[CallRow | UndialedRow], int | None]
 
 
-def report_page(
-    connection: Connection, campaign_id: int, after_id: int, limit: int
-) -> tuple[list[CallRow | UndialedRow], int | None]:
+def report_pages(connection: Connection, campaign_ids: Iterable[int], limit: int) -> list[Page]:
+    """Return the first page of each of these campaigns, see `report_page`; together they had better be small."""
+    return [report_page(connection, campaign_id, 0, limit) for campaign_id in campaign_ids]
+
+
+def report_page(connection: Connection, campaign_id: int, after_id: int, limit: int) -> Page:
     """Return the next recipients of a campaign, one row for each attempt and one for each recipient without any.
 
     Args:
@@ -25,60 +41,49 @@ def report_page(
     Returns:
         The rows, `id` being the recipient's key in both kinds, and where to go on; None = there are no more.
     """
-    span = connection.execute(
-        select(campaigns.c.first_recipient, campaigns.c.last_recipient).where(campaigns.c.id == campaign_id)
-    ).first()
-    if span is None or span.first_recipient is None:
+    dbapi = driver(connection)
+    span = dbapi.execute(_SPAN, (campaign_id,)).fetchone()
+    if span is None or span[0] is None:
         return [], None
-    page = (
-        select(recipients)
-        .where(recipients.c.id.between(max(span.first_recipient, after_id + 1), span.last_recipient))
-        .where(recipients.c.campaign_id == campaign_id)
-        .order_by(recipients.c.id)
-        .limit(limit)
-    ).subquery()
-    query = (
-        select(page.c.id.label("key"), page.c.position, page.c.number, page.c.final, page.c.metadata)
-        .add_columns(page.c.state.label("recipient"), *_ATTEMPT)
-        .select_from(page)
-        .outerjoin(attempts, (attempts.c.number == page.c.number) & (attempts.c.recipient_id == page.c.id))
-        .order_by(page.c.id, attempts.c.claimed_at, attempts.c.id)
-    )
-    rows = [_undialed(row) if row.uid is None else _call(row) for row in connection.execute(query)]
+    values = (max(span[0], after_id + 1), span[1], campaign_id, limit)
+    rows = [_undialed(row) if row[6] is None else _call(row) for row in dbapi.execute(_PAGE, values)]
     return rows, rows[-1].id if rows else None
 
 
-def _undialed(row: Row[Any]) -> UndialedRow:
+def _undialed(row: Sequence[Any]) -> UndialedRow:
+    key, position, number, state, final, metadata, *_ = row
     return UndialedRow(
-        id=row.key,
-        position=row.position,
-        number=row.number,
-        state=RecipientState(row.recipient),
-        final=Final(row.final) if row.final else None,
-        metadata=_object(row.metadata),
+        id=key,
+        position=position,
+        number=number,
+        state=RecipientState(state),
+        final=Final(final) if final else None,
+        metadata=_object(metadata),
     )
 
 
-def _call(row: Row[Any]) -> CallRow:
+def _call(row: Sequence[Any]) -> CallRow:
+    key, position, number, state, final, metadata, uid, caller_id, trunk, claimed_at, *end = row
+    ringing_at, answered_at, ended_at, outcome, refunded, cause, answered_by, digits = end
     return CallRow(
-        id=row.key,
-        attempt_id=row.uid,
-        position=row.position,
-        number=row.number,
-        caller_id=row.caller_id,
-        trunk=row.trunk,
-        claimed_at=row.claimed_at,
-        ringing_at=row.ringing_at,
-        answered_at=row.answered_at,
-        ended_at=row.ended_at,
-        outcome=Outcome(row.outcome) if row.outcome else None,
-        refunded=bool(row.refunded),
-        cause=_cause(row.cause),
-        answered_by=row.answered_by,
-        digits=row.digits,
-        recipient=RecipientState(row.recipient),
-        final=Final(row.final) if row.final else None,
-        metadata=_object(row.metadata),
+        id=key,
+        attempt_id=uid,
+        position=position,
+        number=number,
+        caller_id=caller_id,
+        trunk=trunk,
+        claimed_at=claimed_at,
+        ringing_at=ringing_at,
+        answered_at=answered_at,
+        ended_at=ended_at,
+        outcome=Outcome(outcome) if outcome else None,
+        refunded=bool(refunded),
+        cause=_cause(cause),
+        answered_by=answered_by,
+        digits=digits,
+        recipient=RecipientState(state),
+        final=Final(final) if final else None,
+        metadata=_object(metadata),
     )
 
 

@@ -1,59 +1,96 @@
-"""What reports and status files are about: campaigns that changed or ended, and their counters."""
+"""What reports and status files are about: campaigns that changed or ended, in brief, and their counters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+import msgspec
+from sqlalchemy import Connection
 
 from dialerd.model.instants import Instant
 from dialerd.model.states import CampaignState, Final, Outcome
-from dialerd.store.campaigns import row_of
-from dialerd.store.records import CampaignRow, Totals
-from dialerd.store.tables import attempts, campaigns
-from dialerd.store.tables import totals as totals_table
+from dialerd.store.counters import driver
+from dialerd.store.records import Brief, Totals
+from dialerd.store.sets import SetStatement
+
+_FINALS = tuple(Final)
+_OUTCOMES = tuple(Outcome)
+_COUNTS = ", ".join(
+    [
+        "(SELECT count(*) FROM attempts AS a WHERE a.campaign_id = t.campaign_id AND a.ended_at IS NULL)",
+        "t.recipients",
+        "t.refunded",
+        "t.talk_ms",
+        *(f"t.final_{final}" for final in _FINALS),
+        *(f"t.outcome_{outcome}" for outcome in _OUTCOMES),
+    ]
+)
+_BRIEF = f"""
+    SELECT c.id, c.uid, c.name, c.agent, c.state, c.created_at, c.start_at, c.end_at, c.ended_at, f.name, {_COUNTS}
+    FROM totals AS t JOIN campaigns AS c ON c.id = t.campaign_id LEFT JOIN spool_files AS f ON f.campaign_id = c.id
+    """
+_CHANGED = f"{_BRIEF} WHERE t.changed_at >= ? AND c.state <> 'loading' ORDER BY c.id"
+_OPEN = f"{_BRIEF} WHERE c.ended_at IS NULL AND c.state NOT IN ('loading', 'draft') ORDER BY c.id"
+_UNREPORTED = f"{_BRIEF} WHERE c.ended_at IS NOT NULL AND c.reported_at IS NULL ORDER BY c.id"
+_TOTALS = f"SELECT t.campaign_id, {_COUNTS} FROM totals AS t WHERE t.campaign_id IN (SELECT value FROM json_each(?))"
+_REPORTED = SetStatement("UPDATE campaigns SET reported_at = ? WHERE id IN (VALUES {rows})", 1)
 
 
-def unreported(connection: Connection) -> list[CampaignRow]:
+def unreported(connection: Connection) -> list[Brief]:
     """Return the campaigns that have ended and have no report yet."""
-    query = select(campaigns).where(campaigns.c.ended_at.is_not(None), campaigns.c.reported_at.is_(None))
-    return [row_of(row) for row in connection.execute(query.order_by(campaigns.c.id))]
+    return _briefs(connection, _UNREPORTED)
 
 
-def mark_reported(connection: Connection, campaign_id: int, *, now: Instant) -> None:
-    """Note that a campaign's report is durable."""
-    connection.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(reported_at=now))
+def mark_reported(connection: Connection, *campaign_ids: int, now: Instant) -> None:
+    """Note that the reports of campaigns are durable."""
+    _REPORTED.run(driver(connection), [(campaign_id,) for campaign_id in campaign_ids], now)
 
 
-def changed_since(connection: Connection, instant: Instant) -> list[CampaignRow]:
+def changed_since(connection: Connection, instant: Instant) -> list[Brief]:
     """Return the visible campaigns whose counters or state changed at or after `instant`."""
-    query = select(campaigns).join(totals_table, totals_table.c.campaign_id == campaigns.c.id)
-    query = query.where(totals_table.c.changed_at >= instant, campaigns.c.state != CampaignState.LOADING)
-    return [row_of(row) for row in connection.execute(query.order_by(campaigns.c.id))]
+    return _briefs(connection, _CHANGED, instant)
+
+
+def open_briefs(connection: Connection) -> list[Brief]:
+    """Return every campaign that waits or is at work: not loading, not a draft, and not ended."""
+    return _briefs(connection, _OPEN)
 
 
 def totals(connection: Connection, campaign_ids: Iterable[int]) -> dict[int, Totals]:
     """Return the counters of the campaigns of these keys."""
-    wanted = list(campaign_ids)
-    dialing: dict[int, int] = {
-        row[0]: row[1]
-        for row in connection.execute(
-            select(attempts.c.campaign_id, func.count())
-            .where(attempts.c.ended_at.is_(None), attempts.c.campaign_id.in_(wanted))
-            .group_by(attempts.c.campaign_id)
-        )
-    }
-    rows = connection.execute(select(totals_table).where(totals_table.c.campaign_id.in_(wanted))).mappings()
-    return {row["campaign_id"]: _totals(row, dialing.get(row["campaign_id"], 0)) for row in rows}
+    keys = msgspec.json.encode(list(campaign_ids)).decode()
+    return {row[0]: _totals(row[1:]) for row in driver(connection).execute(_TOTALS, (keys,))}
 
 
-def _totals(row: Mapping[Any, Any], dialing: int) -> Totals:
-    finals = {final: row[f"final_{final}"] for final in Final}
+def _briefs(connection: Connection, query: str, *values: int) -> list[Brief]:
+    return [_brief(row) for row in driver(connection).execute(query, values)]
+
+
+def _brief(row: Sequence[Any]) -> Brief:
+    key, uid, name, agent, state, created_at, start_at, end_at, ended_at, file, *counts = row
+    return Brief(
+        id=key,
+        uid=uid,
+        name=name,
+        agent=agent,
+        state=CampaignState(state),
+        created_at=created_at,
+        start_at=start_at,
+        end_at=end_at,
+        ended_at=ended_at,
+        file=file,
+        totals=_totals(counts),
+    )
+
+
+def _totals(counts: Sequence[int]) -> Totals:
+    dialing, recipients, refunded, talk_ms = counts[:4]
+    finals = dict(zip(_FINALS, counts[4:], strict=False))
     return Totals(
-        recipients=row["recipients"],
-        pending=row["recipients"] - dialing - sum(finals.values()),
+        recipients=recipients,
+        pending=recipients - dialing - sum(finals.values()),
         dialing=dialing,
         finals=finals,
-        outcomes={outcome: row[f"outcome_{outcome}"] for outcome in Outcome},
-        refunded=row["refunded"],
-        talk_ms=row["talk_ms"],
+        outcomes=dict(zip(_OUTCOMES, counts[4 + len(_FINALS) :], strict=True)),
+        refunded=refunded,
+        talk_ms=talk_ms,
     )

@@ -1,36 +1,41 @@
 """Files that became campaigns, so that none is dialled twice or forgotten between the spool and the store."""
 
-from sqlalchemy import Connection, Row, select, update
+from collections.abc import Sequence
+from typing import Any
 
+from sqlalchemy import Connection
+
+from dialerd.store.counters import driver
 from dialerd.store.records import TakenFile
-from dialerd.store.tables import campaigns, spool_files
+from dialerd.store.sets import SetStatement
 
-_FILES = select(spool_files, campaigns.c.uid).join(campaigns, campaigns.c.id == spool_files.c.campaign_id)
+_FILES = """SELECT f.fingerprint, f.name, c.uid, f.taken_at, f.moved
+    FROM spool_files AS f JOIN campaigns AS c ON c.id = f.campaign_id WHERE """
+_MOVED = SetStatement("UPDATE spool_files SET moved = 1 WHERE fingerprint IN (VALUES {rows})", 1)
 
 
 def taken_file(connection: Connection, fingerprint: str) -> TakenFile | None:
     """Return the file of `fingerprint`, or None when it was never taken."""
-    row = connection.execute(_FILES.where(spool_files.c.fingerprint == fingerprint)).first()
+    row = driver(connection).execute(_FILES + "f.fingerprint = ?", (fingerprint,)).fetchone()
     return None if row is None else _file(row)
 
 
 def file_of(connection: Connection, campaign_id: int) -> TakenFile | None:
     """Return the file that became the campaign `campaign_id`, or None when it came another way."""
-    row = connection.execute(_FILES.where(spool_files.c.campaign_id == campaign_id)).first()
+    row = driver(connection).execute(_FILES + "f.campaign_id = ?", (campaign_id,)).fetchone()
     return None if row is None else _file(row)
 
 
 def unmoved_files(connection: Connection) -> list[TakenFile]:
     """Return the files that are stored but not yet known to have been moved out of `incoming/`."""
-    return [_file(row) for row in connection.execute(_FILES.where(~spool_files.c.moved))]
+    return [_file(row) for row in driver(connection).execute(_FILES + "NOT f.moved").fetchall()]
 
 
-def mark_moved(connection: Connection, fingerprint: str) -> None:
-    """Note that the file of `fingerprint` was moved out of `incoming/`."""
-    connection.execute(update(spool_files).where(spool_files.c.fingerprint == fingerprint).values(moved=True))
+def mark_moved(connection: Connection, *fingerprints: str) -> None:
+    """Note that the files of these fingerprints were moved out of `incoming/`."""
+    _MOVED.run(driver(connection), [(fingerprint,) for fingerprint in fingerprints])
 
 
-def _file(row: Row[tuple[object, ...]]) -> TakenFile:
-    return TakenFile(
-        fingerprint=row.fingerprint, name=row.name, campaign=row.uid, taken_at=row.taken_at, moved=row.moved
-    )
+def _file(row: Sequence[Any]) -> TakenFile:
+    fingerprint, name, campaign, taken_at, moved = row
+    return TakenFile(fingerprint=fingerprint, name=name, campaign=campaign, taken_at=taken_at, moved=bool(moved))

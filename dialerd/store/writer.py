@@ -24,6 +24,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from dialerd.model.errors import StoreError, StoreLost
+from dialerd.store.checkpoints import Checkpoints
 from dialerd.store.counters import driver
 from dialerd.store.database import database_path, explain
 from dialerd.store.footing import Footing
@@ -153,6 +154,7 @@ class ThreadWriter:
             raise explain(error, self._path) from error
         self._footing = None if self._path is None else Footing(self._path)
         self._loss = loss or Loss(self._path)
+        self._checkpoints = None if self._path is None else self._own_checkpoints(self._path)
         self._urgent: deque[_Job] = deque()
         self._bulk: deque[_Job] = deque()
         self._bulk_is_next = False
@@ -187,7 +189,21 @@ class ThreadWriter:
             self._wake.notify()
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(self._thread.join)
+            if self._checkpoints is not None:
+                await trio.to_thread.run_sync(self._checkpoints.close)
         self._connection.close()
+
+    def _own_checkpoints(self, path: Path) -> Checkpoints:
+        """Take the checkpoints out of the commits, which SQLite would make wait for them."""
+
+        def failed(error: sqlite3.Error) -> StoreError:
+            explained = explain(error, path)
+            if isinstance(explained, StoreLost):
+                self._loss.tell(explained)
+            return explained
+
+        driver(self._connection).execute("PRAGMA wal_autocheckpoint=0")
+        return Checkpoints(path, failed)
 
     def _work(self) -> None:
         jobs: list[_Job] = []
@@ -237,6 +253,8 @@ class ThreadWriter:
                     job.result = job.op(self._connection)
             if self._footing is not None:
                 self._footing.check(driver(self._connection))
+            if self._checkpoints is not None:
+                self._checkpoints.committed(driver(self._connection))
         except BaseException as error:  # noqa: BLE001  # whatever it is belongs to the caller of the operation
             self._end_transaction()
             if isinstance(error, DBAPIError | sqlite3.Error):

@@ -76,7 +76,7 @@ async def test_the_daemon_gets_what_reading_in_place_gives(reader, tmp_path):
     reading = await reader.read(spec, SETTINGS, NOW, store, listing=tmp_path / "listing")
     new, recipients = read_now(spec, SETTINGS, NOW)
     assert reading.valid
-    assert store.said == ["fingerprint", "campaign", 2_000, 2_000, 500]
+    assert store.said == ["fingerprint", "campaign", 1_000, 1_000, 1_000, 1_000, 500]
     assert evolve(store.new, uid="") == evolve(new, uid="") == evolve(reading.new, uid="")
     assert [
         (row[0], row[1], store.groups[row[2]], row[3], row[4], json.loads(row[5]), row[6]) for row in store.rows
@@ -118,7 +118,7 @@ async def test_after_a_late_fault_no_more_rows_come_but_all_faults(reader, tmp_p
     text = numbers(3_000) + "x\n" + numbers(3_000, 5_000).partition("\n")[2] + "y\n"
     store = Store()
     reading = await reader.read(drop(tmp_path, text), SETTINGS, NOW, store, listing=tmp_path / "listing")
-    assert store.said == ["fingerprint", "campaign", 2_000]
+    assert store.said == ["fingerprint", "campaign", 1_000, 1_000, 1_000]
     assert not reading.valid
     assert [fault.line for fault in reading.faults.first] == [3_002, 6_003]
 

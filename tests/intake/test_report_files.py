@@ -14,7 +14,7 @@ from spooling import Place, now
 
 from dialerd.intake import durable
 from dialerd.intake.call_rows import COLUMNS
-from dialerd.intake.reports import folder_name
+from dialerd.intake.report_folder import folder_name
 from dialerd.model.states import Final, Outcome
 from dialerd.store import reports
 
@@ -100,7 +100,7 @@ async def test_a_stop_before_the_mark_writes_it_anew(tmp_path, monkeypatch):
     async with place.store() as store:
         await write_all(store, LIVES, now())
         with monkeypatch.context() as patch:
-            patch.setattr(reports, "mark_reported", lambda _connection, _id, *, now: 1 / 0)
+            patch.setattr(reports, "mark_reported", lambda _connection, *_ids, now: 1 / 0)
             assert await place.reports(store).write_due() == 0
         (place.folders.reports / "tuesday-0000abcd" / "calls.csv").write_text("old")
         assert await place.reports(store).write_due() == 1

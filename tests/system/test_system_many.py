@@ -115,8 +115,8 @@ def test_a_daemon_with_nothing_to_do_rests(place):
     place.until_in("accepted", "w.toml")
     time.sleep(1)
     before = processor_s(place)
-    time.sleep(3)
-    assert processor_s(place) - before < 0.6
+    time.sleep(6)
+    assert processor_s(place) - before < 0.06, "more than 1 % of a core"
     began = time.monotonic()
     assert place.stop() == 0
     assert time.monotonic() - began < 5

@@ -1,0 +1,111 @@
+"""Checkpoints: moving what the write-ahead log holds into the database, beside the writer.
+
+Left to itself, SQLite does that within whatever commit fills the log up, and every call waits meanwhile: for all the
+pages of the log once, for one fsync of the database and for the other core, which could have done it. Here a thread
+with a connection of its own does it, passively: it takes nobody's lock (https://sqlite.org/c3ref/wal_checkpoint_v2.html).
+The log begins anew only when at some instant all of it has been moved, which under load never comes by itself; so the
+writer, between two transactions, moves the little that was added while the thread was at it.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from dialerd.model.errors import StoreError
+from dialerd.rules.reminders import Reminder
+
+_log = structlog.get_logger()
+
+ROWS: Final = 16_000
+"""Changed rows after which the log is moved; a call changes four. Pages that many transactions have changed are moved
+once, so that more is less work; but the log grows to some 20 MiB meanwhile, which a restart reads once."""
+
+_PASSIVE: Final = "PRAGMA wal_checkpoint(PASSIVE)"
+
+
+class Checkpoints:
+    """Keeps a database's write-ahead log short.
+
+    Args:
+        path: the database.
+        failed: returns in words what an error of the driver means, and acts on it where it is the end of the store.
+        rows: changed rows after which the log is moved.
+    """
+
+    def __init__(self, path: Path, failed: Callable[[sqlite3.Error], StoreError], rows: int = ROWS) -> None:
+        self._path = path
+        self._failed = failed
+        self._rows = rows
+        self._next = rows  # changes of the writer's connection, in all, at which the log is moved next
+        self._moved = False
+        self._closing = False
+        self._trouble = Reminder()
+        self._wanted = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="dialerd-checkpoints", daemon=True)
+        self._thread.start()
+
+    def committed(self, dbapi: sqlite3.Connection) -> None:
+        """Take note of a commit; the writer's.
+
+        Args:
+            dbapi: the writer's connection, with no transaction begun.
+        """
+        if self._moved:
+            self._moved = False
+            self._move(dbapi)  # what came since; the log begins anew with the next transaction
+        if dbapi.total_changes >= self._next and not self._wanted.is_set():
+            self._next = dbapi.total_changes + self._rows
+            self._wanted.set()
+
+    def close(self) -> None:
+        """End the thread; the last connection that closes moves what is left."""
+        self._closing = True
+        self._wanted.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        dbapi: sqlite3.Connection | None = None
+        while True:
+            self._wanted.wait()
+            if self._closing:
+                break
+            dbapi = dbapi or self._opened()
+            if dbapi is not None and self._move(dbapi):
+                self._moved = True
+            self._wanted.clear()
+        if dbapi is not None:
+            dbapi.close()
+
+    def _opened(self) -> sqlite3.Connection | None:
+        """Return a connection of its own; never a new database where the old one is gone."""
+        try:
+            dbapi = sqlite3.connect(f"file:{self._path}?mode=rw", uri=True, isolation_level=None)
+            dbapi.execute("PRAGMA synchronous=FULL")
+        except sqlite3.Error as error:
+            self._tell(error)
+            return None
+        return dbapi
+
+    def _move(self, dbapi: sqlite3.Connection) -> bool:
+        """Move what can be moved without waiting for anybody; tell whether that went well."""
+        try:
+            dbapi.execute(_PASSIVE).fetchone()
+        except sqlite3.Error as error:
+            self._tell(error)
+            return False
+        self._trouble.over()
+        return True
+
+    def _tell(self, error: sqlite3.Error) -> None:
+        told = self._failed(error)
+        if self._trouble.due(time.monotonic()):
+            _log.error(
+                "store.checkpoint_failed",
+                error=str(told),
+                remedy=f"nothing is lost and calls go on, but {self._path}-wal grows until this is mended",
+            )

@@ -1,0 +1,92 @@
+"""Checkpoints: the write-ahead log stays short however long the writing goes on, and a failing one is told."""
+
+import logging
+import os
+import sqlite3
+import threading
+
+import pytest
+import structlog
+import trio
+from sqlalchemy import text
+from structlog.testing import LogCapture
+
+from dialerd.model.errors import StoreError
+from dialerd.store.checkpoints import Checkpoints
+from dialerd.store.database import connect, explain
+from dialerd.store.writer import ThreadWriter
+
+@pytest.fixture
+def path(tmp_path):
+    """Return where a database may be."""
+    return tmp_path / "dialerd.db"
+
+
+@pytest.fixture
+def logged():
+    """Return what is logged."""
+    capture = LogCapture()
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, capture],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=False,
+    )
+    yield capture.entries
+    structlog.reset_defaults()
+
+
+def scattered(connection):
+    """Change rows all over a table: each lies in a page of its own."""
+    connection.execute(text("UPDATE t SET word = hex(randomblob(50)) WHERE i % 500 = abs(random()) % 500"))
+
+
+async def test_the_log_stays_short_under_uninterrupted_writing(path):
+    """Many times what the log may hold goes through it, from two tasks that never rest."""
+    engine = connect(f"sqlite:///{path}")
+    writer = ThreadWriter(engine)
+    await writer.run(lambda c: c.execute(text("CREATE TABLE t (i INTEGER PRIMARY KEY, word)")))
+    fill = """WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+        INSERT INTO t SELECT i, hex(randomblob(50)) FROM n"""
+    await writer.run(lambda c: c.execute(text(fill)))
+    left = 2_000  # operations of about 40 rows and as many pages: 300 MiB of log, if it never began anew
+
+    async def write():
+        nonlocal left
+        while left:
+            left -= 1
+            await writer.run(scattered)
+
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write)
+            nursery.start_soon(write)
+    longest = os.stat(f"{path}-wal").st_size  # it is never cut, only written over from its beginning
+    await writer.aclose()
+    engine.dispose()
+    assert longest < 150 << 20
+    again = sqlite3.connect(path)
+    assert again.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    again.close()
+
+
+def test_one_that_fails_is_told_once_and_never_makes_a_new_database(path, logged):
+    """The database is gone: the thread says so, and does not make an empty one in its place."""
+    told = threading.Event()
+
+    def failed(error: sqlite3.Error) -> StoreError:
+        told.set()
+        return explain(error, path)
+
+    checkpoints = Checkpoints(path, failed, rows=10)
+    writer = sqlite3.connect(":memory:", isolation_level=None)
+    writer.execute("CREATE TABLE t (i)")
+    for _ in range(3):
+        told.clear()
+        while not told.wait(0.01):
+            writer.execute("INSERT INTO t VALUES (1)")
+            checkpoints.committed(writer)
+    checkpoints.close()
+    writer.close()
+    assert [entry["event"] for entry in logged] == ["store.checkpoint_failed"]
+    assert "grows" in logged[0]["remedy"]
+    assert not path.exists()
