@@ -18,7 +18,7 @@ from uuid_utils.compat import uuid7
 
 from bench.calls import number
 from bench.machine import load, peak_kib
-from dialerd.daemon.service import tune
+from dialerd.daemon.tuning import tune
 
 _SCHEMA = """
     PRAGMA journal_mode = WAL;

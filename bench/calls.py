@@ -18,7 +18,7 @@ import trio
 
 from bench.machine import load, memory_kib, peak_kib
 from dialerd.daemon import logging
-from dialerd.daemon.service import tune
+from dialerd.daemon.tuning import tune
 from dialerd.engine.clock import SystemClock
 from dialerd.engine.engine import Engine
 from dialerd.model.campaign import CampaignSpec, Pacing, ZoneGroup

@@ -19,7 +19,7 @@ from bench.calls import fill, settings
 from bench.machine import load
 from bench.table import quantile
 from dialerd.daemon import logging
-from dialerd.daemon.service import tune
+from dialerd.daemon.tuning import tune
 from dialerd.engine.clock import SystemClock
 from dialerd.engine.engine import Engine
 from dialerd.engine.live import LiveCall

@@ -4,9 +4,7 @@ SIGTERM and SIGINT stop: the spool takes nothing any more, the engine dials nobo
 the settings again; faults in them are logged and the old ones stay. The service manager hears of all of it.
 """
 
-import gc
 import signal
-import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +20,7 @@ from dialerd.daemon.stall import Stall
 from dialerd.daemon.standing import Standing
 from dialerd.daemon.stuck import leave
 from dialerd.daemon.systemd import Manager
+from dialerd.daemon.tuning import tune
 from dialerd.daemon.watchdog import watch
 from dialerd.engine.clock import SystemClock
 from dialerd.engine.engine import Engine
@@ -39,9 +38,6 @@ from dialerd.store.store import Store, open_store
 _log = structlog.get_logger()
 
 _STORE_RETRY_S = 1.0
-SWITCH_INTERVAL_S = 0.0005
-"""How long a thread may keep the interpreter from another that wants it. The writer's thread comes back from every
-statement to a busy event loop; at Python's 5 ms it would stand still for most of a turn."""
 
 
 def run(settings: Settings, config: Path) -> int:
@@ -61,14 +57,6 @@ def run(settings: Settings, config: Path) -> int:
     with sole_instance(places(settings)):
         trio.run(_serve, settings, config, manager)
     return 0
-
-
-def tune() -> None:
-    """Set the interpreter up for one busy event loop beside a writer's thread."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    # what was loaded so far stays: full collections would walk it again and again, 50 ms each, with the loop standing
-    gc.collect()
-    gc.freeze()
 
 
 async def _serve(settings: Settings, config: Path, manager: Manager) -> None:

@@ -16,6 +16,7 @@ from dialerd.store.checkpoints import Checkpoints
 from dialerd.store.database import connect, explain
 from dialerd.store.writer import ThreadWriter
 
+
 @pytest.fixture
 def path(tmp_path):
     """Return where a database may be."""
