@@ -79,7 +79,7 @@ def run(config: Path, log_level: str) -> int:
     import faulthandler
 
     # a watchdog ends a stuck daemon with SIGABRT: where each thread stood is then the only trace of the reason
-    faulthandler.enable()
+    faulthandler.enable(file=2)
     # until the daemon can follow it, a reload must not end it, which is what the signal does by default
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = _settings(config, log_level)

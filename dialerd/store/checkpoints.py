@@ -58,7 +58,7 @@ class Checkpoints:
         if self._moved:
             self._moved = False
             self._move(dbapi)  # what came since; the log begins anew with the next transaction
-        if dbapi.total_changes >= self._next and not self._wanted.is_set():
+        if dbapi.total_changes >= self._next:
             self._next = dbapi.total_changes + self._rows
             self._wanted.set()
 
@@ -72,12 +72,12 @@ class Checkpoints:
         dbapi: sqlite3.Connection | None = None
         while True:
             self._wanted.wait()
+            self._wanted.clear()  # before the work: what is wanted meanwhile, the end too, is seen after it
             if self._closing:
                 break
             dbapi = dbapi or self._opened()
             if dbapi is not None and self._move(dbapi):
                 self._moved = True
-            self._wanted.clear()
         if dbapi is not None:
             dbapi.close()
 

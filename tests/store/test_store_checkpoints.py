@@ -70,6 +70,25 @@ async def test_the_log_stays_short_under_uninterrupted_writing(path):
     again.close()
 
 
+def test_it_can_be_closed_at_any_moment(path):
+    """Idle, just woken, or at work: the thread ends."""
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("PRAGMA journal_mode=WAL")
+    writer.execute("PRAGMA wal_autocheckpoint=0")
+    writer.execute("CREATE TABLE t (i)")
+    for i in range(300):
+        checkpoints = Checkpoints(path, lambda error: explain(error, path), rows=1)
+        writer.execute("INSERT INTO t VALUES (1)")
+        checkpoints.committed(writer)
+        for _ in range(i % 10 * 20):  # the thread has come so far in the meantime
+            os.sched_yield()
+        ending = threading.Thread(target=checkpoints.close, daemon=True)
+        ending.start()
+        ending.join(10)
+        assert not ending.is_alive()
+    writer.close()
+
+
 def test_one_that_fails_is_told_once_and_never_makes_a_new_database(path, logged):
     """The database is gone: the thread says so, and does not make an empty one in its place."""
     told = threading.Event()
