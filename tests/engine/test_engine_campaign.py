@@ -245,7 +245,6 @@ async def test_an_answer_that_is_none_costs_one_call_and_not_the_daemon(autojump
         CallEnd(outcome=Outcome.ANSWERED, answered_by=object()),
         Throttled("soon"),
     ],
-    ids=repr,
 )
 async def test_an_end_that_is_none_costs_one_call_and_not_the_daemon(autojump_clock, end):
     """What a provider may not return is its own fault: that call is uncertain, the next one is placed."""
@@ -260,7 +259,7 @@ async def test_an_end_that_is_none_costs_one_call_and_not_the_daemon(autojump_cl
         assert (await bench.totals(sound)).finals[Final.SUCCEEDED] == 1
 
 
-@pytest.mark.parametrize("reference", [object(), "\udcff", 2**80])
+@pytest.mark.parametrize("reference", [object(), "\udcff", 2**80], ids=["object", "bytes", "number"])
 async def test_a_reference_that_is_no_text_costs_nothing(autojump_clock, reference):
     """A provider that reports what cannot be stored is told so at once, and the store goes on."""
 
