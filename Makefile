@@ -13,7 +13,7 @@ demo: $(VENV)/.runtime  ## dial the sample campaigns over the simulator, in well
 	@$(BIN)/dialerd demo
 
 test: $(VENV)/.dev $(VENV)/.peers  ## run the tests
-	@$(BIN)/python -m pytest -q -m "not soak"
+	@$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
 
 check: $(VENV)/.dev  ## lint, format, types, house rules
 	@$(BIN)/ruff check --quiet .

@@ -53,6 +53,40 @@ class LiveCampaign:
         stalls: how often in a row nobody who was due could be had with the lines that were free.
     """
 
+    __slots__ = (
+        "_counted",
+        "_groups",
+        "_openings",
+        "_random",
+        "_verdicts",
+        "agent",
+        "appetite",
+        "blocked_until",
+        "caller_ids",
+        "changes",
+        "closing",
+        "day",
+        "ended",
+        "heads",
+        "hopeless_since",
+        "hours",
+        "limit",
+        "live",
+        "pace",
+        "pacing",
+        "parked",
+        "quiet",
+        "retry",
+        "rotor",
+        "row",
+        "stalls",
+        "state",
+        "sticky",
+        "told",
+        "wake_at",
+        "was_claimed",
+    )  # ten thousand campaigns may live at once
+
     def __init__(  # the registry's alone
         self,
         row: CampaignRow,

@@ -21,6 +21,7 @@ from dialerd.engine.days import DayCount
 from dialerd.engine.limits import Queue
 from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
+from dialerd.engine.news import News
 from dialerd.engine.scheduler import Scheduler
 from dialerd.model.call import Cause
 from dialerd.model.errors import StoreError, StoreLost
@@ -36,7 +37,6 @@ from dialerd.store.turn import Turn
 
 _log = structlog.get_logger()
 
-_PROGRESS_S = 0.2  # news of calls that go on are gathered so long; most calls have ended by then
 _STALLED_S = 1.0  # a campaign whose due people can all not be had with the free lines is looked at again then
 _STORE_RETRY_S = 1.0
 _STEP_MS = 2_000  # a wall clock that departs this far from the monotonic one was stepped
@@ -93,8 +93,7 @@ class Dispatcher:
         self._idle = idle
         self._full: dict[Queue, None] = {}  # what campaigns are parked on
         self._ended: list[tuple[LiveCall, Ended]] = []
-        self._news: dict[int, LiveCall] = {}  # by attempt: those with something to store while they go on
-        self._news_at = math.inf  # monotonic seconds at which it is to be stored
+        self._news = News()
         self._wake = trio.Event()
         self._turned = trio.Event()
         self._trouble = Reminder()
@@ -108,15 +107,13 @@ class Dispatcher:
 
     def news(self, call: LiveCall) -> None:
         """Take note that `call` has something to store while it goes on."""
-        if not self._news:
-            self._news_at = trio.current_time() + _PROGRESS_S
+        if self._news.add(call):
             self._wake.set()  # so that the sleep under way ends in time
-        self._news[call.claimed.attempt_id] = call
 
     def ended(self, call: LiveCall, end: Ended) -> None:
         """Take the end of a call: its lines are free at once, its row follows with the next turn."""
         call.ended = True
-        self._news.pop(call.claimed.attempt_id, None)
+        self._news.drop(call)
         self._ended.append((call, end))
         self.release(call)
 
@@ -158,7 +155,7 @@ class Dispatcher:
             self._watch_clock(now)
             self._release_withheld()
             asked = self._ask(now) if self.accepting else []
-            news = self._due_news()
+            news = self._news.take(now_s=math.inf if self._closed else trio.current_time())
             if asked or self._ended or news:
                 await self._turn(asked, news, now)
             elif self._closed:
@@ -363,20 +360,10 @@ class Dispatcher:
             for number in [number for number, stored in self.withheld.items() if stored and number not in waiting]:
                 del self.withheld[number]
 
-    def _due_news(self) -> list[LiveCall]:
-        """Return the calls with news, once they have been gathered long enough."""
-        if not self._news or (trio.current_time() < self._news_at and not self._closed):
-            return []
-        news = list(self._news.values())
-        self._news.clear()
-        return news
-
     def _idle_s(self, now: Instant) -> float:
         """Return for how many seconds there is nothing to do, as far as is known."""
-        seconds = self._clock.recheck_s
         now_s = trio.current_time()
-        if self._news:
-            seconds = min(seconds, self._news_at - now_s)
+        seconds = min(self._clock.recheck_s, self._news.due_s - now_s)
         if self.accepting:
             at, until_s = self._scheduler.next_wake()
             if at != NEVER:

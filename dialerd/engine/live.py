@@ -71,7 +71,12 @@ class LiveCall:
     digits: str = ""
 
     def __call__(self, event: CallEvent, /) -> None:
-        """Take a provider's report; a live call is the `Report` of its provider."""
+        """Take a provider's report; a live call is the `Report` of its provider.
+
+        Raises:
+            RuntimeError: it comes from another thread than the event loop's, where nothing is safe; nothing has changed.
+        """
+        now_s = trio.current_time()
         kind = type(event)
         if not self.heard and (kind is Ringing or kind is Answered):
             # the callee's network was heard: the trunk works, however long this call may last
@@ -79,11 +84,11 @@ class LiveCall:
             self.trunk.worked(self.started_at)
         if kind is Ringing:
             if self.ringing_at is None:
-                self.ringing_at, self.ringing_s = self.clock.now(), trio.current_time()
+                self.ringing_at, self.ringing_s = self.clock.now(), now_s
             self._advance(AttemptState.RINGING)
         elif kind is Answered:
             if self.answered_at is None:
-                self.answered_at, self.answered_s = self.clock.now(), trio.current_time()
+                self.answered_at, self.answered_s = self.clock.now(), now_s
             self._advance(AttemptState.ANSWERED)
         elif isinstance(event, Accepted):
             if event.reference is not None:
@@ -102,7 +107,8 @@ class LiveCall:
         return self.left_at is not None
 
     def state(self, state: bytes, /) -> None:
-        """Take what the provider needs to find the call again; see `Report.state`."""
+        """Take what the provider needs to find the call again; see `Report.state`, and `__call__` for what it raises."""
+        trio.current_time()
         if len(state) > STATE_BYTES:
             raise ValueError(f"a provider may keep {STATE_BYTES} bytes a call, not {len(state)}")
         self.provider_state = b64encode(state).decode()

@@ -61,6 +61,9 @@ class Fates:
 
     Args:
         options: the trunk's options.
+
+    Attributes:
+        certain: the fate of all ordinary calls where the options leave nothing to chance, otherwise None.
     """
 
     def __init__(self, options: SimulatorOptions) -> None:
@@ -74,7 +77,7 @@ class Fates:
         self._maybe_below = self._refused_below + int(options.maybe_placed * (_WHOLE - self._refused_below))
         self._placed_below = (self._refused_below + self._maybe_below) // 2
         self._numbers = options.numbers
-        self._certain = self._drawn(b"") if self._nothing_is_drawn() else None
+        self.certain = self._drawn(b"") if self._nothing_is_drawn() else None
 
     def of(self, attempt_id: str, number: str, amd: Amd, nth: int = 0) -> Fate:
         """Return what becomes of an attempt.
@@ -86,8 +89,8 @@ class Fates:
             nth: how many calls the network took to this number before; counts only for scripted numbers.
         """
         script = self._numbers.get(number) if self._numbers else None
-        if self._certain is not None and script is None and amd is Amd.OFF:
-            return self._certain
+        if self.certain is not None and script is None and amd is Amd.OFF:
+            return self.certain
         return self._drawn(attempt_id.encode(), amd, script, nth)
 
     def _nothing_is_drawn(self) -> bool:

@@ -73,6 +73,7 @@ class Simulator:
         self._counts: dict[str, int] = {}
         self._doubtful: dict[str, float | None] = {}
         self._timers = Timers()
+        self._courses: dict[tuple[Duration, Duration], Course] = {}
 
     async def __aenter__(self) -> Self:
         """Open the ledger, where there is one, and start the clock of the outages.
@@ -173,7 +174,11 @@ class Simulator:
         on_voicemail = order.agent.on_voicemail
         if order.amd is Amd.DETECT:
             report.state(f"{order.amd} {on_voicemail}".encode())
-        way = course(fate, order.ring_timeout, order.max_duration, on_voicemail)
+        if fate is self._fates.certain:  # so is the course of all calls with the same bounds
+            bounds = order.ring_timeout, order.max_duration
+            way = self._courses.get(bounds) or self._courses.setdefault(bounds, course(fate, *bounds, on_voicemail))
+        else:
+            way = course(fate, order.ring_timeout, order.max_duration, on_voicemail)
         return await self._live(way, report, order.hangup, 0)
 
     async def _live(self, way: Course, report: Report, hangup: HangUp, passed: Duration) -> CallEnd:
