@@ -17,6 +17,7 @@ from typing import Any, Final, TextIO
 import structlog
 
 from dialerd.daemon.entry import PRIORITIES, Entry, entry
+from dialerd.daemon.gathering import Gathering
 from dialerd.daemon.journal import SOCKET, JournalWay, is_journal
 from dialerd.daemon.logline import json_line
 from dialerd.daemon.masking import mask
@@ -81,8 +82,9 @@ class _Text:
 
 
 def _to_stream(stream: TextIO) -> Write:
-    outlet = _lines(stream)
-    put = outlet.put
+    gathering = Gathering(_lines(stream))
+    _gatherings.append(gathering)
+    put = gathering.put
 
     def write(level: str, event: str, fields: dict[str, Any]) -> None:
         put(json_line(level, event, fields, time_ns()), level in _WEIGHTY)
@@ -118,6 +120,7 @@ def _lines(stream: TextIO) -> Outlet[bytes]:
         way = TextWay(stream)
     outlet = Outlet[bytes](way, lambda count: json_line(*_lost(count), time_ns()))
     _outlets[:] = [outlet]
+    _gatherings.clear()
     return outlet
 
 
@@ -126,12 +129,15 @@ def _lost(count: int) -> tuple[str, str, dict[str, Any]]:
 
 
 _outlets: Final[list[Outlet[Any]]] = []
+_gatherings: Final[list[Gathering]] = []
 _WEIGHTY: Final = frozenset({"warning", "error", "critical"})
 
 
 @atexit.register
 def flush() -> None:
     """Write what could not be written when it was logged, as far as it can be within a second."""
+    for gathering in _gatherings:
+        gathering.release()
     for outlet in _outlets:
         outlet.close(_LAST_PATIENCE_S)
 

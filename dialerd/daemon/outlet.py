@@ -1,7 +1,6 @@
 """How lines leave the process: at once, in order, whole, and without ever keeping the event loop waiting.
 
-A line is written when it is made: a write costs less than half a microsecond, and the lines one would gather for it
-are the very ones that are wanted after a crash. What cannot be written now (a pipe that nobody reads, a full disk, a
+A line is written when it comes here. What cannot be written now (a pipe that nobody reads, a full disk, a
 journal that is restarted) waits in memory and is tried again, by the next line or by a thread; what finds no room
 there is counted, and the count is logged as soon as something can be written again.
 """
@@ -53,6 +52,11 @@ class Outlet(Generic[T]):
         self._waiting: deque[T] = deque()
         self._dropped = 0
         self._carrier: threading.Thread | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether lines wait because they could not be written."""
+        return bool(self._waiting)
 
     def put(self, item: T, weighty: bool = False) -> None:
         """Write a line, or keep it until it can be written.

@@ -74,7 +74,7 @@ class LiveCall:
         """Take a provider's report; a live call is the `Report` of its provider.
 
         Raises:
-            RuntimeError: it comes from another thread than the event loop's, where nothing is safe; nothing has changed.
+            RuntimeError: it comes from another thread than the event loop's; nothing has changed.
         """
         now_s = trio.current_time()
         kind = type(event)
@@ -107,8 +107,8 @@ class LiveCall:
         return self.left_at is not None
 
     def state(self, state: bytes, /) -> None:
-        """Take what the provider needs to find the call again; see `Report.state`, and `__call__` for what it raises."""
-        trio.current_time()
+        """Take what the provider needs to find the call again; see `Report.state`."""
+        trio.current_time()  # raises in another thread, as reports do
         if len(state) > STATE_BYTES:
             raise ValueError(f"a provider may keep {STATE_BYTES} bytes a call, not {len(state)}")
         self.provider_state = b64encode(state).decode()
