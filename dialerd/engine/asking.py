@@ -30,6 +30,7 @@ class Slot:
 
     Args:
         caller_id: the number to show.
+        trunk: over which the call goes, though a reload gives the number to another one meanwhile.
         permit: what is held.
         start_at: monotonic seconds before which the call must not start.
         probe: the call finds out whether the trunk works again.
@@ -37,6 +38,7 @@ class Slot:
     """
 
     caller_id: CallerId
+    trunk: Trunk
     permit: Permit
     start_at: float
     probe: bool
@@ -116,7 +118,7 @@ def _release(campaign: LiveCampaign, slots: Sequence[Slot]) -> None:
         slot.permit.release()
         if slot.day is not None:
             slot.day.asked -= 1
-        trunk = slot.caller_id.trunk
+        trunk = slot.trunk
         starts[trunk] += 1
         if slot.probe:
             trunk.breaker.returned_probe()
@@ -134,10 +136,10 @@ def _close_ranks(used: Sequence[Slot], slots: Sequence[Slot]) -> None:
     """
     starts: dict[Trunk, list[float]] = {}
     for slot in slots:
-        starts.setdefault(slot.caller_id.trunk, []).append(slot.start_at)
+        starts.setdefault(slot.trunk, []).append(slot.start_at)
     free = {trunk: iter(sorted(of_trunk)) for trunk, of_trunk in starts.items()}
     for slot in used:
-        slot.start_at = next(free[slot.caller_id.trunk])
+        slot.start_at = next(free[slot.trunk])
 
 
 @define(kw_only=True, eq=False, slots=True)
@@ -264,7 +266,7 @@ class _Asking:
             permit = take((self.lines.daemon, trunk.limit, line.limit, self.agent.limit, self.campaign.limit))
             if permit is None:
                 break
-            slots.append(Slot(line, permit, start_at, probe))
+            slots.append(Slot(line, trunk, permit, start_at, probe))
         trunk.pace.refund(len(starts) - len(slots))
         if probe and not slots:
             trunk.breaker.returned_probe()
@@ -283,7 +285,7 @@ class _Asking:
                 trunk.pace.refund(1)
                 break
             own.slots(1, starts[0])
-            slots.append(Slot(line, permit, starts[0], probe=probe))
+            slots.append(Slot(line, trunk, permit, starts[0], probe))
         if probe and not slots:
             trunk.breaker.returned_probe()
         return slots

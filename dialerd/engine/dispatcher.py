@@ -207,7 +207,8 @@ class Dispatcher:
     ) -> None:
         """Keep what could not be stored, and claim nothing until it can be; nothing ever, where the store is lost."""
         if self._trouble.due(trio.current_time()):
-            _log.error("store.turn_failed", error=str(error), ends=len(ended), retry_s=_STORE_RETRY_S)
+            words = {"error": error.what, "remedy": error.remedy}
+            _log.error("store.turn_failed", **words, ends=len(ended), retry_s=_STORE_RETRY_S)
         for one in asked:
             give_back(one.campaign, one.slots)
         if isinstance(error, StoreLost):  # their attempts stay open there, and are reconciled when it is mended
@@ -253,6 +254,7 @@ class Dispatcher:
                 else:
                     asked.append(result)
                     asking.add(campaign)
+                    campaign.parked = frozenset()  # where it still stands in a queue, it may be passed over
                     self._scheduler.rest(campaign, None)  # until its answer is here
             if not (shared or unparked):
                 break
@@ -328,7 +330,7 @@ class Dispatcher:
         call = LiveCall(
             claimed=claimed,
             campaign=campaign,
-            trunk=slot.caller_id.trunk,
+            trunk=slot.trunk,
             permit=slot.permit,
             clock=self._clock,
             changed=self.news,

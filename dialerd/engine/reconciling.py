@@ -12,11 +12,11 @@ import structlog
 import trio
 
 from dialerd.engine.apart import Apart
-from dialerd.engine.breach import Complaints, meant, told
+from dialerd.engine.breach import meant
 from dialerd.engine.checked import checked_answer, checked_cause, checked_end, plausible
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import counted, refunded
-from dialerd.engine.limits import Limit, take
+from dialerd.engine.limits import Limit, hold
 from dialerd.engine.live import LiveCall
 from dialerd.engine.shift import HANG_UP_S, lapse, patience_s
 from dialerd.model.call import AttemptRef, CallEnd, CannotTell, Cause, Reconciliation, WasNotPlaced, WasPlaced
@@ -74,8 +74,8 @@ class Reconciler:
                     return self._ended(call, answer)
                 if given_up:
                     return self._lost(call)
-                if held:  # it is counted again, unless others have taken its lines meanwhile
-                    call.permit, held = take(held), ()
+                if held:  # it is counted again, though others may have taken its lines meanwhile
+                    call.permit, held = hold(held), ()
                 call.found()
                 return await self._follow(call)
             except BaseException as error:  # noqa: BLE001  # whatever a plugin raises, the attempt stays doubtful
@@ -172,7 +172,7 @@ class Reconciler:
                 "call.reconcile_failed",
                 call_id=call.claimed.uid,
                 trunk=call.trunk.name,
-                error=told(error),
+                error=words(error),
                 more=more,
                 retry_s=rest_s,
                 remedy="it is not dialled again before its trunk's carrier says what became of it, and asked about "

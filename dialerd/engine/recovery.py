@@ -5,7 +5,7 @@ from collections.abc import Callable
 import trio
 
 from dialerd.engine.clock import Clock
-from dialerd.engine.limits import take
+from dialerd.engine.limits import hold
 from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
 from dialerd.engine.registry import Registry
@@ -19,8 +19,8 @@ async def open_calls(
 ) -> list[LiveCall]:
     """Return the attempts without an end as live calls that hold their lines.
 
-    They come before the first claim, so that a call that is still up is counted against every limit; where the limits
-    were lowered meanwhile, it goes on without.
+    They come before the first claim, so that a call that is still up is counted against every limit; also against one
+    that was lowered meanwhile, and has nothing free until enough of them have ended.
 
     Args:
         store: where they are.
@@ -45,7 +45,7 @@ async def open_calls(
                 claimed=attempt.claimed,
                 campaign=campaign,
                 trunk=trunk,
-                permit=take(tuple(limits)),
+                permit=hold(tuple(limits)),
                 clock=clock,
                 changed=changed,
                 claimed_at=attempt.claimed_at,

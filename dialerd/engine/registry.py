@@ -226,9 +226,10 @@ class Registry:
                         _log.error("store.campaign_not_ended", campaign=campaign.row.uid, error=str(error))
                     await trio.sleep(_STORE_RETRY_S)
                 else:
-                    return
+                    break
         finally:
             campaign.closing = False
+        self.idle(campaign)  # its last call may have ended meanwhile, and found this at work
 
     async def _finish_pending(self, campaign: LiveCampaign) -> None:
         now = self._clock.now()

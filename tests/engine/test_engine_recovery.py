@@ -7,7 +7,7 @@ from rig import CALLER_ID, START, crashed, number, rig, settings, trunk, until
 
 from dialerd.engine import engine
 from dialerd.model.call import CannotTell, WasNotPlaced, WasPlaced
-from dialerd.model.settings import NumberSettings
+from dialerd.model.settings import AgentSettings, NumberSettings
 from dialerd.model.states import CampaignState, Final, Outcome
 from dialerd.plugin.provider import Accepted, Answered
 
@@ -198,3 +198,28 @@ async def test_an_attempt_of_a_trunk_that_is_gone_waits_and_the_others_go_on(url
         other = await bench.add([number(5)], name="other")
         await bench.over(other, within_s=5, poll_s=0.01)
         assert await bench.open_attempts() == 2
+
+
+async def test_calls_found_alive_count_against_limits_that_were_lowered_meanwhile(url):
+    """An agent that may have two calls now has twenty from before: the trunk's lines are all taken, and stay so."""
+    trunks = {"t": trunk(max_concurrent=20)}
+    phone = Phone(talk(3600))
+    async with crashed(phone, settings(trunks=trunks), url=url) as bench:
+        await bench.add(40)
+        await until(lambda: len(phone.left) == 20)
+    hang_up = trio.Event()
+
+    async def followed(attempt, report, hangup):
+        report(Answered())
+        await hang_up.wait()
+        return ANSWERED
+
+    after = Phone(talk(), answer=lambda _: WasPlaced(end=None), followed=followed)
+    agents = {"a": AgentSettings(say="hello", max_concurrent=2), "b": AgentSettings(say="hello")}
+    async with rig(after, settings(trunks=trunks, agents=agents), url=url) as bench:
+        other = await bench.add([number(i) for i in range(100, 130)], name="y", agent="b")
+        await trio.sleep(0.5)
+        assert after.left == []
+        assert bench.borrowed()["t"] == 20
+        hang_up.set()
+        await bench.over(other, within_s=20, poll_s=0.01)

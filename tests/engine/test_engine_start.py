@@ -1,5 +1,7 @@
 """The start: nothing that a trunk does keeps the others from dialling, or a stop from being obeyed."""
 
+import threading
+
 import pytest
 import trio
 from phone import ANSWERED, BUSY, OUTAGE, Phone, ends, talk
@@ -221,3 +223,29 @@ async def test_a_reload_that_cannot_read_the_store_changes_nothing(autojump_cloc
         assert bench.engine.lines.trunks["t"].limit.total == 50
         assert bench.engine.lines.caller_ids[CALLER_ID].day is None
         assert bench.engine.settings == settings()
+
+
+async def test_a_number_that_moves_to_another_trunk_while_it_is_claimed(tmp_path):
+    """Calls go over the trunk that was asked and is stored with them, though a reload comes between."""
+    old, new = Phone(talk()), Phone(talk())
+    trunks = {"t": trunk(), "u": trunk(max_concurrent=2, countries=("US",))}
+    before = settings(trunks=trunks, numbers={CALLER_ID: NumberSettings(trunk="t")})
+    after = settings(trunks=trunks, numbers={CALLER_ID: NumberSettings(trunk="u")})
+    started, go = threading.Event(), threading.Event()
+
+    def busy(_connection):
+        started.set()
+        assert go.wait(10)
+
+    async with rig({"t": old, "u": new}, before, url=f"sqlite:///{tmp_path}/dialerd.db") as bench:
+        row = await bench.add(10, adopt=False)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(bench.store.write, busy)
+            await trio.to_thread.run_sync(started.wait)
+            await bench.engine.campaigns.adopt(row.id)
+            await until(lambda: bench.engine.dispatcher.storing)  # the claim waits for the writer
+            await bench.engine.reload(after)
+            go.set()
+        await until(lambda: len(old.left) == 10)
+        assert new.left == []
+        assert await bench.rows("SELECT DISTINCT trunk FROM attempts") == [("t",)]

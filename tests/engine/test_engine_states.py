@@ -322,3 +322,18 @@ async def test_a_person_is_held_for_good_by_a_permanent_entry_only(autojump_cloc
         await bench.engine.campaigns.refresh(bench.engine.campaigns.campaign("x"))
         bench.engine.campaigns.idle(bench.engine.campaigns.campaign("x"))
         await bench.over(row, within_s=5)
+
+
+async def test_a_cancelled_campaign_ends_whichever_comes_first(tmp_path):
+    """The last call may end while those who wait are being ended: its campaign ends all the same."""
+    for attempt in range(12):
+        phone = Phone(talk(5, ring=5))
+        people = (1, 60, 500)[attempt % 3]
+        async with rig(
+            phone, settings(trunks={"t": trunk(max_concurrent=20)}), url=f"sqlite:///{tmp_path}/{attempt}.db"
+        ) as bench:
+            row = await bench.add(people)
+            await until(lambda phone=phone, people=people: len(phone.left) == min(20, people))
+            await bench.engine.campaigns.cancel("x")
+            await bench.over(row, within_s=5, poll_s=0.01)
+            assert (await bench.totals(row)).finals[Final.CANCELLED] == people
