@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dialerd.model.errors import DialerdError
 from dialerd.model.settings import Settings
-from dialerd.store.database import database_path
+from dialerd.store.database import database_path, url_of
 
 LOCK = ".dialerd.lock"
 """Name of the lock file; by it a directory is known to be a daemon's own."""
@@ -27,7 +27,7 @@ def places(settings: Settings) -> list[Path]:
 
 def store_url(settings: Settings) -> str:
     """Return the URL of the database: the configured one, or that of a file in the state directory."""
-    return settings.store.url or f"sqlite:///{settings.daemon.state_dir.absolute() / 'dialerd.db'}"
+    return settings.store.url or url_of(settings.daemon.state_dir.absolute() / "dialerd.db")
 
 
 @contextmanager

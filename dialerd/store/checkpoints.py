@@ -7,6 +7,7 @@ The log begins anew only when at some instant all of it has been moved, which un
 writer, between two transactions, moves the little that was added while the thread was at it.
 """
 
+import os
 import sqlite3
 import threading
 import time
@@ -25,6 +26,9 @@ ROWS: Final = 16_000
 """Changed rows after which the log is moved; a call changes four. Pages that many transactions have changed are moved
 once, so that more is less work; but the log grows to some 20 MiB meanwhile, which a restart reads once."""
 
+LARGE: Final = 32 << 20
+"""Bytes of the log beyond which it is moved however few rows it holds, and to which its file is cut then."""
+
 _PASSIVE: Final = "PRAGMA wal_checkpoint(PASSIVE)"
 
 
@@ -33,12 +37,13 @@ class Checkpoints:
 
     Args:
         path: the database.
-        failed: returns in words what an error of the driver means, and acts on it where it is the end of the store.
+        failed: returns in words what an error means, and acts on it where it is the end of the store.
         rows: changed rows after which the log is moved.
     """
 
-    def __init__(self, path: Path, failed: Callable[[sqlite3.Error], StoreError], rows: int = ROWS) -> None:
+    def __init__(self, path: Path, failed: Callable[[Exception], StoreError], rows: int = ROWS) -> None:
         self._path = path
+        self._log_path = f"{path}-wal"
         self._failed = failed
         self._rows = rows
         self._next = rows  # changes of the writer's connection, in all, at which the log is moved next
@@ -58,9 +63,15 @@ class Checkpoints:
         if self._moved:
             self._moved = False
             self._move(dbapi)  # what came since; the log begins anew with the next transaction
-        if dbapi.total_changes >= self._next:
+        if dbapi.total_changes >= self._next or self._is_large():
             self._next = dbapi.total_changes + self._rows
             self._wanted.set()
+
+    def _is_large(self) -> bool:
+        try:
+            return os.stat(self._log_path).st_size > LARGE + LARGE // 4  # the file is cut to LARGE, not below it
+        except FileNotFoundError:  # somebody took the database away, which is the footing's to say
+            return False
 
     def close(self) -> None:
         """End the thread; the last connection that closes moves what is left."""
@@ -75,16 +86,19 @@ class Checkpoints:
             self._wanted.clear()  # before the work: what is wanted meanwhile, the end too, is seen after it
             if self._closing:
                 break
-            dbapi = dbapi or self._opened()
-            if dbapi is not None and self._move(dbapi):
-                self._moved = True
+            try:
+                dbapi = dbapi or self._opened()
+                if dbapi is not None and self._move(dbapi):
+                    self._moved = True
+            except Exception as error:  # noqa: BLE001  # no memory, say; without this thread the log grows for ever
+                self._tell(error)
         if dbapi is not None:
             dbapi.close()
 
     def _opened(self) -> sqlite3.Connection | None:
         """Return a connection of its own; never a new database where the old one is gone."""
         try:
-            dbapi = sqlite3.connect(f"file:{self._path}?mode=rw", uri=True, isolation_level=None)
+            dbapi = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
             dbapi.execute("PRAGMA synchronous=FULL")
         except sqlite3.Error as error:
             self._tell(error)
@@ -101,11 +115,11 @@ class Checkpoints:
         self._trouble.over()
         return True
 
-    def _tell(self, error: sqlite3.Error) -> None:
+    def _tell(self, error: Exception) -> None:
         told = self._failed(error)
         if self._trouble.due(time.monotonic()):
             _log.error(
                 "store.checkpoint_failed",
                 error=str(told),
-                remedy=f"nothing is lost and calls go on, but {self._path}-wal grows until this is mended",
+                remedy=f"nothing is lost and calls go on, but {self._log_path} grows until this is mended",
             )

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, StaticPool
 
@@ -72,6 +72,11 @@ def check_url(url: str) -> None:
         raise StoreError(f"store url names {parsed.drivername!r}; only sqlite is supported; {form}")
     if parsed.host or parsed.port or parsed.username or parsed.password:
         raise StoreError(f"store url names a host, which sqlite has none of: a path follows three slashes; {form}")
+
+
+def url_of(path: Path) -> str:
+    """Return the URL of the SQLite database in a file, whatever characters its name has."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def database_path(url: str) -> Path | None:

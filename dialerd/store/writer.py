@@ -12,6 +12,7 @@ This is the only place of the store that knows trio.
 
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from copy import copy
@@ -24,7 +25,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from dialerd.model.errors import StoreError, StoreLost
-from dialerd.store.checkpoints import Checkpoints
+from dialerd.store.checkpoints import LARGE, Checkpoints
 from dialerd.store.counters import driver
 from dialerd.store.database import database_path, explain
 from dialerd.store.footing import Footing
@@ -49,6 +50,9 @@ class Writer(Protocol):
             StoreError: the database could not do it.
         """
 
+    def waits_for_s(self) -> float:
+        """Return for how many seconds the transaction under way has gone on; 0 = there is none."""
+
     async def aclose(self) -> None:
         """Finish what is queued and close the connection."""
 
@@ -71,6 +75,10 @@ class InlineWriter:
                 return op(self._connection)
         except (DBAPIError, sqlite3.Error) as error:
             raise explain(error) from error
+
+    def waits_for_s(self) -> float:
+        """See `Writer.waits_for_s`; whoever could ask waits as well."""
+        return 0.0
 
     async def aclose(self) -> None:
         """See `Writer.aclose`."""
@@ -159,6 +167,7 @@ class ThreadWriter:
         self._bulk: deque[_Job] = deque()
         self._bulk_is_next = False
         self._closing = False
+        self._begun_s: float | None = None  # when the transaction under way began
         self._wake = threading.Condition()
         self._token = trio.lowlevel.current_trio_token()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -182,6 +191,11 @@ class ThreadWriter:
         result: T = job.result
         return result
 
+    def waits_for_s(self) -> float:
+        """See `Writer.waits_for_s`."""
+        begun_s = self._begun_s
+        return 0.0 if begun_s is None else time.monotonic() - begun_s
+
     async def aclose(self) -> None:
         """See `Writer.aclose`."""
         with self._wake:
@@ -191,25 +205,29 @@ class ThreadWriter:
             await trio.to_thread.run_sync(self._thread.join)
             if self._checkpoints is not None:
                 await trio.to_thread.run_sync(self._checkpoints.close)
-        self._connection.close()
+            await trio.to_thread.run_sync(self._connection.close)  # it moves what is left, which a disk may hold up
 
     def _own_checkpoints(self, path: Path) -> Checkpoints:
         """Take the checkpoints out of the commits, which SQLite would make wait for them."""
 
-        def failed(error: sqlite3.Error) -> StoreError:
-            explained = explain(error, path)
+        def failed(error: Exception) -> StoreError:
+            explained = explain(error, path) if isinstance(error, sqlite3.Error) else StoreError(repr(error))
             if isinstance(explained, StoreLost):
                 self._loss.tell(explained)
             return explained
 
-        driver(self._connection).execute("PRAGMA wal_autocheckpoint=0")
+        dbapi = driver(self._connection)
+        dbapi.execute("PRAGMA wal_autocheckpoint=0")
+        dbapi.execute(f"PRAGMA journal_size_limit={LARGE}")
         return Checkpoints(path, failed)
 
     def _work(self) -> None:
         jobs: list[_Job] = []
         try:
             while jobs := self._next():
+                self._begun_s = time.monotonic()
                 self._commit(jobs)
+                self._begun_s = None
                 self._token.run_sync_soon(_wake_callers, jobs)
                 jobs = []
         except BaseException as error:

@@ -1,19 +1,16 @@
 """Checkpoints: the write-ahead log stays short however long the writing goes on, and a failing one is told."""
 
-import logging
 import os
 import sqlite3
 import threading
 
 import pytest
-import structlog
 import trio
 from sqlalchemy import text
-from structlog.testing import LogCapture
 
 from dialerd.model.errors import StoreError
 from dialerd.store.checkpoints import Checkpoints
-from dialerd.store.database import connect, explain
+from dialerd.store.database import connect, explain, url_of
 from dialerd.store.writer import ThreadWriter
 
 
@@ -21,19 +18,6 @@ from dialerd.store.writer import ThreadWriter
 def path(tmp_path):
     """Return where a database may be."""
     return tmp_path / "dialerd.db"
-
-
-@pytest.fixture
-def logged():
-    """Return what is logged."""
-    capture = LogCapture()
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, capture],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=False,
-    )
-    yield capture.entries
-    structlog.reset_defaults()
 
 
 def scattered(connection):
@@ -70,8 +54,24 @@ async def test_the_log_stays_short_under_uninterrupted_writing(path):
     again.close()
 
 
-def test_it_can_be_closed_at_any_moment(path):
-    """Idle, just woken, or at work: the thread ends."""
+async def test_the_log_stays_short_however_wide_the_rows_are(path):
+    """Few rows of much text: it is moved long before their number says so."""
+    writer = ThreadWriter(engine := connect(url_of(path)))
+    await writer.run(lambda c: c.execute(text("CREATE TABLE t (i INTEGER PRIMARY KEY, word)")))
+    wide = """WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
+        INSERT INTO t (word) SELECT hex(zeroblob(16000)) FROM n"""
+    for _ in range(100):  # 320 MiB, 10,000 rows
+        await writer.run(lambda c: c.execute(text(wide)))
+    longest = os.stat(f"{path}-wal").st_size
+    await writer.aclose()
+    engine.dispose()
+    assert longest < 160 << 20
+
+
+def test_it_can_be_closed_at_any_moment(tmp_path, logged):
+    """Idle, just woken, or at work: the thread ends. The directory's name would mean something else in a URI."""
+    path = tmp_path / "50%41?#x" / "dialerd.db"
+    path.parent.mkdir()
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("PRAGMA journal_mode=WAL")
     writer.execute("PRAGMA wal_autocheckpoint=0")
@@ -87,6 +87,8 @@ def test_it_can_be_closed_at_any_moment(path):
         ending.join(10)
         assert not ending.is_alive()
     writer.close()
+    assert logged == []
+    assert list(tmp_path.iterdir()) == [path.parent]  # and no other database was made
 
 
 def test_one_that_fails_is_told_once_and_never_makes_a_new_database(path, logged):
