@@ -2,9 +2,12 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Tests wait for daemons most of the time, so that two processes take half as long. The tests of one file stay in one
+# process: those of tests/system/test_system_nspawn.py share a machine that takes long to boot.
+AT_ONCE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak clean
+.PHONY: help demo test check format bench soak clean peers
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -12,8 +15,8 @@ help:  ## list the targets
 demo: $(VENV)/.runtime  ## dial the sample campaigns over the simulator, in well under a minute
 	@$(BIN)/dialerd demo
 
-test: $(VENV)/.dev $(VENV)/.peers  ## run the tests
-	@$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
+test: $(VENV)/.dev peers  ## run the tests; as root this installs Debian packages, tests/debian-packages.txt
+	@$(BIN)/python -m pytest -q -m "not soak" $(AT_ONCE)
 
 check: $(VENV)/.dev  ## lint, format, types, house rules
 	@$(BIN)/ruff check --quiet .
@@ -28,11 +31,11 @@ format: $(VENV)/.dev  ## put the code into form
 bench: $(VENV)/.dev  ## measure calls per second and rows per second
 	@$(BIN)/python -m bench
 
-soak: $(VENV)/.dev $(VENV)/.peers  ## run the long tests
+soak: $(VENV)/.dev peers  ## run the long tests
 	@$(BIN)/python -m pytest -q -m soak
 
 clean:  ## take away what make has made
-	@rm -rf $(VENV) demo-state .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) demo-state .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache bench/.cache
 
 # The stamps carry the date of the last installation; it is repeated when pyproject.toml is newer.
 $(VENV)/.runtime: pyproject.toml | $(VENV)/bin/pip
@@ -45,10 +48,9 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(VENV)/.runtime $@
 
-# what tests run beside the daemon; where it cannot be installed, the tests that need it are skipped
-$(VENV)/.peers: tests/debian-packages.txt | $(VENV)/bin/pip
+# what tests run beside the daemon; looked at each time, since somebody else than root may have run the tests before
+peers:
 	@tests/install-debian-packages
-	@touch $@
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

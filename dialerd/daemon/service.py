@@ -11,11 +11,14 @@ from pathlib import Path
 
 import structlog
 import trio
+from trio.lowlevel import Task
 
+from dialerd.daemon.beginning import tell_created
 from dialerd.daemon.bulletin import Bulletin
 from dialerd.daemon.housekeeping import keep_house
 from dialerd.daemon.instance import places, sole_instance, store_url
 from dialerd.daemon.settings import load_settings
+from dialerd.daemon.slowness import tell_slow
 from dialerd.daemon.stall import Stall
 from dialerd.daemon.standing import Standing
 from dialerd.daemon.stuck import leave
@@ -24,6 +27,7 @@ from dialerd.daemon.tuning import tune
 from dialerd.daemon.watchdog import watch
 from dialerd.engine.clock import SystemClock
 from dialerd.engine.engine import Engine
+from dialerd.engine.whereabouts import below
 from dialerd.intake.folders import Folders
 from dialerd.intake.reports import Reports
 from dialerd.intake.spool import Spool
@@ -33,11 +37,17 @@ from dialerd.model.instants import SECOND
 from dialerd.model.settings import Settings
 from dialerd.plugin.host import PluginHost
 from dialerd.rules.reminders import Reminder
+from dialerd.store.database import database_path
 from dialerd.store.store import Store, open_store
 
 _log = structlog.get_logger()
 
 _STORE_RETRY_S = 1.0
+_HELD_UP_S = 10.0  # how long what is left of a stop, once all is stored, may take before it is told
+_LEAVE_S = 30.0  # and how long then, before the process goes without it
+_SETTLE_S = 0.1
+_HURRIED_S = 2.0  # the same, once somebody has asked for the stop a second time
+_NAMED = 5  # tasks that one line of the log names
 
 
 def run(settings: Settings, config: Path) -> int:
@@ -68,6 +78,7 @@ async def _serve(settings: Settings, config: Path, manager: Manager) -> None:
                 daemon = Daemon(store, settings, PluginHost(), bulletin, manager)
                 tune()
                 nursery.start_soon(_obey, signals, daemon, config, nursery)
+                nursery.start_soon(daemon.watch_over)
                 await daemon.run()
             nursery.cancel_scope.cancel()
 
@@ -118,6 +129,10 @@ class Daemon:
         self._doors = trio.CancelScope()
         self._reloading = trio.Lock()
         self._lost: StoreLost | None = None
+        self._task: Task | None = None
+        self._outer = 0  # nurseries around `run` in that task
+        self._files = trio.CancelScope()
+        self._over = trio.Event()  # the engine has ended, and everything of it is stored
         self._started_with = places(settings), store_url(settings)
 
     async def run(self) -> None:
@@ -126,13 +141,17 @@ class Daemon:
         Raises:
             StoreLost: the database could not be relied on any more; calls in progress have ended.
         """
+        self._task = trio.lowlevel.current_task()
+        self._outer = len(self._task.child_nurseries)
         await trio.to_thread.run_sync(self._folders.prepare)  # nobody is dialled for a spool that cannot be used
+        if self._store.created:
+            await trio.to_thread.run_sync(tell_created, database_path(store_url(self.settings)), self._folders)
         async with trio.open_nursery() as files:
+            self._files = files.cancel_scope
             files.start_soon(self._stop_when_lost)
-            files.start_soon(Stall().run)
             files.start_soon(partial(keep_house, self._store, settings=self._current, now=self._now))
             async with trio.open_nursery() as engine:
-                engine.start_soon(self.engine.run)
+                engine.start_soon(self._dial)
                 with self._doors:
                     await self.engine.ready.wait()
                     async with trio.open_nursery() as doors:
@@ -140,7 +159,6 @@ class Daemon:
                         await doors.start(self._spool.run)
                         files.start_soon(self._status.run)
                         files.start_soon(self._reports.run)
-                        files.start_soon(watch, self.engine.dispatcher, self._manager.alive, self._manager.watchdog_s)
                         self._bulletin.started()
                         _log.info("daemon.started", spool=str(self._folders.incoming.absolute()))
                 self.engine.stop()
@@ -151,10 +169,52 @@ class Daemon:
         if self._lost is not None:
             raise self._lost
 
+    async def _dial(self) -> None:
+        await self.engine.run()
+        self._over.set()  # a spool that hangs may keep the doors from closing even now
+
+    async def watch_over(self) -> None:
+        """Give signs of life, tell of a loop or disk that stands still, end a stop that does not end; until cancelled.
+
+        Beside `run` and beyond it: the closing of the database may be what hangs.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Stall().run)
+            nursery.start_soon(tell_slow, self._store.waits_for_s, database_path(store_url(self.settings)))
+            nursery.start_soon(self._see_off)
+            await self.engine.ready.wait()
+            await watch(self.engine.dispatcher, self._manager.alive, self._manager.watchdog_s, self._over.is_set)
+
+    async def _see_off(self) -> None:
+        """End the process when files, which are all that is left then, hold its stop up."""
+        await self._over.wait()
+        await self._patience(_HELD_UP_S)
+        assert self._task is not None
+        self._files.cancel()
+        await trio.sleep(_SETTLE_S)  # then whoever can go has gone, and the rest is to blame
+        _log.error(
+            "stop.held_up",
+            waited_s=round(_HELD_UP_S),
+            at=below(self._task, self._outer)[:_NAMED],
+            remedy="every call is stored, but the disk of the spool or of the database does not answer: look at the "
+            f"kernel log. dialerd ends in {_LEAVE_S:g} s; reports and status files that are owed are written at the "
+            "next start, and killing it now loses nothing",
+        )
+        await self._patience(_LEAVE_S)
+        leave(self._lost is None)
+
+    async def _patience(self, seconds: float) -> None:
+        """Wait for so long, or for a moment once somebody hurries."""
+        with trio.move_on_after(seconds):
+            await self.engine.hurried.wait()
+            await trio.sleep(_HURRIED_S)
+
     async def _stop_when_lost(self) -> None:
         """Stop when the store cannot be relied on any more; calls in progress go on to their end."""
         self._lost = await self._store.lost()
-        _log.error("store.lost", error=str(self._lost), calls=len(self.engine.dispatcher.calls))
+        _log.error(
+            "store.lost", error=self._lost.what, remedy=self._lost.remedy, calls=len(self.engine.dispatcher.calls)
+        )
         self.stop()
 
     def stop(self) -> None:
@@ -175,7 +235,9 @@ class Daemon:
             try:
                 settings = await trio.to_thread.run_sync(lambda: load_settings(config, host=self._host))
                 if (places(settings), store_url(settings)) != self._started_with:
-                    _log.warning("settings.need_restart", what="state_dir, spool_dir or store.url has changed")
+                    what = "state_dir, spool_dir or store.url has changed"
+                    remedy = "restart dialerd for these; all other changes are in force"
+                    _log.warning("settings.need_restart", what=what, remedy=remedy)
                 await self.engine.reload(settings)
             except DialerdError as error:
                 _log.error("settings.reload_refused", error=str(error), remedy="mend the file and reload again")

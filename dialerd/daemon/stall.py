@@ -7,14 +7,14 @@ still too, and nobody is to blame.
 
 import math
 import sys
-import sysconfig
 import threading
 import time
-from types import FrameType
 from typing import Final
 
 import structlog
 import trio
+
+from dialerd.engine.whereabouts import of_thread
 
 _log = structlog.get_logger()
 
@@ -24,8 +24,6 @@ _BLOCKED_S: Final = 4.0
 The watchdog of the service manager, which kills, has more patience."""
 _AGAIN_S: Final = 60.0
 _STOPPED_S: Final = 3.0  # seconds by which this thread is late only when the whole process was stopped
-_CORE: Final = ("dialerd.", "trio.", "outcome.", "pluggy.")
-_STDLIB: Final = sysconfig.get_path("stdlib")
 _REMEDY: Final = (
     "the code at `at` does not let others work, and no call goes on while it does: if it is a plugin's, report it to "
     "its author (it must await, or use trio.to_thread), and take the trunk or the plugin out if it goes on"
@@ -82,24 +80,8 @@ class Stall:
         self._blocked_since = moved_at
         if now_s - self._told_at >= _AGAIN_S:
             self._told_at = now_s
-            at, inside = _standing(sys._current_frames().get(self._loop))
+            at, inside = of_thread(sys._current_frames().get(self._loop))
             _log.error("loop.blocked", blocked_s=round(now_s - moved_at, 1), at=at, inside=inside, remedy=_REMEDY)
-
-
-def _standing(frame: FrameType | None) -> tuple[str, str]:
-    """Return where a thread stands: in which line of a plugin, and in which line of whatever that calls."""
-    at = inside = None
-    while frame is not None and at is None:
-        code, module = frame.f_code, frame.f_globals.get("__name__", "")
-        here = f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"
-        inside = inside or here
-        of_python = code.co_filename.startswith((_STDLIB, "<frozen")) and "site-packages" not in code.co_filename
-        if not of_python and not f"{module}.".startswith(_CORE):
-            at = here
-        elif str(module).startswith("dialerd."):
-            at = inside  # the core itself
-        frame = frame.f_back
-    return at or "unknown", inside or "unknown"
 
 
 def _now_s() -> float:

@@ -56,9 +56,11 @@ class Standing:
         Args:
             until_s: monotonic seconds at which what is left is hung up.
         """
-        left = sum(call.phase is not AttemptState.UNCERTAIN for call in self._engine.dispatcher.calls.values())
+        calls = self._engine.dispatcher.calls.values()
+        left = sum(not call.ended and call.phase is not AttemptState.UNCERTAIN for call in calls)
         if not left:
-            return "stopping: storing what is left"
+            ends = sum(call.ended for call in calls)
+            return "; ".join([f"stopping: storing {_count(ends, 'end') if ends else 'what is left'}", *self._disk()])
         rest_s = until_s - trio.current_time()
         if rest_s <= 0:
             return f"stopping: hanging up {_count(left, 'call')}"
@@ -118,6 +120,10 @@ class Standing:
         ]
         if resting:
             yield f"{_names(resting, 'trunk')} resting after faults"
+        yield from self._disk()
+
+    def _disk(self) -> Iterable[str]:
+        """For how long the disk has been waited for."""
         now_s, dispatcher = trio.current_time(), self._engine.dispatcher
         if not dispatcher.storing or dispatcher.turns != self._turns:
             self._turns, self._stored_s = dispatcher.turns, now_s

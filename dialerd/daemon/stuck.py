@@ -1,4 +1,4 @@
-"""The very end of a daemon whose stop a plugin holds up: everything is stored, and the process goes."""
+"""The very end of a daemon whose stop something holds up that does not end by itself: the process goes."""
 
 import os
 
@@ -9,8 +9,15 @@ from dialerd.daemon.logging import flush
 _log = structlog.get_logger()
 
 
-def leave() -> None:
-    """End the process at once, without waiting for tasks and threads that do not end; only when all is stored."""
-    _log.warning("daemon.stopped", left_behind=True, remedy="what the plugin held is asked about at the next start")
+def leave(stored: bool = True) -> None:
+    """End the process at once, without waiting for tasks and threads that do not end.
+
+    Args:
+        stored: whether everything is stored; if not, the exit status is 1.
+    """
+    remedy = "what was held up is asked about, or written, at the next start"
+    if not stored:
+        remedy = "mend the disk of the database; the carriers are asked about what is not stored at the next start"
+    _log.warning("daemon.stopped", left_behind=True, stored=stored, remedy=remedy)
     flush()
-    os._exit(0)  # trio would wait for the plugin's task, and the interpreter for nothing else
+    os._exit(0 if stored else 1)  # trio would wait for the task, and the interpreter for the thread

@@ -2,7 +2,7 @@
 
 A timer of its own would prove that timers work. What must work is that calls are let go and ends are stored, so each
 look knocks at the dispatcher, and the sign is given when it has looked round since. One that waits for the disk is
-alive: to kill it would not make the disk any faster.
+alive: to kill it would not make the disk any faster. So is one that has ended, while the rest of the stop goes on.
 """
 
 from collections.abc import Callable
@@ -27,13 +27,16 @@ class Moving(Protocol):
         """Ask it to look round."""
 
 
-async def watch(moving: Moving, alive: Callable[[], None], watchdog_s: float | None) -> None:
+async def watch(
+    moving: Moving, alive: Callable[[], None], watchdog_s: float | None, over: Callable[[], bool] = lambda: False
+) -> None:
     """Give a sign of life as long as the dispatcher moves, until cancelled.
 
     Args:
         moving: the dispatcher.
         alive: gives the sign.
         watchdog_s: how long the manager waits for one; None = it does not, and this returns.
+        over: tells whether the dispatcher has nothing to move any more.
     """
     if watchdog_s is None:
         return
@@ -41,7 +44,7 @@ async def watch(moving: Moving, alive: Callable[[], None], watchdog_s: float | N
     while True:
         moving.wake()
         await trio.sleep(watchdog_s / _LOOKS)
-        moved = moving.beats != seen or moving.storing
+        moved = moving.beats != seen or moving.storing or over()
         seen = moving.beats
         if moved:
             alive()

@@ -8,7 +8,7 @@ from random import Random
 import structlog
 import trio
 
-from dialerd.engine.breach import Complaints, meant, told
+from dialerd.engine.breach import meant
 from dialerd.engine.checked import as_text, checked_cause, checked_end, plausible
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import counted, refunded, suppressed, withdrawn
@@ -18,12 +18,14 @@ from dialerd.engine.live import LiveCall
 from dialerd.engine.notices import call_ended
 from dialerd.engine.order import Order, order_for
 from dialerd.engine.reconciling import Reconciler
-from dialerd.engine.shift import Shift, patience_s
+from dialerd.engine.shift import NEVER_RETURNED, Shift, patience_s
 from dialerd.model.call import CallEnd, Cause
 from dialerd.model.instants import MINUTE, NEVER, SECOND, Instant
 from dialerd.model.states import AtFault, AttemptState, Outcome
+from dialerd.plugin.complaints import Complaints
 from dialerd.plugin.hookspecs import Screen
 from dialerd.plugin.provider import MaybePlaced, NotPlaced, Provider, Throttled, Withdrawn
+from dialerd.plugin.raised import words
 from dialerd.store.ending import Ended
 
 _log = structlog.get_logger()
@@ -31,7 +33,6 @@ _log = structlog.get_logger()
 _SCREEN_S = 10.0  # a screen that has not answered by then holds the call
 _SCREENED_AGAIN_MS = MINUTE  # when a call that a screen holds without a date is asked about again
 _TRUNK_FAULTS = (AtFault.TRUNK, AtFault.PROVIDER)
-
 
 Observer = Callable[[LiveCall, Ended], None]
 
@@ -118,7 +119,13 @@ class Calling:
             if call in shift.calls:
                 self._over(call, end)
             else:
-                _log.warning("call.returned_late", call_id=call.claimed.uid, trunk=call.trunk.name, end=told(end))
+                _log.warning(
+                    "call.returned_late",
+                    call_id=call.claimed.uid,
+                    trunk=call.trunk.name,
+                    end=words(end),
+                    remedy="this call was given up long before it came back: report it to the provider plugin's author",
+                )
         except BaseException as error:  # noqa: BLE001  # a plugin's fault must cost one call, not the daemon
             said = meant(error)
             if call in shift.calls and not call.ended:
@@ -154,11 +161,10 @@ class Calling:
             self._put_back(call, "a screen did not let go of it")
             return
         call.trunk.give_back(provider)
-        cause = Cause(fault=AtFault.PROVIDER, code="overdue", detail="the provider plugin never returned it")
         if _may_have_rung(call):
-            self._uncertain(call, cause)
+            self._uncertain(call, NEVER_RETURNED)
         else:
-            self._refund_for_trunk(call, cause, Outcome.FAILED)
+            self._refund_for_trunk(call, NEVER_RETURNED, Outcome.FAILED)
 
     async def _held(self, call: LiveCall, order: Order) -> bool:
         """Ask the screens; end the call and return True when one objects."""
@@ -186,16 +192,15 @@ class Calling:
         return False
 
     def _screen_failed(self, name: str, call: LiveCall, error: BaseException) -> None:
-        more = self._complaints.due("screen.failed", name)
-        if more is not None:
-            _log.error(
-                "screen.failed",
-                plugin=name,
-                call_id=call.claimed.uid,
-                error=told(error),
-                more=more,
-                remedy="every call is held until this plugin's screen answers: mend it, or take the plugin out",
-            )
+        self._complaints.tell(
+            _log.error,
+            "screen.failed",
+            name,
+            plugin=name,
+            call_id=call.claimed.uid,
+            error=error,
+            remedy="every call is held until this plugin's screen answers: mend it, or take the plugin out",
+        )
 
     def _over(self, call: LiveCall, end: CallEnd) -> None:
         """Take the end that the provider told."""
@@ -210,7 +215,7 @@ class Calling:
             self._refund_for_trunk(call, end.cause or Cause(fault=AtFault.TRUNK), Outcome.CONGESTION)
             return
         if end.cause is not None and end.cause.fault in _TRUNK_FAULTS and end.outcome is Outcome.FAILED:
-            call.trunk.failed(call.claimed.number, _words(end.cause), call.started_at)
+            call.trunk.failed(call.claimed.number, _said(end.cause), call.started_at)
         else:
             call.trunk.settled(call.started_at, heard=call.heard)
         self._end(call, counted(call, end, now, self._random))
@@ -250,14 +255,13 @@ class Calling:
             self._end(call, counted(call, end, now, self._random))
             return
         if error.trunk_down:
-            _log.error("trunk.down", trunk=call.trunk.name, reason=_words(cause))
-            call.trunk.down(_words(cause), call.started_at)
+            call.trunk.down(_said(cause), call.started_at)
         self._refund_for_trunk(call, cause, Outcome.FAILED)
 
     def _refund_for_trunk(self, call: LiveCall, cause: Cause, outcome: Outcome) -> None:
         """Refund a call that never rang, and hold it against the trunk where it is the trunk's doing."""
         if cause.fault in _TRUNK_FAULTS:
-            call.trunk.failed(call.claimed.number, _words(cause), call.started_at)
+            call.trunk.failed(call.claimed.number, _said(cause), call.started_at)
         else:
             self._return_probe(call)
         if outcome is Outcome.CONGESTION:
@@ -266,17 +270,16 @@ class Calling:
 
     def _never_left(self, call: LiveCall, end: CallEnd) -> None:
         """Tell of a call that the gate was never asked about; its end counts all the same."""
-        more = self._complaints.due("provider.never_left", call.trunk.name)
-        if more is not None:
-            _log.error(
-                "provider.never_left",
-                trunk=call.trunk.name,
-                call_id=call.claimed.uid,
-                outcome=end.outcome,
-                more=more,
-                remedy="the provider plugin places calls without order.leave(), so that no pause and no do-not-call "
-                "entry stops them at the last instant: take the trunk out, and report it to the plugin's author",
-            )
+        self._complaints.tell(
+            _log.error,
+            "provider.never_left",
+            call.trunk.name,
+            trunk=call.trunk.name,
+            call_id=call.claimed.uid,
+            outcome=end.outcome,
+            remedy="the provider plugin places calls without order.leave(), so that no pause and no do-not-call "
+            "entry stops them at the last instant: take the trunk out, and report it to the plugin's author",
+        )
 
     def _broken(self, call: LiveCall, error: BaseException) -> None:
         """Take what a provider may not raise: its own fault, and uncertain once the call may have rung."""
@@ -291,25 +294,32 @@ class Calling:
 
     def _broke(self, call: LiveCall, error: BaseException) -> None:
         """Tell what a provider may not raise: in full the first time, then once a minute."""
-        more = self._complaints.due("provider.broke", call.trunk.name)
-        if more is None:
-            return
-        _log.error(
+        self._complaints.tell(
+            _log.error,
             "provider.broke",
+            call.trunk.name,
             trunk=call.trunk.name,
             call_id=call.claimed.uid,
-            error=told(error),
-            more=more,
+            error=error,
+            trace=True,
             remedy="the calls count as the provider's fault, and those that had left are asked about: "
             "report this to the plugin's author",
-            exc_info=None if more else error,
         )
 
     def _uncertain(self, call: LiveCall, cause: Cause) -> None:
         """Find out, in a task of its own, what became of a call of which nobody knows whether it was placed."""
         call.uncertain()
-        _log.warning("call.uncertain", call_id=call.claimed.uid, trunk=call.trunk.name, cause=_words(cause))
-        call.trunk.failed(call.claimed.number, _words(cause), call.started_at)
+        self._complaints.tell(
+            _log.warning,
+            "call.uncertain",
+            call.trunk.name,
+            trunk=call.trunk.name,
+            call_id=call.claimed.uid,
+            cause=_said(cause),
+            remedy="none is dialled again before the trunk's carrier says what became of it, which is asked by itself; "
+            "where there are many, look at the connection to the carrier",
+        )
+        call.trunk.failed(call.claimed.number, _said(cause), call.started_at)
         self._nursery.start_soon(self._recover, call, None)
 
     def recover(self, call: LiveCall) -> trio.Event:
@@ -347,5 +357,5 @@ def _may_have_rung(call: LiveCall) -> bool:
     return call.left or call.phase is not AttemptState.CLAIMED
 
 
-def _words(cause: Cause) -> str:
+def _said(cause: Cause) -> str:
     return " ".join(filter(None, (cause.code, cause.detail))) or str(cause.fault)

@@ -6,11 +6,11 @@ call, or, in a report (which never raises), made into something that can be. Kno
 
 from attrs import evolve
 
-from dialerd.engine.breach import told
 from dialerd.model.call import CallEnd, CannotTell, Cause, Reconciliation, WasNotPlaced, WasPlaced
 from dialerd.model.errors import PluginError
 from dialerd.model.instants import NEVER, Instant
 from dialerd.model.states import AnsweredBy, AtFault, Outcome
+from dialerd.plugin.raised import words
 
 
 def checked_end(end: object) -> CallEnd:
@@ -20,7 +20,7 @@ def checked_end(end: object) -> CallEnd:
         PluginError: it is no `CallEnd`, or one of its fields is not what `CallEnd` says.
     """
     if not isinstance(end, CallEnd):
-        raise PluginError(f"a call's end must be a CallEnd, but is {told(end)}")
+        raise PluginError(f"a call's end must be a CallEnd, but is {words(end)}")
     if (
         type(end.outcome) is not Outcome
         or not _is_instant(end.ringing_at)
@@ -30,7 +30,7 @@ def checked_end(end: object) -> CallEnd:
         or not _is_text(end.digits)
         or not isinstance(end.detail, dict)
     ):
-        raise PluginError(f"a field of a call's end is not what CallEnd says: {told(end)}")
+        raise PluginError(f"a field of a call's end is not what CallEnd says: {words(end)}")
     if end.cause is not None:
         checked_cause(end.cause)
     return end
@@ -77,7 +77,7 @@ def checked_cause(cause: object) -> Cause:
         or not (cause.code is None or _is_text(cause.code))
         or not (cause.detail is None or _is_text(cause.detail))
     ):
-        raise PluginError(f"a cause must be a Cause with the fields that it says, but is {told(cause)}")
+        raise PluginError(f"a cause must be a Cause with the fields that it says, but is {words(cause)}")
     return cause
 
 
@@ -95,7 +95,7 @@ def checked_answer(answer: object) -> Reconciliation:
         return answer
     if isinstance(answer, CannotTell) and _is_text(answer.reason):
         return answer
-    raise PluginError(f"reconcile must return WasPlaced, WasNotPlaced or CannotTell, but returned {told(answer)}")
+    raise PluginError(f"reconcile must return WasPlaced, WasNotPlaced or CannotTell, but returned {words(answer)}")
 
 
 def as_text(value: object) -> str:

@@ -8,21 +8,25 @@ import math
 import time
 from typing import Protocol
 
+import structlog
 import trio
 
-from dialerd.model.instants import Instant
+from dialerd.model.instants import SECOND, Instant
 
-SET_FORWARD = (
+_log = structlog.get_logger()
+
+STEP_MS = 2_000
+"""How far a wall clock departs from the monotonic one where it was stepped; less is its being slewed."""
+
+_SET_FORWARD = (
     "find out what set this host's clock (timedatectl); opening hours are judged by the new time, and retries that "
     "were due in the time jumped over are due now; where the new time is wrong, stop dialerd until it is right"
 )
-"""What to do when it was stepped forward."""
 
-SET_BACK = (
+_SET_BACK = (
     "find out what set this host's clock (timedatectl); opening hours are judged by the new time, and retries and "
     "cooldowns noted by the old one are kept, so they may come later by as much, and never earlier"
 )
-"""What to do when it was stepped back."""
 
 
 class Clock(Protocol):
@@ -62,3 +66,27 @@ class VirtualClock:
         """See `Clock.now`."""
         # rounded up, so that who slept until an instant finds it reached
         return self._start + math.ceil((trio.current_time() - self._zero) * 1_000 - 1e-3)
+
+
+class Steps:
+    """Notices when the wall clock is stepped.
+
+    Args:
+        now: the present instant.
+    """
+
+    def __init__(self, now: Instant) -> None:
+        self._offset = now - trio.current_time() * SECOND
+
+    def stepped(self, now: Instant) -> bool:
+        """Tell, in the log too, whether it was stepped since the last look.
+
+        Args:
+            now: the present instant.
+        """
+        offset = now - trio.current_time() * SECOND
+        by, self._offset = offset - self._offset, offset
+        if abs(by) <= STEP_MS:
+            return False
+        _log.warning("clock.stepped", by_s=round(by / SECOND), remedy=_SET_BACK if by < 0 else _SET_FORWARD)
+        return True

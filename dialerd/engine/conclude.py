@@ -6,6 +6,7 @@ from random import Random
 import msgspec
 import trio
 
+from dialerd.engine.clock import STEP_MS
 from dialerd.engine.live import LiveCall
 from dialerd.model.call import CallEnd, Cause
 from dialerd.model.instants import SECOND, Duration, Instant
@@ -15,7 +16,6 @@ from dialerd.rules.retry import Done, after
 from dialerd.store.ending import Ended
 
 _encode = msgspec.json.encode
-_STEP_MS = 2_000  # as of the dispatcher's: less is the clock's being slewed
 
 
 def counted(call: LiveCall, end: CallEnd, now: Instant, random: Random) -> Ended:
@@ -139,14 +139,14 @@ def _noted_instants(call: LiveCall) -> tuple[Instant | None, Instant | None]:
     A clock that was stepped meanwhile would make the call hours long, or shorter than nothing.
     """
     now, now_s = call.clock.now(), trio.current_time()
-    if abs(now - call.claimed_at - (now_s - call.started_at) * SECOND) <= _STEP_MS:
+    if abs(now - call.claimed_at - (now_s - call.started_at) * SECOND) <= STEP_MS:
         return call.ringing_at, call.answered_at
 
     def shown(at: Instant | None, at_s: float | None) -> Instant | None:
         if at is None or at_s is None:  # it was noted in a former life
             return at
         stepped = now - at - round((now_s - at_s) * SECOND)
-        return at + stepped if abs(stepped) > _STEP_MS else at
+        return at + stepped if abs(stepped) > STEP_MS else at
 
     return shown(call.ringing_at, call.ringing_s), shown(call.answered_at, call.answered_s)
 

@@ -7,25 +7,26 @@ so that what a claim learns of due instants is never older than the retries that
 
 import math
 from collections import Counter
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
 import trio
 
-from dialerd.engine.asking import Asked, Blocked, Slot, ask, give_back
+from dialerd.engine.asking import Asked, Slot, give_back
 from dialerd.engine.campaign import LiveCampaign
-from dialerd.engine.clock import SET_BACK, SET_FORWARD, Clock
+from dialerd.engine.clock import Clock, Steps
 from dialerd.engine.conclude import withdrawn
 from dialerd.engine.days import DayCount
-from dialerd.engine.limits import Queue
 from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
 from dialerd.engine.news import News
 from dialerd.engine.scheduler import Scheduler
+from dialerd.engine.sharing import Sharing
+from dialerd.engine.withheld import Withheld
 from dialerd.model.call import Cause
 from dialerd.model.errors import StoreError, StoreLost
-from dialerd.model.instants import NEVER, SECOND, Instant
+from dialerd.model.instants import Instant
 from dialerd.model.settings import PersonSettings
 from dialerd.model.states import AtFault, AttemptState, CampaignState, Rule
 from dialerd.rules.reminders import Reminder
@@ -37,9 +38,8 @@ from dialerd.store.turn import Turn
 
 _log = structlog.get_logger()
 
-_STALLED_S = 1.0  # a campaign whose due people can all not be had with the free lines is looked at again then
 _STORE_RETRY_S = 1.0
-_STEP_MS = 2_000  # a wall clock that departs this far from the monotonic one was stepped
+_LOOK_S = 1.0
 
 
 class Caller(Protocol):
@@ -77,7 +77,7 @@ class Dispatcher:
         idle: Callable[[LiveCampaign], None],
     ) -> None:
         self.limits = PersonSettings()
-        self.withheld: dict[str, bool] = {}  # numbers under a new do-not-call entry, and whether that is stored
+        self.withheld = Withheld()
         self.accepting = False
         self.calls: dict[int, LiveCall] = {}  # by attempt, until their end is stored
         self.held: Counter[Rule] = Counter()  # how often each rule put somebody off
@@ -87,11 +87,10 @@ class Dispatcher:
         self.started = 0
         self._store = store
         self._scheduler = scheduler
-        self._lines = lines
+        self._sharing = Sharing(scheduler, lines, idle)
         self._clock = clock
         self._start_calls = start_calls
         self._idle = idle
-        self._full: dict[Queue, None] = {}  # what campaigns are parked on
         self._ended: list[tuple[LiveCall, Ended]] = []
         self._news = News()
         self._wake = trio.Event()
@@ -99,7 +98,7 @@ class Dispatcher:
         self._trouble = Reminder()
         self._closed = False
         self._finished = trio.Event()
-        self._offset = self._clock.now() - trio.current_time() * SECOND
+        self._steps = Steps(clock.now())
 
     def wake(self) -> None:
         """Let the next turn begin now."""
@@ -115,15 +114,12 @@ class Dispatcher:
         call.ended = True
         self._news.drop(call)
         self._ended.append((call, end))
-        self.release(call)
+        self._sharing.release(call)
+        self._wake.set()
 
     def release(self, call: LiveCall) -> None:
         """Let a call's lines go to whoever waits for them."""
-        if call.permit is not None:
-            call.permit.release()
-        limit = call.campaign.limit
-        if limit.awaited and (campaign := limit.unpark()) is not None:  # on its own limit there waits but itself
-            self._scheduler.unpark(campaign, self._clock.now())
+        self._sharing.release(call)
         self._wake.set()
 
     def close(self) -> None:
@@ -141,9 +137,13 @@ class Dispatcher:
         await self._finished.wait()
 
     async def drained(self) -> None:
-        """Wait until no call is on; attempts about which a carrier is still being asked are left to the next life."""
-        while any(call.phase is not AttemptState.UNCERTAIN for call in self.calls.values()):
-            await self._turned.wait()
+        """Wait until no call is on; attempts about which a carrier is still being asked are left to the next life.
+
+        The ends may still have to be stored.
+        """
+        while any(not call.ended and call.phase is not AttemptState.UNCERTAIN for call in self.calls.values()):
+            with trio.move_on_after(_LOOK_S):  # no turn comes while the disk hangs, and calls end all the same
+                await self._turned.wait()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Take turns until `finish` was called and everything is stored. Must not be cancelled before."""
@@ -152,9 +152,10 @@ class Dispatcher:
             self.beats += 1
             self._wake = trio.Event()
             now = self._clock.now()
-            self._watch_clock(now)
-            self._release_withheld()
-            asked = self._ask(now) if self.accepting else []
+            if self._steps.stepped(now):
+                self._scheduler.touch_all(now)  # their openings were judged by another time
+            self.withheld.release(self.calls.values())
+            asked = self._sharing.ask(now) if self.accepting else []
             news = self._news.take(now_s=math.inf if self._closed else trio.current_time())
             if asked or self._ended or news:
                 await self._turn(asked, news, now)
@@ -226,62 +227,6 @@ class Dispatcher:
         for one in asked:  # they rest until their answer is here, and it will not come
             self._scheduler.touch(one.campaign, self._clock.now())
 
-    def _ask(self, now: Instant) -> list[Asked]:
-        now_s = trio.current_time()
-        self._scheduler.due(now, now_s)
-        asked: list[Asked] = []
-        asking: set[LiveCampaign] = set()
-        while free := self._lines.free():
-            unparked = self._unpark(asking, now)
-            shared = list(self._scheduler.share(free))
-            for campaign, given in shared:
-                due = campaign.due_groups(now)
-                if not due:
-                    self._idle(campaign)
-                    self._scheduler.rest(campaign, now_s + _STALLED_S)
-                    continue
-                result = ask(campaign, due, self._lines, given, now)
-                self._scheduler.unused(campaign, given - (len(result.slots) if isinstance(result, Asked) else 0))
-                if isinstance(result, Blocked):
-                    campaign.parked = frozenset(due if result.limits else ())
-                    for limit in result.limits:
-                        limit.park(campaign, self._scheduler.tag(campaign))
-                        if limit is not campaign.limit:
-                            self._full[limit] = None
-                    if result.capped is not None:
-                        self._scheduler.hold(campaign, campaign.heads, *result.capped)
-                    self._scheduler.rest(campaign, result.until_s)
-                else:
-                    asked.append(result)
-                    asking.add(campaign)
-                    campaign.parked = frozenset()  # where it still stands in a queue, it may be passed over
-                    self._scheduler.rest(campaign, None)  # until its answer is here
-            if not (shared or unparked):
-                break
-        return asked
-
-    def _unpark(self, asking: Container[LiveCampaign], now: Instant) -> bool:
-        """Bring back who waits for limits that have free units, whatever freed them; tell whether there was anybody.
-
-        Those who cannot use their unit, because they were paused or find another limit full, leave it free, and then
-        the next are brought back: no unit is left lying while somebody waits for it.
-
-        Args:
-            asking: campaigns that wait for an answer; they are looked at again when it is here.
-            now: the present instant.
-        """
-        found = False
-        for limit in [limit for limit in self._full if limit.free >= 1]:
-            free = limit.free
-            while free >= 1 and (campaign := limit.unpark()) is not None:
-                if campaign not in asking:
-                    self._scheduler.unpark(campaign, now)
-                    found = True
-                    free -= 1
-            if not limit.awaited:
-                del self._full[limit]
-        return found
-
     def _take(self, asked: Asked, answer: Answer, now: Instant) -> None:
         """Start the calls of an answer and give back the lines that it did not use."""
         campaign = asked.campaign
@@ -308,14 +253,7 @@ class Dispatcher:
             for call in calls:
                 self.ended(call, withdrawn(call, cause, now, now))
         give_back(campaign, unused)
-        self._scheduler.unused(campaign, len(asked.slots) - len(answer.claimed))
-        if answer.claimed or answer.held or answer.suppressed or not campaign.due_groups(now):
-            campaign.stalls = 0
-        elif campaign.stalls < len(campaign.caller_ids):
-            campaign.stalls += 1  # those who are due keep other caller ids; the rotation comes to each of them
-        else:
-            campaign.stalls = 0
-            self._scheduler.rest(campaign, trio.current_time() + _STALLED_S)
+        self._sharing.answered(asked, answer, now)
 
     def _call(self, campaign: LiveCampaign, claimed: Claimed, slot: Slot, now: Instant, now_s: float) -> LiveCall:
         """Return the live call of a claim on the line that it got."""
@@ -355,34 +293,9 @@ class Dispatcher:
         if end.final is None:
             call.campaign.due_again(call.claimed.group_id, end.next_at)
 
-    def _release_withheld(self) -> None:
-        """Forget numbers whose entry the next claim will see, unless a call claimed before it has still to leave."""
-        if self.withheld:
-            waiting = {call.claimed.number for call in self.calls.values() if not call.left}
-            for number in [number for number, stored in self.withheld.items() if stored and number not in waiting]:
-                del self.withheld[number]
-
     def _idle_s(self, now: Instant) -> float:
         """Return for how many seconds there is nothing to do, as far as is known."""
-        now_s = trio.current_time()
-        seconds = min(self._clock.recheck_s, self._news.due_s - now_s)
+        seconds = min(self._clock.recheck_s, self._news.due_s - trio.current_time())
         if self.accepting:
-            at, until_s = self._scheduler.next_wake()
-            if at != NEVER:
-                seconds = min(seconds, (at - now) / SECOND)
-            if until_s is not None:
-                seconds = min(seconds, until_s - now_s)
-            if self._lines.daemon.free >= 1:
-                for queue in self._full:
-                    if (free_at := queue.free_at) is not None:
-                        seconds = min(seconds, free_at - now_s)
+            seconds = min(seconds, self._sharing.wake_s(now))
         return max(0.0, seconds)
-
-    def _watch_clock(self, now: Instant) -> None:
-        """Look at every campaign anew when the wall clock was stepped: their openings were judged by another time."""
-        offset = now - trio.current_time() * SECOND
-        if abs(offset - self._offset) > _STEP_MS:
-            remedy = SET_BACK if offset < self._offset else SET_FORWARD
-            _log.warning("clock.stepped", by_s=round((offset - self._offset) / SECOND), remedy=remedy)
-            self._scheduler.touch_all(now)
-        self._offset = offset

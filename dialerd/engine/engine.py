@@ -16,13 +16,14 @@ from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import Clock
 from dialerd.engine.days import DayCount
 from dialerd.engine.dispatcher import Dispatcher
-from dialerd.engine.insisting import insist
+from dialerd.engine.insisting import Stuck, insist
 from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
 from dialerd.engine.notifier import notify
 from dialerd.engine.recovery import open_calls
 from dialerd.engine.registry import Registry
 from dialerd.engine.scheduler import Held, Scheduler
+from dialerd.engine.shift import HANG_UP_S
 from dialerd.engine.trunks import MakeProvider, Trunks
 from dialerd.model.instants import NEVER, SECOND, Instant
 from dialerd.model.settings import Settings
@@ -33,8 +34,7 @@ from dialerd.store.store import Store
 _log = structlog.get_logger()
 
 _RECOVERY_S = 10.0  # how long the first claim waits for carriers to say what they know of the former life's calls
-_HANGUP_S = 10.0  # how long calls may take to end once they are told to
-_STUCK_S = 15.0  # how long a stop waits for plugins' tasks that were cancelled; providers have _HANGUP_S to close
+_STUCK_S = 15.0  # how long a stop waits for plugins' tasks that were cancelled; providers have HANG_UP_S to close
 
 
 class Engine:
@@ -50,11 +50,12 @@ class Engine:
         notifiers: told what happens, by plugin.
         observe: told of each call's end in this process, before it is stored.
         held: told whom closed hours and daily caps hold.
-        stuck: called when a stop cannot end because a plugin does not let itself be cancelled, once everything is
-            stored; None = it goes on waiting.
+        stuck: called with whether everything is stored when a stop cannot end because a plugin does not let itself be
+            cancelled, or because the database cannot be written; None = it goes on waiting.
 
     Attributes:
         ready: set once calls may leave.
+        hurried: set once the calls in progress were to be ended at once.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Engine:
         notifiers: Mapping[str, Notifier] | None = None,
         observe: Observer | None = None,
         held: Held | None = None,
-        stuck: Callable[[], None] | None = None,
+        stuck: Stuck | None = None,
     ) -> None:
         self.settings = settings
         self.lines = Lines(settings)
@@ -83,6 +84,7 @@ class Engine:
         self._stuck = stuck
         self._scheduler = Scheduler(held)
         self.ready = trio.Event()
+        self.hurried = trio.Event()
         self._stop = trio.Event()
         self._trunks: Trunks | None = None
         self._calling: Calling | None = None
@@ -127,7 +129,7 @@ class Engine:
                             clock=self._clock,
                             random=self._random,
                             screens=self._screens,
-                            withheld=self.dispatcher.withheld,
+                            withheld=self.dispatcher.withheld.numbers,
                             notices=bool(self._notifiers),
                             observe=self._observe,
                         )
@@ -140,7 +142,8 @@ class Engine:
                             task_status.started()
                             await self._stop.wait()
                         await self._drain()
-                        last.start_soon(insist, self.dispatcher, [providers, drain, calls], _STUCK_S, self._stuck)
+                        held = [providers, drain, calls]
+                        last.start_soon(insist, self.dispatcher, self._store, held, _STUCK_S, self._stuck, self.hurried)
                         calls.cancel_scope.cancel()
                     for call in self.dispatcher.calls.values():  # those that were given up are not waited for
                         self.dispatcher.release(call)
@@ -148,7 +151,7 @@ class Engine:
                     drain.cancel_scope.cancel()
                 self._trunks.leave()
                 # a provider that was given up on in the drain must not keep the daemon from stopping
-                providers.cancel_scope.deadline = trio.current_time() + _HANGUP_S
+                providers.cancel_scope.deadline = trio.current_time() + HANG_UP_S
             last.cancel_scope.cancel()
 
     def stop(self) -> None:
@@ -157,7 +160,8 @@ class Engine:
         self._stop.set()
 
     def hang_up(self) -> None:
-        """End every call in progress; each still gets its end stored."""
+        """End every call in progress; each still gets its end stored, if that is possible soon."""
+        self.hurried.set()
         for call in self.dispatcher.calls.values():
             call.hangup.set()
 
@@ -185,7 +189,7 @@ class Engine:
             StoreError: it could not be stored.
         """
         withheld = self.dispatcher.withheld
-        withheld.update(dict.fromkeys(numbers, False))
+        withheld.hold(numbers)
         try:
             ended = await self._store.write(
                 suppressions.add,
@@ -197,7 +201,7 @@ class Engine:
                 now=self._clock.now(),
             )
         finally:
-            withheld.update(dict.fromkeys(numbers, True))
+            withheld.stored(numbers)
             self.dispatcher.wake()
         for key in ended:
             campaign = self.campaigns.by_key(key)
@@ -283,12 +287,17 @@ class Engine:
         if not patience.cancelled_caught:
             return
         left = [call for call in self.dispatcher.calls.values() if not call.ended]
-        _log.warning("drain.hanging_up", calls=len(left), after_s=drain_s)
+        remedy = "raise drain in [daemon] if calls should go on longer"
+        _log.warning("drain.hanging_up", calls=len(left), after_s=drain_s, remedy=remedy)
         for call in left:
             call.hangup.set()
-        with trio.move_on_after(_HANGUP_S) as patience:
+        with trio.move_on_after(HANG_UP_S) as patience:
             await self.dispatcher.drained()
         if patience.cancelled_caught:
+            left = [call for call in self.dispatcher.calls.values() if not call.ended]
             _log.error(
-                "drain.gave_up", calls=len(self.dispatcher.calls), remedy="they are reconciled at the next start"
+                "drain.gave_up",
+                calls=len(left),
+                remedy="these calls did not end when told to: the stop goes on without them, and the carriers are "
+                "asked about them at the next start",
             )

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 import structlog
 import trio
 
-from dialerd.engine.breach import meant, told
+from dialerd.engine.breach import meant
 from dialerd.model.errors import StoreError
 from dialerd.plugin.hookspecs import Notifier
+from dialerd.plugin.raised import words
 from dialerd.rules.reminders import Reminder
+from dialerd.rules.rests import FIRST_REST_S, rest_s
 from dialerd.store import notices
 from dialerd.store.store import Store
 
@@ -20,7 +22,7 @@ _log = structlog.get_logger()
 
 _BATCH = 200  # notices told at once
 _LOOK_S = 0.5  # how late a notice may be told
-_FIRST_REST_S, _MAX_REST_S = 1.0, 300.0
+_LONGEST_REST_S = 300.0
 _TELL_S = 60.0  # a plugin that has not taken a batch by then is told again
 
 
@@ -35,7 +37,7 @@ async def notify(store: Store, notifiers: Mapping[str, Notifier]) -> None:
 
 
 async def _tell(store: Store, name: str, notifier: Notifier) -> None:
-    rest_s = _FIRST_REST_S
+    failures = 0
     trouble = Reminder()
     unmarked: int | None = None
     while True:
@@ -53,20 +55,21 @@ async def _tell(store: Store, name: str, notifier: Notifier) -> None:
             trouble.over()
         except StoreError as error:
             if trouble.due(trio.current_time()):
-                _log.error("notifier.store_failed", plugin=name, error=str(error))
-            await trio.sleep(_FIRST_REST_S)
+                _log.error("notifier.store_failed", plugin=name, error=error.what, remedy=error.remedy)
+            await trio.sleep(FIRST_REST_S)
             continue
         except BaseException as error:  # noqa: BLE001  # whatever a plugin raises, its notices wait and the others go on
+            failures += 1
+            retry_s = rest_s(failures, _LONGEST_REST_S)
             _log.warning(
                 "notifier.failed",
                 plugin=name,
-                error=told(meant(error)),
-                retry_s=rest_s,
+                error=words(meant(error)),
+                retry_s=retry_s,
                 remedy="its notices are kept and told again; look at where this plugin sends them",
             )
-            await trio.sleep(rest_s)
-            rest_s = min(2 * rest_s, _MAX_REST_S)
+            await trio.sleep(retry_s)
             continue
-        rest_s = _FIRST_REST_S
+        failures = 0
         if len(batch) < _BATCH:
             await trio.sleep(_LOOK_S)

@@ -18,17 +18,18 @@ from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import counted, refunded
 from dialerd.engine.limits import Limit, hold
 from dialerd.engine.live import LiveCall
-from dialerd.engine.shift import HANG_UP_S, lapse, patience_s
+from dialerd.engine.shift import HANG_UP_S, NEVER_RETURNED, lapse, patience_s
 from dialerd.model.call import AttemptRef, CallEnd, CannotTell, Cause, Reconciliation, WasNotPlaced, WasPlaced
 from dialerd.model.instants import SECOND
 from dialerd.model.states import AtFault, Outcome
+from dialerd.plugin.complaints import Complaints
 from dialerd.plugin.provider import MaybePlaced, NotPlaced, Provider, Throttled
+from dialerd.rules.rests import rest_s
 from dialerd.store.ending import Ended
 
 _log = structlog.get_logger()
 
 _ANSWER_S = 60.0  # a carrier that has not answered by then is asked again
-_FIRST_REST_S, _MAX_REST_S = 1.0, 60.0
 _ASKED_AT_ONCE = 50  # attempts about which one trunk's carrier is asked at once
 _LEAST_FOLLOWED_S = 30.0  # what a call that was found gets, however old it is by the clock
 
@@ -60,7 +61,7 @@ class Reconciler:
             call: an attempt that may have been placed.
             asked: set when the provider has answered, or failed to, for the first time.
         """
-        rest_s = _FIRST_REST_S
+        failures = 0
         held: tuple[Limit, ...] = ()  # what it let go of
         given_up = False
         asking = self._asking.setdefault(call.trunk.name, trio.CapacityLimiter(_ASKED_AT_ONCE))
@@ -73,7 +74,7 @@ class Reconciler:
                 if not isinstance(answer, WasPlaced) or answer.end is not None:
                     return self._ended(call, answer)
                 if given_up:
-                    return self._lost(call)
+                    return self._lost(call, NEVER_RETURNED)
                 if held:  # it is counted again, though others may have taken its lines meanwhile
                     call.permit, held = hold(held), ()
                 call.found()
@@ -82,14 +83,14 @@ class Reconciler:
                 error = meant(error)
                 given_up = given_up or isinstance(error, _NeverReturned)
                 call.uncertain()
-                self._complain(call, error, rest_s)
+                failures += 1
+                self._complain(call, error, rest_s(failures))
             if call.permit is not None and call.permit.limits:
                 held = call.permit.limits
                 self._release(call)  # a carrier that cannot be asked must not keep lines from the others
             if asked is not None:
                 asked.set()
-            await trio.sleep(rest_s)
-            rest_s = min(2 * rest_s, _MAX_REST_S)
+            await trio.sleep(rest_s(failures))
 
     async def _answer(self, call: LiveCall) -> Reconciliation:
         provider = _provider(call)
@@ -148,9 +149,8 @@ class Reconciler:
         # it was found alive, so it was placed; what came of it is lost
         return self._lost(call, checked_cause(error.cause or Cause(fault=AtFault.PROVIDER)))
 
-    def _lost(self, call: LiveCall, cause: Cause | None = None) -> Ended:
+    def _lost(self, call: LiveCall, cause: Cause) -> Ended:
         """Return the end of a call that was placed, and of which nobody can say how it ended."""
-        cause = cause or Cause(fault=AtFault.PROVIDER, code="overdue", detail="the provider plugin never returned it")
         now = self._clock.now()
         return counted(call, CallEnd(outcome=Outcome.UNCERTAIN, cause=cause, ended_at=now), now, self._random)
 
@@ -165,19 +165,18 @@ class Reconciler:
         assert answer.end is not None
         return counted(call, plausible(answer.end, call.claimed_at, now), now, self._random)
 
-    def _complain(self, call: LiveCall, error: BaseException, rest_s: float) -> None:
-        more = self._complaints.due("call.reconcile_failed", call.trunk.name)
-        if more is not None:
-            _log.warning(
-                "call.reconcile_failed",
-                call_id=call.claimed.uid,
-                trunk=call.trunk.name,
-                error=words(error),
-                more=more,
-                retry_s=rest_s,
-                remedy="it is not dialled again before its trunk's carrier says what became of it, and asked about "
-                "again by itself: bring the trunk up, or see what its plugin logged",
-            )
+    def _complain(self, call: LiveCall, error: BaseException, retry_s: float) -> None:
+        self._complaints.tell(
+            _log.warning,
+            "call.reconcile_failed",
+            call.trunk.name,
+            call_id=call.claimed.uid,
+            trunk=call.trunk.name,
+            error=error,
+            retry_s=retry_s,
+            remedy="it is not dialled again before its trunk's carrier says what became of it, and asked about "
+            "again by itself: bring the trunk up, or see what its plugin logged",
+        )
 
 
 class _NeverReturned(Exception):

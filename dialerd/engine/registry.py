@@ -239,7 +239,7 @@ class Registry:
             final = Final.EXPIRED
         else:
             return
-        while await self._store.write_bulk(campaigns.finish_pending_some, campaign.row.id, final, groups=None, now=now):
+        while await self._store.write_bulk(campaigns.finish_pending_some, campaign.row.id, final, now=now):
             _log.debug("campaign.chunk_ended", campaign=campaign.row.uid, final=final)
 
     async def _end(self, campaign: LiveCampaign) -> None:

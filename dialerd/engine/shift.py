@@ -15,8 +15,10 @@ import structlog
 import trio
 
 from dialerd.engine.live import LiveCall
+from dialerd.model.call import Cause
 from dialerd.model.campaign import CampaignSpec
 from dialerd.model.instants import SECOND
+from dialerd.model.states import AtFault
 from dialerd.plugin.provider import Provider
 
 _log = structlog.get_logger()
@@ -27,6 +29,7 @@ _WIND_UP_S = 30  # what it may take after the longest call: hanging up, fetching
 _LAST_WORDS_S = 5  # seconds of a running loop that calls have, after all that, to end by themselves
 HANG_UP_S = 10  # seconds of a running loop that they have to end once they are told to
 _NAMED = 5  # calls that one line of the log names
+NEVER_RETURNED = Cause(fault=AtFault.PROVIDER, code="overdue", detail="the provider plugin never returned it")
 _REMEDY = (
     "the provider plugin of this trunk hangs: look at the carrier and at what the plugin logged, and report it to the "
     "plugin's author; a restart brings up a fresh one and loses nothing"

@@ -12,15 +12,16 @@ import structlog
 import trio
 from attrs import define, field
 
-from dialerd.engine.breach import meant, told
+from dialerd.engine.breach import meant
 from dialerd.engine.lines import Lines, Trunk
 from dialerd.model.errors import PluginError
 from dialerd.model.settings import TrunkSettings
 from dialerd.plugin.provider import Provider
+from dialerd.plugin.raised import words
+from dialerd.rules.rests import LONGEST_REST_S, rest_s
 
 _log = structlog.get_logger()
 
-_FIRST_REST_S, _MAX_REST_S = 1.0, 60.0
 _PATIENCE_S = 10.0  # how long a start or a reload waits for providers
 _ENTER_S = 120.0  # a provider that has not come up by then is left, and tried again
 _EXIT_S = 30.0  # one that has not closed by then is cancelled
@@ -101,19 +102,33 @@ class Trunks:
         self._keepers.clear()
 
     async def _keep(self, keeper: _Keeper) -> None:
-        rest_s = _FIRST_REST_S
+        failures = 0
         while not keeper.leave.is_set():
             began_s = trio.current_time()
-            await self._serve(keeper, rest_s)
+            failure, was_up = await self._serve(keeper)
             keeper.tried.set()
-            if trio.current_time() - began_s > _MAX_REST_S:
-                rest_s = _FIRST_REST_S  # it was up for a good while
-            with trio.move_on_after(rest_s):
+            if trio.current_time() - began_s > LONGEST_REST_S:
+                failures = 0  # it was up for a good while
+            failures += 1
+            if failure is not None:
+                _log.error(
+                    "trunk.failed",
+                    trunk=keeper.trunk.name,
+                    was_up=was_up,
+                    error=words(failure),
+                    retry_s=None if keeper.leave.is_set() else rest_s(failures),
+                    remedy="its campaigns wait and the others go on; look at its options, at the carrier and at what "
+                    "its plugin logged",
+                )
+            with trio.move_on_after(rest_s(failures)):
                 await keeper.leave.wait()
-            rest_s = min(2 * rest_s, _MAX_REST_S)
 
-    async def _serve(self, keeper: _Keeper, rest_s: float) -> None:
-        """Enter a provider and keep it until it is to be left; one that fails only keeps its trunk down."""
+    async def _serve(self, keeper: _Keeper) -> tuple[BaseException | None, bool]:
+        """Enter a provider and keep it until it is to be left; one that fails only keeps its trunk down.
+
+        Returns:
+            What failed, and whether it had been up.
+        """
         trunk = keeper.trunk
         failure: BaseException | None = None
         was_up = False
@@ -136,16 +151,7 @@ class Trunks:
             failure = failure or TimeoutError(
                 f"it did not close within {_EXIT_S:g} s" if was_up else f"it did not come up within {_ENTER_S:g} s"
             )
-        if failure is not None:
-            _log.error(
-                "trunk.failed",
-                trunk=trunk.name,
-                was_up=was_up,
-                error=told(failure),
-                retry_s=None if keeper.leave.is_set() else rest_s,
-                remedy="its campaigns wait and the others go on; look at its options, at the carrier and at what its "
-                "plugin logged",
-            )
+        return failure, was_up
 
     async def _lend(self, keeper: _Keeper, provider: Provider) -> None:
         """Let the trunk's calls go over a provider until it is to be left and has none any more."""
@@ -172,7 +178,7 @@ def _usable(entered: object) -> Provider:
         PluginError: it is no provider.
     """
     if not all(callable(getattr(entered, name, None)) for name in _CALLS_OF_A_PROVIDER):
-        raise PluginError(f"its __aenter__ returned {told(entered)}; it must return the provider: return self")
+        raise PluginError(f"its __aenter__ returned {words(entered)}; it must return the provider: return self")
     return cast("Provider", entered)
 
 

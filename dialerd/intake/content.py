@@ -14,10 +14,15 @@ from attrs import frozen
 
 from dialerd.intake.kinds import RECIPIENTS, Sort
 from dialerd.intake.reading import needs
+from dialerd.model.errors import DialerdError
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _HEAD: Final = 4_096  # bytes in which the first character of a JSON document must come
 _NOTE: Final = b"# dialerd: "
+
+
+class NotYet(DialerdError):
+    """The file cannot be taken now; it is to be looked at again later."""
 
 
 @frozen
@@ -86,6 +91,30 @@ def is_being_written(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def look(paths: list[Path]) -> list[Identity | None]:
+    """Return what lies at `paths`: a campaign file, and perhaps its recipients file. Blocks; call it in a thread.
+
+    Raises:
+        NotYet: the campaign file is gone, or one of them is still written to.
+    """
+    if (found := identity(paths[0])) is None:
+        raise NotYet(f"{paths[0].name} is gone")
+    for path in paths:
+        if is_being_written(path):
+            raise NotYet(f"{path.name} is open for writing")
+    return [found, *map(identity, paths[1:])]
+
+
+def compare(paths: list[Path], before: list[Identity | None]) -> None:
+    """See that the same still lies at `paths` as `look` found there. Blocks; call it in a thread.
+
+    Raises:
+        NotYet: something else does.
+    """
+    if [identity(path) for path in paths] != before:
+        raise NotYet(f"{paths[0].name} or its recipients changed while they were read")
 
 
 def _head(path: Path) -> bytes:

@@ -1,6 +1,7 @@
 """The folders of the spool: where campaign files arrive, where they end up, where reports are left."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Final, Self
 
@@ -70,4 +71,12 @@ def _make(folder: Path, mode: int) -> None:
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir()
-    folder.chmod(mode)  # mkdir's own mode loses what the umask takes away
+    try:
+        folder.chmod(mode)  # mkdir's own mode loses what the umask takes away
+    except PermissionError as error:  # systemd's RestrictSUIDSGID
+        folder.rmdir()  # found at the next start it would pass for the administrator's
+        raise SpoolError(
+            f"spool folder {folder} cannot be given the mode {mode:o}: {error.strerror or error}. Make it by hand:"
+            f" sudo install -d -m {_PRIVATE_MODE:04o} -o dialerd -g dialerd {shlex.quote(str(folder.parent))} &&"
+            f" sudo install -d -m {mode:04o} -o dialerd -g dialerd {shlex.quote(str(folder))}"
+        ) from error

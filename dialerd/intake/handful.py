@@ -4,36 +4,26 @@ Who moves to dialerd from one call file a call drops thousands of them at once. 
 faulty, that changes meanwhile or that cannot be stored keeps none of the others back. Knows nothing of the engine.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import structlog
 import trio
 from attrs import define, frozen
 
 from dialerd.intake import durable
-from dialerd.intake.accept import NotYet, accept, check_reader, compare, leaving, look, recognise, refuse
-from dialerd.intake.content import Identity
+from dialerd.intake.content import Identity, NotYet, compare, look
 from dialerd.intake.departure import Departure
-from dialerd.intake.folders import Folders
 from dialerd.intake.reading import Reader, Reading
+from dialerd.intake.verdict import Desk, Result, accept, check_reader, leaving, recognise, refuse
 from dialerd.model.errors import DialerdError
-from dialerd.model.instants import Instant
-from dialerd.model.settings import Settings
 from dialerd.store import arrivals, spool_files
 from dialerd.store.arrivals import Arrival, Stored
 from dialerd.store.records import Duplicate, NewCampaign, RecipientBatch, TakenFile
-from dialerd.store.store import Store
-
-Result = Departure | Exception
-"""How a file leaves, or why it cannot be taken now."""
-
-_log = structlog.get_logger()
 
 
 @frozen
-class Wanted:
-    """A small campaign file that is ripe.
+class Asked:
+    """A small campaign file that is ripe and is to be read.
 
     Args:
         spec: name of the campaign file.
@@ -47,7 +37,7 @@ class Wanted:
 
 
 @define(eq=False)
-class _Read:
+class _File:
     """One file of a handful that was read."""
 
     at: int
@@ -58,104 +48,98 @@ class _Read:
     reading: Reading
 
 
-class Handfuls:
-    """Takes small campaign files into the store, several at once.
+async def read_handful(desk: Desk, reader: Reader, asked: Sequence[Asked]) -> "Handful":
+    """Read small campaign files; nothing of them is stored yet.
 
     Args:
-        folders: of the spool.
-        store: where campaigns go.
-        settings: returns the settings in force.
-        published: told the key of every campaign that is ready to be dialled.
-        now: returns the present instant.
+        desk: what they are taken with.
+        reader: reads them; nobody else uses it meanwhile.
+        asked: which; together they hold at most about as many rows as a transaction may have.
+
+    Raises:
+        ReaderError, OSError: none of them could be read now.
+    """
+    folder = desk.folders.incoming
+    paths = [[folder / name for name in (one.spec, one.recipients) if name is not None] for one in asked]
+    found = await trio.to_thread.run_sync(_look_all, paths)
+    handful = Handful(desk, asked)
+    jobs: list[tuple[int, list[Identity | None]]] = []
+    for at, identities in enumerate(found):
+        if isinstance(identities, Exception):
+            handful.results[at] = identities
+        else:
+            jobs.append((at, identities))
+    if not jobs:
+        return handful
+    listings = [durable.scratch(desk.folders.rejected) for _ in jobs]
+    baskets = [_Basket() for _ in jobs]
+    try:
+        readings = await reader.read_small(
+            [paths[at][0] for at, _ in jobs], desk.settings(), desk.now(), baskets, listings=listings
+        )
+    except Exception:
+        await trio.to_thread.run_sync(_unlink_all, listings)
+        raise
+    for (at, identities), listing, basket, reading in zip(jobs, listings, baskets, readings, strict=False):
+        one = asked[at]
+        departure = leaving(desk.folders, one.spec, one.recipients, identities, listing)
+        handful.read.append(_File(at, paths[at], identities, departure, basket, reading))
+    for at, _ in jobs[len(readings) :]:
+        handful.results[at] = NotYet("the reading process died before it came to this file")
+    return handful
+
+
+class Handful:
+    """Files that were read and are not stored yet.
+
+    Args:
+        desk: what they are taken with.
+        asked: which were asked for.
+
+    Attributes:
+        results: what became of each; None = not known yet.
+        read: those that were read.
     """
 
-    def __init__(
-        self,
-        folders: Folders,
-        store: Store,
-        *,
-        settings: Callable[[], Settings],
-        published: Callable[[int], None],
-        now: Callable[[], Instant],
-    ) -> None:
-        self._folders = folders
-        self._store = store
-        self._settings = settings
-        self._published = published
-        self._now = now
+    def __init__(self, desk: Desk, asked: Sequence[Asked]) -> None:
+        self._desk = desk
+        self._asked = asked
+        self.results: list[Result | None] = [None] * len(asked)
+        self.read: list[_File] = []
 
-    async def read(self, reader: Reader, wanted: Sequence[Wanted]) -> "Unstored":
-        """Read files; nothing of them is stored yet.
-
-        Args:
-            reader: reads them; nobody else uses it meanwhile.
-            wanted: which; together they hold at most about as many rows as a transaction may have.
-
-        Raises:
-            ReaderError, OSError: none of them could be read now.
-        """
-        folder = self._folders.incoming
-        paths = [[folder / name for name in (one.spec, one.recipients) if name is not None] for one in wanted]
-        found = await trio.to_thread.run_sync(_look_all, paths)
-        unstored = Unstored(list(wanted))
-        jobs: list[tuple[int, list[Identity | None]]] = []
-        for at, identities in enumerate(found):
-            if isinstance(identities, Exception):
-                unstored.results[at] = identities
-            else:
-                jobs.append((at, identities))
-        if not jobs:
-            return unstored
-        listings = [durable.scratch(self._folders.rejected) for _ in jobs]
-        baskets = [_Basket() for _ in jobs]
-        try:
-            readings = await reader.read_small(
-                [paths[at][0] for at, _ in jobs], self._settings(), self._now(), baskets, listings=listings
-            )
-        except Exception:
-            await trio.to_thread.run_sync(_unlink_all, listings)
-            raise
-        for (at, identities), listing, basket, reading in zip(jobs, listings, baskets, readings, strict=False):
-            one = wanted[at]
-            departure = leaving(self._folders, one.spec, one.recipients, identities, listing)
-            unstored.read.append(_Read(at, paths[at], identities, departure, basket, reading))
-        for at, _ in jobs[len(readings) :]:
-            unstored.results[at] = NotYet("the reading process died before it came to this file")
-        return unstored
-
-    async def conclude(self, unstored: "Unstored") -> list[Result]:
+    async def conclude(self) -> list[Result]:
         """Publish what was read, or refuse it; return for each file how it leaves, or why it cannot be taken now."""
-        differ = await trio.to_thread.run_sync(_compare_all, unstored.read)
-        sound: list[tuple[_Read, Arrival]] = []
-        for one, changed in zip(unstored.read, differ, strict=True):
+        differ = await trio.to_thread.run_sync(_compare_all, self.read)
+        sound: list[tuple[_File, Arrival]] = []
+        for one, changed in zip(self.read, differ, strict=True):
             try:
                 if changed is not None:
                     raise changed
-                check_reader(one.reading, last=unstored.wanted[one.at].last)
+                check_reader(one.reading, last=self._asked[one.at].last)
             except (DialerdError, OSError) as error:
-                unstored.results[one.at] = error
+                self.results[one.at] = error
                 continue
             if one.reading.valid:
                 sound.append((one, one.basket.arrival(one.departure.spec, one.reading)))
             else:
-                unstored.results[one.at] = await self._refuse(one)
+                self.results[one.at] = await self._refuse(one)
         for (one, arrival), stored in zip(sound, await self._put([each for _, each in sound]), strict=True):
-            unstored.results[one.at] = self._settle(one, arrival, stored)
-        unlisted = [one.departure.listing for one in unstored.read if isinstance(unstored.results[one.at], Exception)]
+            self.results[one.at] = self._settle(one, arrival, stored)
+        unlisted = [one.departure.listing for one in self.read if isinstance(self.results[one.at], Exception)]
         if unlisted:
             await trio.to_thread.run_sync(_unlink_all, [listing for listing in unlisted if listing is not None])
-        return [result for result in unstored.results if result is not None]
+        return [result for result in self.results if result is not None]
 
-    async def _refuse(self, one: _Read) -> Result:
+    async def _refuse(self, one: _File) -> Result:
         """Refuse a faulty file, unless it is a campaign already: settings may have changed since it became one."""
         try:
-            taken = await self._store.read(spool_files.taken_file, one.reading.fingerprint)
+            taken = await self._desk.store.read(spool_files.taken_file, one.reading.fingerprint)
         except DialerdError as error:
             return error
         if taken is None:
             refuse(one.departure, one.reading)
         else:
-            recognise(one.departure, taken, self._folders)
+            recognise(one.departure, taken, self._desk.folders)
         return one.departure
 
     async def _put(self, sound: Sequence[Arrival]) -> list[Stored | TakenFile | Exception]:
@@ -163,41 +147,24 @@ class Handfuls:
         if not sound:
             return []
         try:
-            return [*await self._store.write_bulk(arrivals.store, sound, now=self._now())]
+            return [*await self._desk.store.write_bulk(arrivals.store, sound, now=self._desk.now())]
         except Exception as error:  # noqa: BLE001  # one that cannot be stored must keep none of the others back
             if len(sound) == 1:
                 return [error]
         return [outcome for one in sound for outcome in await self._put([one])]
 
-    def _settle(self, one: _Read, arrival: Arrival, stored: Stored | TakenFile | Exception) -> Result:
+    def _settle(self, one: _File, arrival: Arrival, stored: Stored | TakenFile | Exception) -> Result:
         departure = one.departure
         if isinstance(stored, Exception):
             return stored
         if isinstance(stored, TakenFile):
-            recognise(departure, stored, self._folders)
+            recognise(departure, stored, self._desk.folders)
             return departure
         assert departure.listing is not None
         reading = one.reading.with_duplicates(stored.duplicates, departure.listing)
-        accept(departure, reading, arrival.new, self._folders)
-        self._published(stored.campaign_id)
+        accept(departure, reading, arrival.new, self._desk.folders)
+        self._desk.published(stored.campaign_id)
         return departure
-
-
-class Unstored:
-    """Files that were read and are not stored yet.
-
-    Args:
-        wanted: which were asked for.
-
-    Attributes:
-        results: what became of each; None = not known yet.
-        read: those that were read.
-    """
-
-    def __init__(self, wanted: Sequence[Wanted]) -> None:
-        self.wanted = wanted
-        self.results: list[Result | None] = [None] * len(wanted)
-        self.read: list[_Read] = []
 
 
 class _Basket:
@@ -236,7 +203,7 @@ def _look_all(paths: Sequence[list[Path]]) -> list[list[Identity | None] | Excep
     return found
 
 
-def _compare_all(read: Sequence[_Read]) -> list[Exception | None]:
+def _compare_all(read: Sequence[_File]) -> list[Exception | None]:
     differ: list[Exception | None] = []
     for one in read:
         try:

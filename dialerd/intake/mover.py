@@ -14,7 +14,7 @@ from dialerd.intake import durable
 from dialerd.intake.departure import Departure, carry_out_all
 from dialerd.intake.folders import Folders
 from dialerd.intake.kinds import shown
-from dialerd.model.errors import DialerdError
+from dialerd.intake.troubles import Troubles, what_to_do
 from dialerd.rules.rests import rest_s
 from dialerd.store import spool_files
 from dialerd.store.store import Store
@@ -48,6 +48,7 @@ class Mover:
         self._gone = gone
         self._waiting: list[Departure] = []
         self._work = trio.Event()
+        self._troubles = Troubles()
 
     def add(self, departure: Departure) -> None:
         """Take over a departure."""
@@ -57,28 +58,28 @@ class Mover:
     async def catch_up(self, departures: Iterable[Departure]) -> None:
         """Carry out what a former life left, before anything else; what fails is tried again later."""
         self._waiting += departures
-        now = trio.current_time()
-        while any(departure.retry_at <= now for departure in self._waiting):
-            await self.carry_out(now)
+        now_s = trio.current_time()
+        while any(departure.retry_at <= now_s for departure in self._waiting):
+            await self.carry_out(now_s)
 
     async def run(self) -> None:
         """Carry out departures until cancelled."""
         while True:
-            now = trio.current_time()
+            now_s = trio.current_time()
             with trio.move_on_at(min((d.retry_at for d in self._waiting), default=float("inf"))):
-                if all(departure.retry_at > now for departure in self._waiting):
+                if all(departure.retry_at > now_s for departure in self._waiting):
                     self._work = trio.Event()
                     await self._work.wait()
             await self.carry_out(trio.current_time())
             await trio.sleep(_GATHER_S)
 
-    async def carry_out(self, now: float) -> None:
+    async def carry_out(self, now_s: float) -> None:
         """Carry out what is due, a handful at once.
 
         Args:
-            now: monotonic seconds.
+            now_s: monotonic seconds.
         """
-        due = [departure for departure in self._waiting if departure.retry_at <= now][:_AT_ONCE]
+        due = [departure for departure in self._waiting if departure.retry_at <= now_s][:_AT_ONCE]
         if not due:
             await trio.lowlevel.checkpoint()
             return
@@ -90,16 +91,16 @@ class Mover:
             done = [departure for departure in due if departure.error is None]
             await self._mark(done)
         except Exception as error:  # noqa: BLE001  # what cannot leave now must stop neither the others nor the daemon
-            unexpected = not isinstance(error, OSError | DialerdError)
-            _log.warning("spool.move_failed", files=len(due), error=str(error), exc_info=unexpected)
-            self._rest(due, now)
+            self._rest(due, now_s)
+            self._tell([(departure, error) for departure in due], now_s)
             return
         gone = set(map(id, done))
         self._waiting = [departure for departure in self._waiting if id(departure) not in gone]
         for departure in done:
             self._gone(departure)
         if failed := [departure for departure in due if departure.error is not None]:
-            self._rest(failed, now)
+            self._rest(failed, now_s)
+            self._tell([(departure, departure.error) for departure in failed if departure.error is not None], now_s)
             for departure in failed:
                 await self._complain(departure)
 
@@ -108,26 +109,29 @@ class Mover:
         if fingerprints:
             await self._store.write(spool_files.mark_moved, *fingerprints)
 
-    def _rest(self, departures: Iterable[Departure], now: float) -> None:
+    def _rest(self, departures: Iterable[Departure], now_s: float) -> None:
         for departure in departures:
             departure.failures += 1
-            departure.retry_at = now + rest_s(departure.failures)
+            departure.retry_at = now_s + rest_s(departure.failures)
+
+    def _tell(self, failed: Iterable[tuple[Departure, Exception]], now_s: float) -> None:
+        for departure, error in failed:
+            self._troubles.meet(departure.spec, error, departure.folder, failures=departure.failures, now_s=now_s)
+        for fields in self._troubles.due(now_s):
+            _log.warning("spool.move_failed", **fields)
 
     async def _complain(self, departure: Departure) -> None:
         error = departure.error
         assert error is not None
-        if departure.failures == 1:
-            _log.warning(
-                "spool.move_failed",
-                file=shown(departure.spec),
-                folder=departure.folder.name,
-                error=error.strerror or str(error),
-                remedy=durable.remedy(error, departure.folder),
-            )
         if error.errno in durable.FULL:  # a note would find no room either
             return
         try:
             await trio.to_thread.run_sync(departure.explain_beside, self._folders, error)
         except OSError as second:
             if departure.failures == 1:
-                _log.warning("spool.note_failed", file=shown(departure.spec), error=second.strerror or str(second))
+                _log.warning(
+                    "spool.note_failed",
+                    file=shown(departure.spec),
+                    error=second.strerror or str(second),
+                    remedy=what_to_do(second, self._folders.incoming),
+                )

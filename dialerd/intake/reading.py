@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+import structlog
 import trio
 from attrs import evolve, frozen
 
@@ -19,8 +20,9 @@ from dialerd.intake.duplicate import Origin
 from dialerd.intake.findings import NONE, SHOWN, Collector, Findings, Listing
 from dialerd.intake.formats import read_document
 from dialerd.intake.frames import Job, Kind
+from dialerd.intake.kinds import shown
 from dialerd.intake.source import Source
-from dialerd.intake.worker_process import Worker, WorkerDied
+from dialerd.intake.worker_process import Worker, WorkerDied, WorkerStuck
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.errors import Fault, InvalidInput
 from dialerd.model.instants import Instant
@@ -32,6 +34,8 @@ _GROWN: Final = 96 << 20
 
 _LOOKED_INTO: Final = 1 << 20
 _NOWHERE: Final = Origin(file="", by_line=False)
+
+_log = structlog.get_logger()
 
 
 class Deliver(Protocol):
@@ -178,6 +182,8 @@ class Reader:
                     done.append(task.reading())
                 whole = resident <= _GROWN
             except WorkerDied as died:
+                if isinstance(died, WorkerStuck):
+                    _tell(task.spec, died)
                 message = f"could not be read: the reading process died ({died}); drop the file again"
                 task.died(Fault("", message, file=task.spec.name))
                 done.append(task.reading())
@@ -262,6 +268,16 @@ class _Task:
         for duplicate in await self._deliver.recipients(batch):
             self._duplicates.add(self._origin.twice(duplicate))
         self._listing.flush()
+
+
+def _tell(spec: Path, stuck: WorkerStuck) -> None:
+    _log.warning(
+        "spool.reader_stuck",
+        file=shown(spec.name),
+        error=str(stuck),
+        remedy=f"look at the kernel log for the disk of {spec.parent}; the reading process is ended and started anew,"
+        " and the file is read once more before it is refused",
+    )
 
 
 def needs(spec: Path) -> str | None:

@@ -16,11 +16,12 @@ from dialerd.intake.folders import Folders
 from dialerd.intake.report_folder import ReportFolder
 from dialerd.intake.status_files import StatusFiles
 from dialerd.intake.tally import Tally
+from dialerd.intake.troubles import Troubles, what_to_do
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import MINUTE, SECOND, Instant
 from dialerd.model.settings import Settings
 from dialerd.rules.reminders import Reminder
-from dialerd.rules.rests import rest_s, worth_telling
+from dialerd.rules.rests import rest_s
 from dialerd.store import report_pages, reports
 from dialerd.store.records import Brief, CallRow, UndialedRow
 from dialerd.store.store import Store
@@ -63,6 +64,7 @@ class Reports:
         self._writes: int | None = None  # of the store, at the last look
         self._left = 0  # campaigns that could not be reported then
         self._failures: dict[int, int] = {}
+        self._troubles = Troubles()
         self._retry_at: dict[int, float] = {}
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -74,7 +76,8 @@ class Reports:
                 await self.write_due()
             except DialerdError as error:
                 if trouble.due(trio.current_time()):
-                    _log.warning("report.deferred", error=str(error))
+                    remedy = what_to_do(error, self._folders.reports)
+                    _log.warning("report.deferred", error=str(error), remedy=remedy)
             else:
                 trouble.over()
             await trio.sleep(self._settings().spool.status_every / SECOND)
@@ -123,17 +126,10 @@ class Reports:
     def _put_off(self, campaign: Brief, error: Exception) -> None:
         self._failures[campaign.id] = failures = self._failures.get(campaign.id, 0) + 1
         self._retry_at[campaign.id] = trio.current_time() + rest_s(failures)
-        if not worth_telling(failures):  # a full disk has as much to say about each of a thousand reports
-            return
-        _log.warning(
-            "report.deferred",
-            campaign=campaign.uid,
-            error=str(error),
-            failures=failures,
-            retry_s=rest_s(failures),
-            remedy=durable.remedy(error, self._folders.reports),
-            exc_info=not isinstance(error, OSError | DialerdError),
-        )
+        now_s = trio.current_time()
+        self._troubles.meet(campaign.uid, error, self._folders.reports, failures=failures, now_s=now_s)
+        for fields in self._troubles.due(now_s):
+            _log.warning("report.deferred", campaign=fields.pop("file"), campaigns=fields.pop("files"), **fields)
 
     async def _write_small(self, some: Sequence[Brief]) -> list[Path]:
         """Write small reports together: they share a look at the store and a wait for the disk."""
@@ -197,7 +193,8 @@ def _write_all(reports: Path, works: Sequence[tuple[Brief, Rows]]) -> list[tuple
 def _compare(campaign: Brief, tally: Tally) -> None:
     """Say where the rows and the store's own counters differ."""
     if differences := tally.differences(campaign.totals):
-        _log.warning("report.counts_differed", campaign=campaign.uid, **_named(differences))
+        remedy = "keep the database and report this line: it is a fault of dialerd"
+        _log.warning("report.counts_differed", campaign=campaign.uid, remedy=remedy, **_named(differences))
 
 
 def _named(differences: dict[str, tuple[int, int]]) -> dict[str, str]:

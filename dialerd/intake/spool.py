@@ -5,7 +5,7 @@ file is due to have become quiet, and on a timer. Small files and large ones are
 campaign of ten does not wait behind one of a million; within a lane the order is that of the files' times and names.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -13,22 +13,23 @@ import structlog
 import trio
 
 from dialerd.intake import durable
-from dialerd.intake.accept import Acceptor, Candidate, NotYet, discard_loading
-from dialerd.intake.content import identity, is_being_written, is_our_note, look_into, note
+from dialerd.intake.accept import Acceptor, Candidate, discard_loading
+from dialerd.intake.content import NotYet, identity, is_being_written, is_our_note, look_into, note
 from dialerd.intake.departure import Departure, beside, forget_notes
 from dialerd.intake.folders import Folders, SpoolError
-from dialerd.intake.handful import Handfuls, Unstored, Wanted
+from dialerd.intake.handful import Asked, Handful, read_handful
 from dialerd.intake.kinds import ERROR, WAITING, Kind, Sort, shown, subject
 from dialerd.intake.lane import HANDFUL_BYTES, Lane
 from dialerd.intake.mover import Mover
 from dialerd.intake.reading import Reader
 from dialerd.intake.settlement import leftovers
+from dialerd.intake.troubles import Troubles, what_to_do
+from dialerd.intake.verdict import Desk
 from dialerd.intake.watch import Watch
 from dialerd.intake.watchlist import Seen, Watched, Watchlist, in_order, read_folder
-from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Instant
 from dialerd.model.settings import Settings
-from dialerd.rules.rests import rest_s, worth_telling
+from dialerd.rules.rests import rest_s
 from dialerd.store.store import Store
 
 _HEAVY: Final = 256 * 1024  # bytes of campaign file and recipients from which on the slow lane takes them
@@ -74,9 +75,11 @@ class Spool:
         self._settings = settings
         self._now = now
         self._watchlist = Watchlist(settings().spool.settle)
-        self._acceptor = Acceptor(folders, store, settings=settings, published=published, now=now)
-        self._handfuls = Handfuls(folders, store, settings=settings, published=published, now=now)
+        self._desk = Desk(folders=folders, store=store, settings=settings, published=published, now=now)
+        self._acceptor = Acceptor(self._desk)
         self._mover = Mover(folders, store, claimed=self._claimed, gone=self._left)
+        self._troubles = Troubles()
+        self._quick, self._slow = Lane(), Lane()
         self._hint = trio.Event()
         self._watch = Watch(folders.incoming, self._hurry, rest=lambda: settings().spool.rescan)
         self._inode: int | None = None
@@ -93,43 +96,38 @@ class Spool:
             _log.info("spool.unfinished_discarded", campaigns=discarded)
         await self._mover.catch_up(await leftovers(self._folders, self._store))
         async with Reader() as quick, Reader() as slow, trio.open_nursery() as nursery:
-            quick_lane, slow_lane = Lane(), Lane()
             nursery.start_soon(self._mover.run)
-            nursery.start_soon(self._serve, quick, quick_lane)
-            nursery.start_soon(self._serve, slow, slow_lane)
+            nursery.start_soon(self._serve, quick, self._quick)
+            nursery.start_soon(self._serve, slow, self._slow)
             nursery.start_soon(self._watch.run)
             task_status.started()
-            await self._look_again_and_again(quick_lane, slow_lane)
+            await self._look_again_and_again()
 
     def _hurry(self) -> None:
         self._hint.set()
 
-    async def _look_again_and_again(self, quick: Lane, slow: Lane) -> None:
+    async def _look_again_and_again(self) -> None:
         failing = False
         while True:
             self._hint = trio.Event()
-            began, wall = trio.current_time(), self._now()
+            began_s, now = trio.current_time(), self._now()
             rescan = self._settings().spool.rescan / SECOND
             try:
-                await self._look(began, wall, quick, slow)
+                await self._look(began_s, now)
                 failing = False
             except (OSError, SpoolError) as error:
                 if not failing:
-                    _log.warning("spool.look_failed", folder=str(self._folders.incoming), error=str(error))
+                    incoming = self._folders.incoming
+                    remedy = what_to_do(error, incoming)
+                    _log.warning("spool.look_failed", folder=str(incoming), error=str(error), remedy=remedy)
                 failing = True
             # as of the beginning: what has ripened since is due at once
-            ripens = self._watchlist.next_at(began, wall)
-            await trio.sleep(max(_LEAST_GAP_S, (trio.current_time() - began) * _LOOK_SHARE))
-            with trio.move_on_at(min(began + rescan, ripens)):
+            ripens = self._watchlist.next_at(began_s, now)
+            await trio.sleep(max(_LEAST_GAP_S, (trio.current_time() - began_s) * _LOOK_SHARE))
+            with trio.move_on_at(min(began_s + rescan, ripens)):
                 await self._hint.wait()
 
-    async def _look(
-        self,
-        now: float,
-        wall: Instant,
-        quick: Lane,
-        slow: Lane,
-    ) -> None:
+    async def _look(self, now_s: float, now: Instant) -> None:
         """Read the directory once and hand on what is ripe."""
         watchlist = self._watchlist
         watchlist.settle = self._settings().spool.settle
@@ -137,18 +135,18 @@ class Spool:
         names = {entry.name for entry in seen}
         for index, entry in enumerate(seen, 1):
             if subject(entry.name) not in names:  # a note lies beside its subject for as long as that is there
-                watchlist.see(entry, now)
+                watchlist.see(entry, now_s)
             if index % (_SLICE * 8) == 0:
                 await trio.lowlevel.checkpoint()
         for absent in watchlist.missing(names):
             watchlist.forget(absent.name)
             if absent.noted:
                 await trio.to_thread.run_sync(forget_notes, self._folders.incoming, absent.name)
-        ripe = in_order(watchlist.ripe(now, wall))
-        await self._look_into([watched for watched in ripe if not watched.looked_into], now)
+        ripe = in_order(watchlist.ripe(now_s, now))
+        await self._look_into([watched for watched in ripe if not watched.looked_into], now_s)
         for index, watched in enumerate(ripe, 1):
             if watched.looked_into and watchlist.get(watched.name) is watched:
-                await self._hand_on(watched, now, wall, quick, slow)
+                await self._hand_on(watched, now_s, now)
             if index % _SLICE == 0:
                 await trio.lowlevel.checkpoint()
 
@@ -163,7 +161,7 @@ class Spool:
         self._inode = inode
         return seen
 
-    async def _look_into(self, files: list[Watched], now: float) -> None:
+    async def _look_into(self, files: list[Watched], now_s: float) -> None:
         for start in range(0, len(files), _SLICE):
             some = files[start : start + _SLICE]
             found = await trio.to_thread.run_sync(
@@ -171,42 +169,41 @@ class Spool:
             )
             for watched, glance in zip(some, found, strict=True):
                 if glance is None:
-                    self._not_yet(watched, now)
+                    self._not_yet(watched, now_s)
                 else:
                     self._watchlist.learn(watched, *glance)
                     if glance[0].kind is Kind.LEFT_ALONE:
                         self._watchlist.forget(watched.name)
 
-    async def _hand_on(
-        self,
-        watched: Watched,
-        now: float,
-        wall: Instant,
-        quick: Lane,
-        slow: Lane,
-    ) -> None:
-        lacks = self._watchlist.blocked_by(watched, now, wall)
+    async def _hand_on(self, watched: Watched, now_s: float, now: Instant) -> None:
+        lacks = self._watchlist.blocked_by(watched, now_s, now)
         if lacks:
-            await self._announce(watched, lacks, now)
+            await self._announce(watched, lacks, now_s)
         elif lacks is None:
             watched.busy = True
             recipients = self._watchlist.get(watched.needs) if watched.needs is not None else None
             watched.weight = watched.seen.size + (recipients.seen.size if recipients is not None else 0)
-            (slow if watched.weight >= _HEAVY else quick).put(watched)
+            (self._slow if watched.weight >= _HEAVY else self._quick).put(watched)
 
-    async def _announce(self, watched: Watched, lacks: str, now: float) -> None:
+    async def _announce(self, watched: Watched, lacks: str, now_s: float) -> None:
         """Say once that a file waits, and say it beside the file when it goes on."""
         if not watched.announced:
             watched.announced = True
             _log.info("spool.file_waiting", file=watched.name, waits_for=lacks)
-        if not watched.noted and now - watched.arrived >= _NOTE_AFTER_S:
+        if not watched.noted and now_s - watched.arrived >= _NOTE_AFTER_S:
             watched.noted = True
             path = beside(self._folders.incoming, watched.name, WAITING)
             text = note(f"{watched.name} waits for {lacks}; drop that into incoming/ too, or take this file away.")
             try:
                 await trio.to_thread.run_sync(durable.replace, path, [text])
             except OSError as error:
-                _log.warning("spool.note_failed", file=watched.name, error=error.strerror or str(error))
+                remedy = what_to_do(error, self._folders.incoming)
+                _log.warning(
+                    "spool.note_failed",
+                    file=shown(watched.name),
+                    error=error.strerror or str(error),
+                    remedy=remedy,
+                )
 
     async def _serve(self, reader: Reader, lane: Lane) -> None:
         """Read files in their order, small ones together; while the next are read, those before are published."""
@@ -230,58 +227,50 @@ class Spool:
 
     async def _take(self, reader: Reader, some: list[Watched], nursery: trio.Nursery, places: trio.Semaphore) -> None:
         """Read files; what follows releases their place in its own time."""
-        if len(some) > 1 or some[0].weight <= HANDFUL_BYTES:
-            wanted = [Wanted(one.name, one.needs, last=_is_last_try(one)) for one in some]
-            unstored = await self._careful(some, self._handfuls.read(reader, wanted))
-            if unstored is not None:
-                nursery.start_soon(self._conclude_handful, some, unstored, places)
-                return
+        work: Awaitable[Handful | Candidate]
+        if some[0].weight <= HANDFUL_BYTES:
+            asked = [Asked(one.name, one.needs, last=_is_last_try(one)) for one in some]
+            work = read_handful(self._desk, reader, asked)
         else:
             work = self._acceptor.read(reader, some[0].name, some[0].needs, last=_is_last_try(some[0]))
-            candidate = await self._careful(some, work)
-            if candidate is not None:
-                nursery.start_soon(self._conclude, some[0], candidate, places)
-                return
-        places.release()
+        found: Handful | Candidate | None = await self._careful(some, work)
+        if found is None:
+            places.release()
+        else:
+            nursery.start_soon(self._conclude, some, found, places)
 
-    async def _conclude_handful(self, some: list[Watched], unstored: Unstored, places: trio.Semaphore) -> None:
-        results = await self._careful(some, self._handfuls.conclude(unstored))
+    async def _conclude(self, some: list[Watched], found: Handful | Candidate, places: trio.Semaphore) -> None:
+        results = await self._careful(some, found.conclude())
         places.release()
+        failed: list[tuple[Watched, Exception]] = []
         for watched, result in zip(some, results or [], strict=False):
             if isinstance(result, Departure):
                 self._mover.add(result)
             else:
-                self._put_back(watched, result)
-
-    async def _conclude(self, watched: Watched, candidate: Candidate, places: trio.Semaphore) -> None:
-        departure = await self._careful([watched], self._acceptor.conclude(candidate))
-        places.release()
-        if departure is not None:
-            self._mover.add(departure)
+                failed.append((watched, result))
+        self._put_back(failed)
 
     async def _careful(self, some: list[Watched], work: Awaitable[T]) -> T | None:
         """Return the result of `work` on files, or None after having put all of them back for later."""
         try:
             return await work
         except Exception as error:  # noqa: BLE001  # a file must not stop the daemon, whatever it brings to light
-            for watched in some:
-                self._put_back(watched, error)
+            self._put_back([(watched, error) for watched in some])
         return None
 
-    def _put_back(self, watched: Watched, error: Exception) -> None:
-        if isinstance(error, NotYet):
-            self._not_yet(watched, trio.current_time())
-            return
-        unexpected = not isinstance(error, DialerdError | OSError)
-        if worth_telling(watched.failures + 1):  # a full disk has as much to say about each of a thousand files
-            _log.warning(
-                "spool.file_deferred",
-                file=watched.name,
-                error=str(error),
-                failures=watched.failures + 1,
-                exc_info=error if unexpected else None,
-            )
-        self._defer(watched)
+    def _put_back(self, failed: Iterable[tuple[Watched, Exception]]) -> None:
+        """Let files be tried again later, and say why of those of which somebody might want to know."""
+        now_s = trio.current_time()
+        for watched, error in failed:
+            if isinstance(error, NotYet):
+                self._not_yet(watched, now_s)
+                continue
+            watched.failures += 1
+            self._again(watched, now_s + rest_s(watched.failures))
+            folder = self._folders.rejected  # what is written on the way is written there
+            self._troubles.meet(watched.name, error, folder, failures=watched.failures, now_s=now_s)
+        for fields in self._troubles.due(now_s):
+            _log.warning("spool.file_deferred", **fields)
 
     def _turn_away(self, watched: Watched) -> Departure:
         reason = watched.sort.reason
@@ -294,15 +283,12 @@ class Spool:
             heading=f"{shown(watched.name)} is refused: {watched.sort.reason}.",
         )
 
-    def _not_yet(self, watched: Watched, now: float) -> None:
-        self._watchlist.disturb(watched, now)
-        watched.retry_at = now + _WRITING_REST_S
-        watched.busy = False
-        self._hint.set()
+    def _not_yet(self, watched: Watched, now_s: float) -> None:
+        self._watchlist.disturb(watched, now_s)
+        self._again(watched, now_s + _WRITING_REST_S)
 
-    def _defer(self, watched: Watched) -> None:
-        watched.failures += 1
-        watched.retry_at = trio.current_time() + rest_s(watched.failures)
+    def _again(self, watched: Watched, retry_at: float) -> None:
+        watched.retry_at = retry_at
         watched.busy = False
         self._hint.set()
 

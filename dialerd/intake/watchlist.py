@@ -106,28 +106,28 @@ class Watchlist:
         """Return the file `name`, or None when it is not under watch."""
         return self._files.get(name)
 
-    def see(self, seen: Seen, now: float) -> None:
+    def see(self, seen: Seen, now_s: float) -> None:
         """Take note of a directory entry.
 
         Args:
             seen: the entry.
-            now: monotonic seconds.
+            now_s: monotonic seconds.
         """
         watched = self._files.get(seen.name)
         if watched is None:
             sort = sort_out(seen.name, seen.mode)
             if sort.kind is not Kind.LEFT_ALONE:
-                self._files[seen.name] = Watched(seen, sort, since=now, arrived=now)
+                self._files[seen.name] = Watched(seen, sort, since=now_s, arrived=now_s)
         elif watched.seen != seen:
             watched.seen = seen
             watched.sort = sort_out(seen.name, seen.mode)
             watched.retry_at = float("-inf")
             watched.failures = 0
-            self.disturb(watched, now)
+            self.disturb(watched, now_s)
 
-    def disturb(self, watched: Watched, now: float) -> None:
+    def disturb(self, watched: Watched, now_s: float) -> None:
         """Let a file's quiet begin anew: it changed, or somebody still writes to it."""
-        watched.since = now
+        watched.since = now_s
         watched.looked_into = False
         self._claim(watched, None)
 
@@ -152,29 +152,29 @@ class Watchlist:
         """Tell whether a spec that is not among `besides` asks for the recipients file `name`."""
         return not self._claims.get(name, set()) <= besides
 
-    def quiet_at(self, watched: Watched, now: float, wall: Instant) -> float:
-        """Return when, in monotonic seconds, a file will have been quiet long enough; at or before `now` = it has.
+    def quiet_at(self, watched: Watched, now_s: float, now: Instant) -> float:
+        """Return when, in monotonic seconds, a file will have been quiet long enough; at or before `now_s` = it has.
 
         The wall clock tells at once that an old file is quiet. Where it was stepped, and a file seems to come from
         the future, what was seen of it on the monotonic clock counts.
         """
-        age = wall - watched.seen.mtime_ns // 1_000_000
+        age = now - watched.seen.mtime_ns // 1_000_000
         if age >= self.settle:
-            return now
+            return now_s
         return watched.since + self.settle / 1_000
 
-    def ripe(self, now: float, wall: Instant) -> Iterator[Watched]:
+    def ripe(self, now_s: float, now: Instant) -> Iterator[Watched]:
         """Yield the files that nobody works on, that are quiet, and that are not to rest."""
         for watched in self._files.values():
-            if not watched.busy and watched.retry_at <= now and self.quiet_at(watched, now, wall) <= now:
+            if not watched.busy and watched.retry_at <= now_s and self.quiet_at(watched, now_s, now) <= now_s:
                 yield watched
 
-    def next_at(self, now: float, wall: Instant) -> float:
+    def next_at(self, now_s: float, now: Instant) -> float:
         """Return when, in monotonic seconds, the next file that nobody works on ripens; infinity when none will."""
-        times = (max(self.quiet_at(w, now, wall), w.retry_at) for w in self._files.values() if not w.busy)
-        return min((time for time in times if time > now), default=float("inf"))
+        times = (max(self.quiet_at(w, now_s, now), w.retry_at) for w in self._files.values() if not w.busy)
+        return min((time for time in times if time > now_s), default=float("inf"))
 
-    def blocked_by(self, watched: Watched, now: float, wall: Instant) -> str | None:
+    def blocked_by(self, watched: Watched, now_s: float, now: Instant) -> str | None:
         """Return what a ripe file waits for, in words; "" = it passes by itself; None = it can be taken."""
         if self._claims.get(watched.name) and (watched.needs is None or watched.sort.kind is not Kind.SPEC):
             return ""  # whatever it is, it goes with the spec that asks for it
@@ -185,7 +185,7 @@ class Watchlist:
         recipients = self._files.get(watched.needs)
         if recipients is None:
             return f"its recipients_file {watched.needs}"
-        unready = recipients.busy or recipients.retry_at > now or self.quiet_at(recipients, now, wall) > now
+        unready = recipients.busy or recipients.retry_at > now_s or self.quiet_at(recipients, now_s, now) > now_s
         return "" if unready else None
 
     def _claim(self, watched: Watched, needs: str | None) -> None:

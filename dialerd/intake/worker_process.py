@@ -20,6 +20,13 @@ from dialerd.model.settings import Settings
 
 _PIECE: Final = 1 << 16  # a pipe's capacity (pipe(7)); more never comes at once
 
+STILL_S: Final = 60.0
+"""Seconds after which a process that says nothing and uses no processor is given up."""
+
+_LOOKS: Final = 12  # times in `STILL_S` that the process is looked at
+_SILENT: Final = 10  # times `STILL_S` after which one is given up that says nothing, however busy it is
+_END_S: Final = 5.0  # seconds that the end of a killed process is waited for
+
 
 class ReaderError(DialerdError):
     """The worker process cannot be started; says nothing about the file, which should be tried again later."""
@@ -27,6 +34,10 @@ class ReaderError(DialerdError):
 
 class WorkerDied(DialerdError):
     """The worker process is no more, or speaks no sense; the message says how it ended."""
+
+
+class WorkerStuck(WorkerDied):
+    """The worker process stands still."""
 
 
 class Worker:
@@ -79,16 +90,20 @@ class Worker:
         Raises:
             WorkerDied: nobody takes it.
         """
-        try:
-            await self._in.send_all(frames.frame(kind, body))
-        except trio.BrokenResourceError:
-            raise await self._died() from None
+        with trio.move_on_after(STILL_S):
+            try:
+                await self._in.send_all(frames.frame(kind, body))
+            except trio.BrokenResourceError:
+                raise await self._died() from None
+            return
+        raise WorkerStuck(f"it took nothing for {STILL_S:.0f} s")
 
     async def receive(self) -> tuple[Kind, bytes]:
         """Wait for the next frame.
 
         Raises:
             WorkerDied: there will be none.
+            WorkerStuck: the process stands still, as one does whose disk does not answer.
         """
         await self._fill(frames.HEAD_SIZE)
         try:
@@ -104,28 +119,53 @@ class Worker:
 
     async def end(self) -> None:
         """End the process at once, whatever it does, and wait until it is gone."""
-        # SIGKILL cannot be held up, and a process that is not waited for would stay as a zombie
+        # a process that is not waited for would stay as a zombie; one that waits for a disk ends when that answers
         with trio.CancelScope(shield=True):
             self._process.kill()
-            await self._process.wait()
+            with trio.move_on_after(_END_S):
+                await self._process.wait()
             await self._in.aclose()
             await self._out.aclose()
 
     async def _fill(self, size: int) -> None:
         while len(self._buffer) < size:
-            try:
-                piece = await self._out.receive_some(_PIECE)
-            except trio.BrokenResourceError:
-                piece = b""
+            piece = await self._piece()
             if not piece:
                 raise await self._died()
             self._buffer += piece
+
+    async def _piece(self) -> bytes:
+        """Wait for more from the process, as long as it gets on; nothing = it sends no more."""
+        used_s: float | None = None
+        still = looks = 0
+        # a wait is made of many: where this very process stood still as well, as when both are frozen, one is over
+        while still < _LOOKS and looks < _LOOKS * _SILENT:
+            with trio.move_on_after(STILL_S / _LOOKS):
+                try:
+                    return bytes(await self._out.receive_some(_PIECE))
+                except trio.BrokenResourceError:
+                    return b""
+            before_s, used_s = used_s, _processor_s(self.pid)
+            still = still + 1 if used_s == before_s else 0
+            looks += 1
+        if still < _LOOKS:
+            raise WorkerStuck(f"it said nothing for {STILL_S * _SILENT:.0f} s")
+        raise WorkerStuck(f"it stood still for {STILL_S:.0f} s")
 
     async def _died(self) -> WorkerDied:
         """Wait for the process's end and put it into words; its input is closed, as it may wait for more."""
         await self._in.aclose()
         code = await self._process.wait()
         return WorkerDied(_ending(code))
+
+
+def _processor_s(pid: int) -> float | None:
+    """Return the processor time that a process has used, or None where that is not told (proc_pid_stat(5))."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _ending(code: int) -> str:

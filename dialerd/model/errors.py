@@ -65,10 +65,14 @@ class StoreError(DialerdError):
     Args:
         message: what is wrong.
         remedy: what to do about it, added to the message; None = the fault lies in what was asked for.
+
+    Attributes:
+        what: the message without its remedy.
     """
 
     def __init__(self, message: str, remedy: str | None = None) -> None:
         super().__init__(message if remedy is None else f"{message}: {remedy}")
+        self.what = message
         self.remedy = remedy
 
 

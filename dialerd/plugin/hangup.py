@@ -5,7 +5,12 @@ from collections.abc import Callable
 import structlog
 import trio
 
+from dialerd.plugin.complaints import Complaints
+from dialerd.plugin.raised import spare_ctrl_c
+
 _log = structlog.get_logger()
+
+_shared: trio.lowlevel.RunVar[Complaints] = trio.lowlevel.RunVar("complaints")
 
 
 class HangUp:
@@ -63,10 +68,23 @@ def _tell(told: Callable[[], None]) -> None:
     try:
         told()
     except BaseException as error:  # noqa: BLE001  # a stop and a cancel tell many calls, one after the other
-        _log.error(
+        spare_ctrl_c(error)
+        _complaints().tell(
+            _log.error,
             "provider.deaf",
-            error=repr(error),
+            type(error).__name__,
+            error=error,
+            trace=True,
             remedy="a provider plugin failed when it was told to hang up, and its call may go on: report this to the "
             "plugin's author",
-            exc_info=error,
         )
+
+
+def _complaints() -> Complaints:
+    """Return what the calls of this event loop share: each has a hang-up of its own, and one plugin may fail in all."""
+    try:
+        return _shared.get()
+    except LookupError:
+        complaints = Complaints()
+        _shared.set(complaints)
+        return complaints

@@ -24,6 +24,7 @@ from dialerd.model.wording import dotted
 from dialerd.plugin import hookspecs
 from dialerd.plugin.hookspecs import Notifier, ProviderFactory, Screen, Veto
 from dialerd.plugin.provider import CallOrder, Provider
+from dialerd.plugin.raised import spare_ctrl_c, words
 
 ENTRY_POINTS: Final = "dialerd"
 """The entry-point group by which plugins are found, and pluggy's name for the project."""
@@ -151,9 +152,9 @@ class PluginHost:
         except InvalidInput:
             raise
         except BaseException as error:
-            _spare_ctrl_c(error)
+            spare_ctrl_c(error)
             raise PluginError(
-                f"provider {trunk.provider} could not be made for trunk {trunk_name}: {_told(error)}"
+                f"provider {trunk.provider} could not be made for trunk {trunk_name}: {words(error)}"
             ) from error
 
     def _options(self, trunk_name: str, trunk: TrunkSettings) -> Any:
@@ -166,9 +167,9 @@ class PluginHost:
         except InvalidInput:
             raise
         except BaseException as error:
-            _spare_ctrl_c(error)
+            spare_ctrl_c(error)
             # The class of the options is the plugin's own, and so are its converters and validators.
-            message = f"cannot be read by the provider {trunk.provider!r}: {_told(error)}; report it to its author"
+            message = f"cannot be read by the provider {trunk.provider!r}: {words(error)}; report it to its author"
             raise InvalidInput([Fault(path, message)]) from error
 
     def _nobody(self, provider: str) -> str:
@@ -200,8 +201,8 @@ class PluginHost:
             try:
                 plugin = entry.load()
             except BaseException as error:  # noqa: BLE001  # a module may raise anything when imported
-                _spare_ctrl_c(error)
-                self._note_broken(entry.name, entry.value, f"cannot be imported: {_told(error)}", error)
+                spare_ctrl_c(error)
+                self._note_broken(entry.name, entry.value, f"cannot be imported: {words(error)}", error)
                 continue
             self._register(plugin, entry.name, entry.value)
 
@@ -243,8 +244,8 @@ class PluginHost:
             try:
                 answers.append((name, check(implementation.function())))
             except BaseException as error:  # noqa: BLE001  # a third party's code may raise anything
-                _spare_ctrl_c(error)
-                problem = f"failed in {hook}: {_told(error)}"
+                spare_ctrl_c(error)
+                problem = f"failed in {hook}: {words(error)}"
                 self._note_broken(name, self._targets[name], problem, error, holds=hook == _SCREEN)
         return answers
 
@@ -255,7 +256,13 @@ class PluginHost:
         self._broken[name, problem] = BrokenPlugin(name, target, problem, holds)
         if known is None:  # once, though the hooks may be asked again
             _log.error(
-                "plugin.broken", plugin=name, target=target, problem=problem, holds_every_call=holds, exc_info=error
+                "plugin.broken",
+                plugin=name,
+                target=target,
+                problem=problem,
+                holds_every_call=holds,
+                remedy="mend the plugin or uninstall it, then restart dialerd",
+                exc_info=error,
             )
 
 
@@ -267,19 +274,6 @@ def _holding(broken: BrokenPlugin) -> Screen:
         return veto
 
     return hold
-
-
-def _told(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001  # its class is the plugin's own, and may fail at being shown too
-        return f"{type(error).__name__}, which cannot be shown"
-
-
-def _spare_ctrl_c(error: BaseException) -> None:
-    """Raise again what stops the program by its user's will; a plugin's `SystemExit` is only a plugin's fault."""
-    if isinstance(error, KeyboardInterrupt):
-        raise error
 
 
 def _callable(answer: Any) -> Any:

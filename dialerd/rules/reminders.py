@@ -11,12 +11,17 @@ class Reminder:
 
     Args:
         every_s: seconds between two tellings; a trouble that was not met for as long counts as new.
+
+    Attributes:
+        more: how often it was met, and not told, between the last two tellings.
     """
 
     def __init__(self, every_s: float = EVERY_S) -> None:
         self._every_s = every_s
         self._told_s: float | None = None
         self._since_s: float | None = None
+        self.more = 0
+        self._kept_back = 0
 
     @property
     def since_s(self) -> float | None:
@@ -32,10 +37,13 @@ class Reminder:
         if self._since_s is None:
             self._since_s = now_s
         if self._told_s is not None and now_s - self._told_s < self._every_s:
+            self._kept_back += 1
             return False
         self._told_s = now_s
+        self.more, self._kept_back = self._kept_back, 0
         return True
 
     def over(self) -> None:
         """Take note that the trouble has passed; the next one is told at once."""
         self._since_s = self._told_s = None
+        self._kept_back = 0

@@ -20,12 +20,3 @@ def rest_s(failures: int, longest_s: float = LONGEST_REST_S) -> float:
         longest_s: bound of the rest, in seconds.
     """
     return min(FIRST_REST_S * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), longest_s)
-
-
-def worth_telling(failures: int) -> bool:
-    """Tell whether the latest of so many failures in a row is worth a line in the log: the first, and once a minute.
-
-    Args:
-        failures: at least 1.
-    """
-    return failures == 1 or rest_s(failures) >= LONGEST_REST_S

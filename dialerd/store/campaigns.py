@@ -1,6 +1,6 @@
 """Campaigns: begun, filled, published, moved from state to state, ended."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import msgspec
 from sqlalchemy import Connection, Row, delete, select, update
@@ -89,23 +89,9 @@ def discard_some(connection: Connection, campaign_id: int) -> bool:
     return False
 
 
-def open_campaigns(connection: Connection) -> list[CampaignRow]:
-    """Return every campaign that waits or is at work: not loading, not a draft, and not ended."""
-    wanted = select(campaigns).where(
-        campaigns.c.ended_at.is_(None), campaigns.c.state.not_in((CampaignState.LOADING, CampaignState.DRAFT))
-    )
-    return [row_of(row) for row in connection.execute(wanted.order_by(campaigns.c.id))]
-
-
 def open_keys(connection: Connection) -> list[int]:
-    """Return the keys of the campaigns that `open_campaigns` tells of."""
+    """Return the keys of the campaigns that wait or are at work: not loading, not drafts, and not ended."""
     return [row[0] for row in driver(connection).execute(_OPEN)]
-
-
-def by_id(connection: Connection, campaign_id: int) -> CampaignRow | None:
-    """Return the campaign of that key, or None."""
-    row = connection.execute(select(campaigns).where(campaigns.c.id == campaign_id)).first()
-    return None if row is None else row_of(row)
 
 
 def by_ids(connection: Connection, campaign_ids: Collection[int]) -> list[CampaignRow]:
@@ -137,22 +123,17 @@ def end(connection: Connection, campaign_id: int, *, now: Instant) -> None:
     dbapi.execute(_CHANGED, (now, campaign_id))
 
 
-def finish_pending_some(
-    connection: Connection, campaign_id: int, final: Final, /, *, groups: Sequence[int] | None, now: Instant
-) -> bool:
+def finish_pending_some(connection: Connection, campaign_id: int, final: Final, /, *, now: Instant) -> bool:
     """End up to a chunk of a campaign's pending recipients with `final`; return whether there is more to do.
 
     Args:
         campaign_id: whose recipients.
         final: expired or cancelled.
-        groups: only those of these zone groups; None = all.
         now: the present instant.
     """
     chunk = select(recipients.c.id).where(
         recipients.c.campaign_id == campaign_id, recipients.c.state == RecipientState.PENDING
     )
-    if groups is not None:
-        chunk = chunk.where(recipients.c.group_id.in_(groups))
     done = connection.execute(
         update(recipients)
         .where(recipients.c.id.in_(chunk.limit(_CHUNK)))

@@ -2,6 +2,9 @@
 
 A look at every page costs 0.25 s for a million recipients, so the start spends a little time on it and no more. Where
 damage was noticed in a former life, a mark beside the database has the next start look at everything.
+
+A database that is missing or empty is new only where nothing beside it tells of a former one: begun anew in silence,
+dialerd would know of no call and of no do-not-call entry.
 """
 
 import contextlib
@@ -19,6 +22,9 @@ from dialerd.store.footing import RESCUED, rescued_words
 DAMAGED: Final = ".damaged"
 """Ending of the name of the mark that says that damage was noticed."""
 
+MADE: Final = ".made"
+"""Ending of the name of the mark that says that there was a database: its absence is a loss from then on."""
+
 BUDGET_S: Final = 0.5
 """How long a start without suspicion may look."""
 
@@ -28,16 +34,17 @@ _log = structlog.get_logger()
 def see_sound(path: Path) -> None:
     """Return if the database at `path` may be dialled by, as far as is known.
 
-    Blocks. A database that does not exist is sound; so is one of a power cut, which its write-ahead log mends.
+    Blocks. A database that never was is sound; so is one of a power cut, which its write-ahead log mends.
 
     Raises:
-        StoreLost: it is damaged, or what a former life knew lies elsewhere; the message says the way out.
+        StoreLost: it is damaged or gone, or what a former life knew lies elsewhere; the message says the way out.
         StoreError: it cannot be looked at now.
     """
     copy = Path(f"{path}{RESCUED}")
     if copy.exists():
         raise StoreLost(f"{path} was deleted or replaced while dialerd ran", rescued_words(path, copy))
-    if not path.exists() or path.stat().st_size == 0:
+    if not is_there(path):
+        _see_never_there(path)
         return
     mark = Path(f"{path}{DAMAGED}")
     suspected = mark.exists()
@@ -48,7 +55,23 @@ def see_sound(path: Path) -> None:
     if suspected:
         with contextlib.suppress(OSError):  # then the next start looks at everything once more
             mark.unlink()
-        _log.warning("store.found_sound", database=str(path), detail="damage was noticed before, and is there no more")
+        remedy = "damage was noticed before, and is there no more: check the disk and the memory"
+        _log.warning("store.found_sound", database=str(path), remedy=remedy)
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is a database at `path`; a first start that was killed leaves an empty file, which is none."""
+    return path.exists() and path.stat().st_size > 0
+
+
+def mark_made(path: Path) -> None:
+    """Have every later start know that there is a database at `path`; blocks. What is marked already stays so."""
+    mark = Path(f"{path}{MADE}")
+    if not mark.exists():
+        with contextlib.suppress(OSError):  # a disk without room for it: the next start tries again
+            mark.write_text(
+                f"# There is a database {path.name}. While this file is here, dialerd refuses to start without it.\n"
+            )
 
 
 def mark_damaged(path: Path, error: StoreError) -> None:
@@ -58,6 +81,19 @@ def mark_damaged(path: Path, error: StoreError) -> None:
         OSError: the mark cannot be written.
     """
     Path(f"{path}{DAMAGED}").write_text(f"{error}\n# The next start of dialerd looks at every page and decides.\n")
+
+
+def _see_never_there(path: Path) -> None:
+    """Return if nothing beside `path`, where no database is, tells that there was one."""
+    log = Path(f"{path}-wal")
+    marks = [mark for ending in (DAMAGED, MADE) if (mark := Path(f"{path}{ending}")).exists()]
+    left = [str(file) for file in ([log] if is_there(log) else []) + marks]
+    if left:
+        raise StoreLost(
+            f"{path} is {'empty' if path.exists() else 'missing'}, and was there before",
+            f"restore a backup to {path}, or look for what moved or emptied it; to begin anew, without do-not-call "
+            f"entries and without knowing who was called, delete {' and '.join(left)}",
+        )
 
 
 def _look(path: Path, *, suspected: bool) -> None:

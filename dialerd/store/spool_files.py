@@ -20,12 +20,6 @@ def taken_file(connection: Connection, fingerprint: str) -> TakenFile | None:
     return None if row is None else _file(row)
 
 
-def file_of(connection: Connection, campaign_id: int) -> TakenFile | None:
-    """Return the file that became the campaign `campaign_id`, or None when it came another way."""
-    row = driver(connection).execute(_FILES + "f.campaign_id = ?", (campaign_id,)).fetchone()
-    return None if row is None else _file(row)
-
-
 def unmoved_files(connection: Connection) -> list[TakenFile]:
     """Return the files that are stored but not yet known to have been moved out of `incoming/`."""
     return [_file(row) for row in driver(connection).execute(_FILES + "NOT f.moved").fetchall()]

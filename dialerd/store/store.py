@@ -21,7 +21,7 @@ from dialerd.model.errors import StoreError, StoreLost
 from dialerd.rules.reminders import Reminder
 from dialerd.store.database import connect, database_path, explain
 from dialerd.store.migrate import create, upgrade
-from dialerd.store.soundness import see_sound
+from dialerd.store.soundness import is_there, mark_made, see_sound
 from dialerd.store.writer import InlineWriter, Loss, ThreadWriter, Writer
 
 P = ParamSpec("P")
@@ -42,16 +42,22 @@ class Store:
 
     Attributes:
         writes: how many operations have written; while it stands still, nothing that can be read has changed.
+        created: whether there was no database before it was opened.
     """
 
     def __init__(self, writer: Writer, engine: Engine | None, loss: Loss | None = None) -> None:
         self.writes = 0
+        self.created = False
         self._writer = writer
         self._engine = engine
         self._loss = loss or Loss()
         self._trouble = Reminder()
         self._idle: list[Connection] = []
         self._readers = trio.CapacityLimiter(_READERS)
+
+    def waits_for_s(self) -> float:
+        """Return for how many seconds the disk has been at the transaction under way; 0 = there is none."""
+        return self._writer.waits_for_s()
 
     async def lost(self) -> StoreLost:
         """Wait until the store is lost, if ever, and return why: then nothing is stored any more."""
@@ -82,7 +88,7 @@ class Store:
             result = await self._writer.run(bound, bulk=bulk)
         except StoreError as error:
             if error.remedy is not None and self._trouble.due(time.monotonic()):
-                _log.error("store.failed", error=str(error))
+                _log.error("store.failed", error=error.what, remedy=error.remedy)
             raise
         self.writes += 1
         if self._trouble.since_s is not None:
@@ -113,7 +119,7 @@ class Store:
         """Finish what is queued and close every connection."""
         await self._writer.aclose()
         for connection in self._idle:
-            connection.close()
+            await trio.to_thread.run_sync(connection.close)  # the last one moves the log, which a disk may hold up
         if self._engine is not None:
             self._engine.dispose()
 
@@ -135,9 +141,12 @@ async def open_store(url: str) -> AsyncIterator[Store]:
         store = Store(InlineWriter(engine), None)
     else:
         await trio.to_thread.run_sync(see_sound, path)
+        created = not await trio.to_thread.run_sync(is_there, path)
         await trio.to_thread.run_sync(upgrade, engine)
+        await trio.to_thread.run_sync(mark_made, path)
         loss = Loss(path)
         store = Store(ThreadWriter(engine, loss), connect(url, read_only=True), loss)
+        store.created = created
     try:
         yield store
     finally:

@@ -4,7 +4,6 @@ import threading
 import time
 
 import pytest
-import structlog
 import trio
 
 from dialerd.daemon import stall
@@ -13,17 +12,12 @@ from dialerd.daemon.stall import Stall
 PATIENCE_S = 60.0
 
 
-@pytest.fixture
-def logged(monkeypatch):
-    """Return the events that are logged, as they come, with a watcher that looks often."""
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    """Have the watcher look often."""
     monkeypatch.setattr(stall, "_LOOK_S", 0.02)
     monkeypatch.setattr(stall, "_BLOCKED_S", 0.8)
     monkeypatch.setattr(stall, "_STOPPED_S", 20.0)
-    former = structlog.get_config()
-    capture = structlog.testing.LogCapture()
-    structlog.configure(processors=[capture], wrapper_class=structlog.BoundLogger, cache_logger_on_first_use=False)
-    yield capture.entries
-    structlog.configure(**former)
 
 
 def until(condition):

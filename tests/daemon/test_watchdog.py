@@ -1,28 +1,16 @@
 """The watchdog: signs of life come while the dispatcher moves, and only then."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
 import trio
 from manager import Listener
 from trio.testing import wait_all_tasks_blocked
 
 from dialerd.daemon.systemd import Manager
 from dialerd.daemon.watchdog import watch
-
-
-@pytest.fixture
-def logs() -> Iterator[list[Any]]:
-    """What is logged, which the tests' quiet configuration would leave out."""
-    former = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(0))
-    with structlog.testing.capture_logs() as entries:
-        yield entries
-    structlog.configure(**former)
 
 
 class Beating:
@@ -66,21 +54,21 @@ async def test_signs_come_at_less_than_half_of_the_time(tmp_path, autojump_clock
         assert await listen(listener, 41) == [["WATCHDOG=1"]] * 16
 
 
-async def test_one_that_is_stuck_gives_no_sign(tmp_path, autojump_clock, logs):
+async def test_one_that_is_stuck_gives_no_sign(tmp_path, autojump_clock, logged):
     """The timer goes on and the dispatcher does not: that is told once in the log, and never to the manager."""
     async with watched(tmp_path) as (beating, listener):
         assert await listen(listener, 6)
         beating.stuck = True
         await listen(listener, 3)  # the look under way has knocked before
-        logs.clear()
+        logged.clear()
         assert await listen(listener, 60) == []
-        assert [entry["event"] for entry in logs] in ([], ["watchdog.sign_withheld"])
+        assert [entry["event"] for entry in logged] in ([], ["watchdog.sign_withheld"])
         beating.stuck = False
         assert await listen(listener, 6)
         beating.stuck = True
-        logs.clear()
+        logged.clear()
         await listen(listener, 60)
-        assert [entry["event"] for entry in logs] == ["watchdog.sign_withheld"]
+        assert [entry["event"] for entry in logged] == ["watchdog.sign_withheld"]
 
 
 async def test_waiting_for_the_disk_is_life(tmp_path, autojump_clock):
@@ -88,6 +76,20 @@ async def test_waiting_for_the_disk_is_life(tmp_path, autojump_clock):
     async with watched(tmp_path) as (beating, listener):
         beating.stuck = beating.storing = True
         assert len(await listen(listener, 61)) == 24
+
+
+async def test_a_dispatcher_that_has_ended_is_not_stuck(tmp_path, autojump_clock):
+    """Nothing is left for it to move; the rest of the stop goes on, and is alive while the loop is."""
+    listener, beating = Listener.below(tmp_path), Beating()
+    beating.stuck, ended = True, False
+    with closing(listener):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch, beating, Manager(listener.address).alive, 10.0, lambda: ended)
+            await wait_all_tasks_blocked()
+            assert await listen(listener, 61) == []
+            ended = True
+            assert len(await listen(listener, 61)) == 24
+            nursery.cancel_scope.cancel()
 
 
 async def test_without_a_watchdog_nobody_watches(autojump_clock):

@@ -149,8 +149,7 @@ class Rig:
         await self.store.write(lambda c: campaigns.publish(c, key, state=CampaignState.SCHEDULED, taken=None, now=now))
         if adopt:
             await self.engine.campaigns.adopt(key)
-        row = await self.store.read(campaigns.by_id, key)
-        assert row is not None
+        (row,) = await self.store.read(campaigns.by_ids, [key])
         return row
 
     async def over(self, *rows: CampaignRow, within_s: float = 3600.0, poll_s: float = 1.0) -> None:
@@ -172,8 +171,7 @@ class Rig:
 
     async def state(self, row: CampaignRow) -> CampaignState:
         """Return a campaign's state as it is stored."""
-        found = await self.store.read(campaigns.by_id, row.id)
-        assert found is not None
+        (found,) = await self.store.read(campaigns.by_ids, [row.id])
         return found.state
 
     async def rows(self, query: str, **values: object) -> list[Any]:

@@ -172,7 +172,7 @@ async def test_the_last_ten_seconds_count_only_while_the_loop_runs(autojump_cloc
 
 async def test_a_stop_leaves_calls_that_hang_to_the_next_life(tmp_path, monkeypatch, logged):
     """Neither a hanging call nor a shielded one holds the stop up; the next life asks about them."""
-    monkeypatch.setattr(engine, "_HANGUP_S", 0.2)
+    monkeypatch.setattr(engine, "HANG_UP_S", 0.2)
     monkeypatch.setattr(engine, "_STUCK_S", 0.2)
     monkeypatch.setattr(insisting, "_LOOK_S", 0.1)
     url = f"sqlite:///{tmp_path}/dialerd.db"
@@ -188,7 +188,7 @@ async def test_a_stop_leaves_calls_that_hang_to_the_next_life(tmp_path, monkeypa
     wanted = evolve(wanted, daemon=evolve(wanted.daemon, drain=0))
     stuck = []
 
-    def left_behind():
+    def left_behind(_stored):
         stuck.append(True)
         phone.released.set()
 
@@ -197,6 +197,7 @@ async def test_a_stop_leaves_calls_that_hang_to_the_next_life(tmp_path, monkeypa
             row = await bench.add(3)
             await until(lambda: len(phone.left) == 3)
     assert stuck
+    assert bench.borrowed() == {}, "calls that were given up keep their lines"
     (held_up,) = (entry for entry in logged if entry["event"] == "stop.held_up")
     assert f"{__file__}:" in held_up["at"][0]
     after = Phone(talk(), answer=lambda _: WasPlaced(end=ANSWERED))
@@ -338,7 +339,7 @@ async def test_a_provider_that_never_comes_up_holds_neither_reload_nor_stop(auto
         await bench.over(row, within_s=2 * 120 + 10)
     assert slow.entered == 3
     assert [entry["error"] for entry in logged if entry["event"] == "trunk.failed"] == [
-        "TimeoutError('it did not come up within 120 s')"
+        "TimeoutError: it did not come up within 120 s"
     ] * 2
     never = Slow(talk())
     never.entered = -10
@@ -361,7 +362,7 @@ async def test_a_provider_that_never_closes_is_cancelled(autojump_clock, logged)
             await bench.over(await bench.add(2), within_s=5)
             await trio.sleep(trunks._EXIT_S + 1)
             assert [entry["error"] for entry in logged if entry["event"] == "trunk.failed"] == [
-                "TimeoutError('it did not close within 30 s')"
+                "TimeoutError: it did not close within 30 s"
             ]
 
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 ARROWS = {
     "dialerd.model": set(),
     "dialerd.rules": {"model"},
-    "dialerd.plugin": {"model"},
+    "dialerd.plugin": {"model", "rules"},
     "dialerd.store": {"model", "rules"},
     "dialerd.intake": {"model", "rules", "store"},
     "dialerd.engine": {"model", "rules", "plugin", "store"},

@@ -19,6 +19,7 @@ from dialerd.intake.spool import Spool
 from dialerd.intake.status_files import StatusFiles
 from dialerd.model.settings import AgentSettings, NumberSettings, Settings, SpoolSettings, TrunkSettings
 from dialerd.store import campaigns
+from dialerd.store.records import CampaignRow
 from dialerd.store.store import Store, open_store
 
 PATIENCE_S = 30.0
@@ -138,9 +139,14 @@ def skip_without_leases(folder: Path) -> None:
             pytest.skip(f"no leases here: {error.strerror}")
 
 
+async def stored(store: Store) -> list[CampaignRow]:
+    """Return the campaigns that can be seen, in the order of their keys."""
+    return await store.read(campaigns.by_ids, await store.read(campaigns.open_keys))
+
+
 async def names_stored(store: Store) -> list[str]:
     """Return the names of the campaigns that can be seen, in the order of their keys."""
-    return [campaign.spec.name for campaign in await store.read(campaigns.open_campaigns)]
+    return [campaign.spec.name for campaign in await stored(store)]
 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:

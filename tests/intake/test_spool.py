@@ -7,7 +7,7 @@ import stat
 
 import pytest
 import trio
-from spooling import Place, eventually, inline, names_stored, rows, skip_without_leases, spec
+from spooling import Place, eventually, inline, names_stored, rows, skip_without_leases, spec, stored
 
 from dialerd.store import campaigns, reports
 
@@ -20,7 +20,7 @@ async def test_a_dropped_file_becomes_a_campaign(tmp_path):
         await place.until_only("accepted", "tuesday.toml")
         assert place.listing("incoming") == []
         assert await names_stored(store) == ["Tuesday"]
-        (campaign,) = await store.read(campaigns.open_campaigns)
+        (campaign,) = await stored(store)
         assert place.published == [campaign.id]
         totals = await store.read(reports.totals, [campaign.id])
         assert totals[campaign.id].recipients == 2
@@ -71,7 +71,7 @@ async def test_a_growing_file_is_taken_when_it_is_whole(tmp_path):
                 file.write("phone\n" if piece == 0 else f"+44711120000{piece}\n")
             await trio.sleep(0.1)
         await place.until_only("accepted", "a.csv", "a.toml")
-        (campaign,) = await store.read(campaigns.open_campaigns)
+        (campaign,) = await stored(store)
         assert (await store.read(reports.totals, [campaign.id]))[campaign.id].recipients == 5
 
 
@@ -242,7 +242,7 @@ async def test_the_same_file_again_is_told_and_not_dialled(tmp_path):
         await place.until_only("accepted", "a.toml")
         place.drop("a.toml", inline("A"))
         await place.until_only("rejected", "a.toml", "a.toml.error.txt")
-        (campaign,) = await store.read(campaigns.open_campaigns)
+        (campaign,) = await stored(store)
         error = place.read("rejected", "a.toml.error.txt")
         assert campaign.uid in error
         assert "another name" in error

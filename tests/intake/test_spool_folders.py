@@ -1,5 +1,6 @@
 """The spool's folders: made when missing, left alone when there, refused in clear words when unusable."""
 
+import errno
 import os
 import stat
 
@@ -60,3 +61,19 @@ def test_a_folder_that_may_not_be_written_to_is_told(tmp_path):
         pytest.skip("this user may write everywhere")
     with pytest.raises(SpoolError, match="rejected cannot be used"):
         folders.prepare()
+
+
+def test_a_mode_that_the_unit_forbids_is_told_with_the_commands(tmp_path, monkeypatch):
+    """Under systemd's RestrictSUIDSGID the daemon cannot set it: the message says how to make the folder by hand."""
+    chmod = os.chmod
+
+    def forbid(path, mode, **more):
+        if mode & stat.S_ISGID:
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+        chmod(path, mode, **more)
+
+    monkeypatch.setattr(os, "chmod", forbid)
+    with pytest.raises(SpoolError, match=r"install -d -m 2770 .*incoming") as told:
+        Folders.below(tmp_path / "spool").prepare()
+    assert str(tmp_path / "spool" / "incoming") in str(told.value)
+    assert not (tmp_path / "spool" / "incoming").exists(), "made with the wrong mode, it would be taken for the user's"

@@ -1,5 +1,9 @@
 """The hang-up: whoever watches it, by waiting or by being told, learns of it once."""
 
+import signal
+from typing import Any
+
+import pytest
 import trio
 import trio.testing
 from dialerd_simulator.timers import Timers
@@ -47,6 +51,51 @@ async def test_a_plugin_that_fails_when_it_is_told_hurts_nobody() -> None:
     hangup.set()
     hangup.notify(fail)
     assert hangup.is_set()
+
+
+class Unspeakable(Exception):
+    """An exception that cannot be shown."""
+
+    def __repr__(self) -> str:
+        """Fail."""
+        raise ValueError("no words")
+
+    __str__ = __repr__
+
+
+async def test_many_calls_of_a_plugin_that_fails_are_told_once_a_minute(
+    logged: list[dict[str, Any]], autojump_clock: MockClock
+) -> None:
+    """Each is told to hang up, though the error cannot even be shown; the log has a line, and a count."""
+    hung_up = 0
+
+    def fail() -> None:
+        nonlocal hung_up
+        hung_up += 1
+        raise Unspeakable
+
+    for _ in range(2):
+        for _ in range(100):
+            hangup = HangUp()
+            hangup.notify(fail)
+            hangup.set()
+        await trio.sleep(61)
+    assert hung_up == 200
+    assert [(entry["event"], entry["more"]) for entry in logged] == [("provider.deaf", 0), ("provider.deaf", 99)]
+    assert [bool(entry["exc_info"]) for entry in logged] == [True, False]
+    assert "Unspeakable, which cannot be shown" in logged[0]["error"]
+
+
+def test_ctrl_c_while_a_plugin_is_told_ends_the_program() -> None:
+    """It comes from the keyboard, and is not the plugin's fault."""
+
+    async def main() -> None:
+        hangup = HangUp()
+        hangup.notify(lambda: signal.raise_signal(signal.SIGINT))
+        hangup.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        trio.run(main)
 
 
 async def test_timers_wake_each_at_its_time(autojump_clock: MockClock) -> None:

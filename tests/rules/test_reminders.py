@@ -19,6 +19,15 @@ def test_a_trouble_that_lasts():
     assert reminder.due(251)
 
 
+def test_what_was_not_told_is_counted():
+    """Each telling knows how many there were since the one before."""
+    reminder = Reminder()
+    assert [reminder.more for second in range(0, 130, 10) if reminder.due(second)] == [0, 5, 5]
+    reminder.over()
+    assert reminder.due(131)
+    assert reminder.more == 0
+
+
 @given(st.lists(st.floats(0, 10_000), min_size=1, max_size=200))
 def test_never_more_than_once_a_minute(seconds):
     """However often it is met, and the first time it is always told."""

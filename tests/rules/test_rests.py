@@ -2,7 +2,7 @@
 
 import pytest
 
-from dialerd.rules.rests import LONGEST_REST_S, rest_s, worth_telling
+from dialerd.rules.rests import LONGEST_REST_S, rest_s
 
 
 def test_rests_double():
@@ -14,8 +14,3 @@ def test_rests_double():
 def test_the_bound_holds(longest_s):
     """However often something fails, it is tried again."""
     assert rest_s(10_000, longest_s) == longest_s
-
-
-def test_what_is_told_of_failures():
-    """The first, and then those that come once a minute."""
-    assert [failures for failures in range(1, 10) if worth_telling(failures)] == [1, 7, 8, 9]

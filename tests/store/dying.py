@@ -67,7 +67,7 @@ def work(path, told, last):
         with connection.begin():
             suppressions.add(connection, [number(20 + i)], now=now)
     with connection.begin():
-        campaigns.finish_pending_some(connection, 1, Final.EXPIRED, groups=None, now=NOW)
+        campaigns.finish_pending_some(connection, 1, Final.EXPIRED, now=NOW)
 
 
 def main(template, directory):

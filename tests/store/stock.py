@@ -177,8 +177,7 @@ class Stock:
                 for (g,) in self.rows("SELECT DISTINCT group_id FROM recipients WHERE campaign_id=:k ORDER BY 1", k=key)
             ]
         open_now = Opening(None, 0, NEVER)
-        row = self.do(campaigns.by_id, key)
-        assert row is not None
+        (row,) = self.do(campaigns.by_ids, [key])
         plain: dict[str, Any] = {
             "campaign": row.uid,
             "agent": row.spec.agent,

@@ -53,11 +53,11 @@ def test_a_loading_campaign_is_invisible_until_it_is_published(db):
     """Then it appears whole, together with its file."""
     key = begin(db)
     recipients.add(db, key, batch(numbers(3)))
-    assert (campaigns.loading(db), campaigns.open_campaigns(db)) == ([key], [])
+    assert (campaigns.loading(db), campaigns.open_keys(db)) == ([key], [])
     taken = TakenFile(fingerprint="f", name="x.toml", campaign="x", taken_at=NOW, moved=False)
     campaigns.publish(db, key, state=CampaignState.SCHEDULED, taken=taken, now=NOW)
     assert campaigns.loading(db) == []
-    assert [row.uid for row in campaigns.open_campaigns(db)] == ["x"]
+    assert campaigns.open_keys(db) == [key]
     assert spool_files.taken_file(db, "f") == taken
     with pytest.raises(AssertionError):
         campaigns.publish(db, key, state=CampaignState.SCHEDULED, taken=None, now=NOW)
@@ -81,16 +81,13 @@ def test_a_discarded_load_leaves_nothing(db):
 
 
 def test_pending_people_are_finished_in_chunks(db):
-    """Those of some groups or all, counted in the totals; who is on the phone is left."""
+    """All of them, counted in the totals; who is on the phone is left."""
     key = campaign(db, numbers(2_000), groups=(LONDON, PARIS))
     (answer,) = claim(db, ask(key, 3))
-    assert campaigns.finish_pending_some(db, key, Final.EXPIRED, groups=[2], now=NOW) is False
-    assert reports.totals(db, [key])[key].finals[Final.EXPIRED] == 1_000
-    check(db)
-    while campaigns.finish_pending_some(db, key, Final.CANCELLED, groups=None, now=NOW):
+    while campaigns.finish_pending_some(db, key, Final.CANCELLED, now=NOW):
         pass
     totals = reports.totals(db, [key])[key]
-    assert (totals.pending, totals.dialing, totals.finals[Final.CANCELLED]) == (0, 3, 997)
+    assert (totals.pending, totals.dialing, totals.finals[Final.CANCELLED]) == (0, 3, 1_997)
     claim(db, ended=[end(one, key) for one in answer.claimed])
     check(db)
 
@@ -103,9 +100,9 @@ def test_campaigns_are_found_by_id_and_name(db):
     assert campaigns.find(db, "z") == []
     campaigns.set_state(db, 1, CampaignState.RUNNING, now=NOW + 7)
     campaigns.set_state(db, 1, CampaignState.COMPLETED, now=NOW + 9)
-    row = campaigns.by_id(db, 1)
+    (row,) = campaigns.by_ids(db, [1])
     assert (row.state, row.started_at, row.ended_at) == (CampaignState.COMPLETED, NOW + 7, NOW + 9)
-    assert [row.uid for row in campaigns.open_campaigns(db)] == ["y"]
+    assert campaigns.open_keys(db) == [2]
 
 
 def test_each_reader_has_a_place_of_its_own(db):

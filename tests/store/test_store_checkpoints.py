@@ -91,6 +91,36 @@ def test_it_can_be_closed_at_any_moment(tmp_path, logged):
     assert list(tmp_path.iterdir()) == [path.parent]  # and no other database was made
 
 
+def test_the_thread_outlives_whatever_is_raised(path, logged, monkeypatch):
+    """No memory for a moment: told, and the log is moved afterwards as ever."""
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("PRAGMA journal_mode=WAL")
+    writer.execute("PRAGMA wal_autocheckpoint=0")
+    writer.execute("CREATE TABLE t (i)")
+    tried, connect_once_more, connect_in_truth = threading.Event(), threading.Event(), sqlite3.connect
+
+    def stumble(*arguments, **options):
+        tried.set()
+        if not connect_once_more.is_set():
+            raise MemoryError("no room")
+        return connect_in_truth(*arguments, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", stumble)
+    checkpoints = Checkpoints(path, lambda error: StoreError(repr(error)), rows=1)
+    for again in (False, True):
+        tried.clear()
+        if again:
+            connect_once_more.set()
+        writer.execute("INSERT INTO t VALUES (1)")
+        checkpoints.committed(writer)
+        assert tried.wait(10), "the thread is gone"
+    checkpoints.close()
+    writer.close()
+    assert [(entry["event"], entry["error"]) for entry in logged] == [
+        ("store.checkpoint_failed", "MemoryError('no room')")
+    ]
+
+
 def test_one_that_fails_is_told_once_and_never_makes_a_new_database(path, logged):
     """The database is gone: the thread says so, and does not make an empty one in its place."""
     told = threading.Event()

@@ -3,7 +3,7 @@
 from sqlite3 import IntegrityError
 
 import pytest
-from stock import LONDON, NEW_YORK, NOW, Stock, ended, new, number
+from stock import NOW, Stock, ended, new, number
 
 from dialerd.model.campaign import Pacing
 from dialerd.model.instants import DAY
@@ -30,10 +30,10 @@ def test_a_campaign_comes_back_as_it_was_stored(stock):
     """The whole spec, its own numbers and instants."""
     wanted = new("c", start_at=NOW + 1, pacing=Pacing(calls_per_second=0.5), variables={"a": [1, None, "ü"]})
     key = stock.do(campaigns.begin, wanted)
-    row = stock.do(campaigns.by_id, key)
+    (row,) = stock.do(campaigns.by_ids, [key])
     assert (row.spec, row.uid, row.timezone) == (wanted.spec, "c", "Europe/London")
     assert (row.start_at, row.end_at, row.created_at, row.started_at, row.ended_at) == (NOW + 1, None, NOW, None, None)
-    assert stock.do(campaigns.by_id, key + 1) is None
+    assert stock.do(campaigns.by_ids, [key + 1]) == []
     with pytest.raises(IntegrityError):
         stock.do(campaigns.begin, wanted)
 
@@ -42,27 +42,28 @@ def test_loading_is_invisible_and_published_once(stock):
     """Neither the scheduler nor status files see it before; twice is an error that changes nothing."""
     key = stock.begin()
     assert stock.do(campaigns.loading) == [key]
-    assert stock.do(campaigns.open_campaigns) == []
+    assert stock.do(campaigns.open_keys) == []
     assert stock.do(reports.changed_since, 0) == []
     stock.publish(key, taken=taken())
     assert stock.do(campaigns.loading) == []
-    assert [row.id for row in stock.do(campaigns.open_campaigns)] == [key]
+    assert stock.do(campaigns.open_keys) == [key]
     with pytest.raises(AssertionError):
         stock.publish(key, taken=taken("other"))
     assert stock.do(spool_files.taken_file, "sum of other") is None
 
 
-def test_open_campaigns_are_those_with_work(stock):
+def test_open_keys_are_of_those_with_work(stock):
     """Drafts wait for somebody, ended ones for nobody; a cancelled one is at work until its last call has ended."""
     states = dict(enumerate((s for s in CampaignState if s is not CampaignState.LOADING), 1))
     for key, state in states.items():
         assert stock.campaign(0, state.value) == key
         stock.do(campaigns.set_state, key, state, now=NOW)
-    assert [row.state for row in stock.do(campaigns.open_campaigns)] == ["scheduled", "running", "paused", "cancelled"]
+    at_work = ["scheduled", "running", "paused", "cancelled"]
+    assert [states[key] for key in stock.do(campaigns.open_keys)] == at_work
     (cancelled,) = stock.do(campaigns.find, "cancelled")
     stock.do(campaigns.end, cancelled.id, now=NOW + 1)
-    assert "cancelled" not in [row.state for row in stock.do(campaigns.open_campaigns)]
-    assert stock.do(campaigns.by_id, cancelled.id).ended_at == NOW + 1
+    assert cancelled.id not in stock.do(campaigns.open_keys)
+    assert stock.do(campaigns.by_ids, [cancelled.id])[0].ended_at == NOW + 1
 
 
 def test_states_keep_their_instants(stock):
@@ -71,7 +72,7 @@ def test_states_keep_their_instants(stock):
     for i, state in enumerate(("running", "paused", "running", "completed"), 1):
         stock.do(campaigns.set_state, key, CampaignState(state), now=NOW + i)
         assert [row.id for row in stock.do(reports.changed_since, NOW + i)] == [key]
-        row = stock.do(campaigns.by_id, key)
+        (row,) = stock.do(campaigns.by_ids, [key])
         assert (row.state, row.state_at, row.started_at) == (state, NOW + i, NOW + 1)
         assert row.ended_at == (NOW + i if state == "completed" else None)
     assert [row.id for row in stock.do(reports.changed_since, NOW)] == [key, other]
@@ -111,7 +112,7 @@ def test_finishing_goes_in_chunks(stock, people):
     calls = stock.claim(key, 2).claimed
     done = 0
     while True:
-        more = stock.do(campaigns.finish_pending_some, key, Final.CANCELLED, groups=None, now=NOW + 1)
+        more = stock.do(campaigns.finish_pending_some, key, Final.CANCELLED, now=NOW + 1)
         now_done = stock.states(key).get(("done", "cancelled"), 0)
         assert now_done - done <= 2_000
         done = now_done
@@ -122,16 +123,6 @@ def test_finishing_goes_in_chunks(stock, people):
     assert len(calls) == 2
 
 
-def test_finishing_some_groups(stock):
-    """Where only one group will not open again, the others wait on."""
-    key = stock.campaign(10, groups=(LONDON, NEW_YORK))
-    assert not stock.do(campaigns.finish_pending_some, key, Final.EXPIRED, groups=[stock.group(NEW_YORK)], now=NOW)
-    assert stock.states(key) == {("pending", None): 5, ("done", "expired"): 5}
-    assert set(stock.next_at(key)) == {number(i) for i in range(0, 10, 2)}
-    assert not stock.do(campaigns.finish_pending_some, key, Final.EXPIRED, groups=[], now=NOW)
-    assert stock.states(key)["pending", None] == 5
-
-
 def test_spool_files(stock):
     """A file is known by its fingerprint from the moment its campaign is, and forgotten by nobody until it is moved."""
     a, b, c = (stock.begin(name) for name in "abc")
@@ -140,8 +131,7 @@ def test_spool_files(stock):
     stock.publish(c)
     assert stock.do(spool_files.taken_file, "sum of a.toml") == taken("a.toml", "a")
     assert stock.do(spool_files.taken_file, "sum of c.toml") is None
-    assert stock.do(spool_files.file_of, b) == taken("b.toml", "b", moved=True)
-    assert stock.do(spool_files.file_of, c) is None
+    assert stock.do(spool_files.taken_file, "sum of b.toml") == taken("b.toml", "b", moved=True)
     assert stock.do(spool_files.unmoved_files) == [taken("a.toml", "a")]
     stock.do(spool_files.mark_moved, "sum of a.toml")
     assert stock.do(spool_files.unmoved_files) == []
@@ -188,7 +178,7 @@ def lived(stock, name, *, people=3, end_at=NOW, reported=True, first=0):
     stock.publish(key, taken=taken(name, name))
     stock.turn(ends=[ended(one, key, Outcome.BUSY, final=None) for one in stock.claim(key, people).claimed])
     stock.turn(ends=[ended(one, key) for one in stock.claim(key, people - 1).claimed])
-    stock.do(campaigns.finish_pending_some, key, Final.EXPIRED, groups=None, now=NOW)
+    stock.do(campaigns.finish_pending_some, key, Final.EXPIRED, now=NOW)
     stock.do(suppressions.add, [number(999)], scope=f"campaign:{name}", now=NOW)
     stock.do(campaigns.set_state, key, CampaignState.COMPLETED, now=end_at)
     if reported:
@@ -206,7 +196,7 @@ def test_pruning_spares_what_lies_between(stock):
         stock.publish(key)
     answers = stock.turn(stock.ask(gone, 2), stock.ask(stays, 4))
     stock.turn(ends=[ended(one, key) for key, a in zip((gone, stays), answers, strict=True) for one in a.claimed])
-    stock.do(campaigns.finish_pending_some, gone, Final.CANCELLED, groups=None, now=NOW)
+    stock.do(campaigns.finish_pending_some, gone, Final.CANCELLED, now=NOW)
     stock.do(campaigns.set_state, gone, CampaignState.COMPLETED, now=NOW)
     stock.do(reports.mark_reported, gone, now=NOW)
     while stock.do(pruning.prune_some, ended_before=NOW + 1):

@@ -48,7 +48,7 @@ def test_groups_in_the_order_of_the_ask(stock):
     assert answer.heads == {paris: None, london: None}
     answer = stock.claim(key, 1, groups=[new_york, london])
     assert answer.heads == {new_york: 0}, "a group behind the last line was not asked"
-    assert stock.do(lambda c: campaigns.by_id(c, key)).state is CampaignState.SCHEDULED
+    assert stock.do(campaigns.by_ids, [key])[0].state is CampaignState.SCHEDULED
 
 
 def test_what_is_claimed_is_in_the_rows(stock):
@@ -223,7 +223,7 @@ def test_the_first_claim_starts_a_scheduled_campaign(stock, stored, asked, after
     key = stock.campaign(2)
     stock.do(campaigns.set_state, key, stored, now=NOW)
     stock.claim(key, state=asked, now=NOW + MINUTE)
-    row = stock.do(campaigns.by_id, key)
+    (row,) = stock.do(campaigns.by_ids, [key])
     assert row.state is after
     started = {CampaignState.SCHEDULED: NOW + MINUTE, CampaignState.RUNNING: NOW}.get(stored)
     assert row.started_at == started
@@ -235,7 +235,7 @@ def test_an_ask_that_finds_nobody_starts_nothing(stock):
     key = stock.campaign(1, start_at=NOW + HOUR)
     answer = stock.claim(key, state=CampaignState.SCHEDULED)
     assert (answer.claimed, answer.heads) == ([], {1: NOW + HOUR})
-    row = stock.do(campaigns.by_id, key)
+    (row,) = stock.do(campaigns.by_ids, [key])
     assert (row.state, row.started_at) == (CampaignState.SCHEDULED, None)
 
 

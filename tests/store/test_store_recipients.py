@@ -141,7 +141,7 @@ def test_interleaved_loads_keep_their_spans(stock):
         ids = stock.rows("SELECT min(id), max(id) FROM recipients WHERE campaign_id=:k", k=key)
         assert ids == [(first, last)]
     assert stock.states(a) == stock.states(b) == {("pending", None): 6}
-    assert stock.do(campaigns.finish_pending_some, a, Final.CANCELLED, groups=None, now=NOW) is False
+    assert stock.do(campaigns.finish_pending_some, a, Final.CANCELLED, now=NOW) is False
     assert stock.states(b) == {("pending", None): 6}
 
 

@@ -1,9 +1,11 @@
 """Fixtures of the tests that start the real daemon."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from needs import cannot, superuser
 from place import Place
 
 
@@ -14,3 +16,16 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place.configure()
     yield place
     place.end()
+
+
+@pytest.fixture
+def mounts(tmp_path: Path) -> None:
+    """File systems can be mounted here."""
+    superuser("mounting a small file system")
+    point = tmp_path / "mounts"
+    point.mkdir()
+    trial = subprocess.run(["mount", "-t", "tmpfs", "tmpfs", point], capture_output=True, check=False)
+    if trial.returncode:
+        cannot(f"nothing can be mounted here: {trial.stderr.decode(errors='replace')[:200]}")
+    subprocess.run(["umount", point], check=True)
+    point.rmdir()

@@ -16,8 +16,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from attrs import define
+from needs import cannot, program, superuser
 from place import until
 
 ROOT = Path(__file__).parents[2]
@@ -29,29 +29,25 @@ WHEELS = "var/wheels"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def missing() -> str:
-    """Return why no machine can be booted here and what to do, or an empty text."""
-    if os.geteuid() != 0:
-        return "needs root, to boot a machine of its own: run the tests as root"
-    for program, package in (("debootstrap", "debootstrap"), ("systemd-nspawn", "systemd-container")):
-        if not shutil.which(program):
-            return f"{program} is missing: apt install {package}"
+def _need() -> None:
+    """Go on only where a machine can be booted."""
+    superuser("booting a machine of its own")
+    program("debootstrap", "debootstrap")
+    program("systemd-nspawn", "systemd-container")
     if sys.version_info[:2] != PYTHON:
-        return "needs Python 3.11, whose packages fit Debian 12: run the tests with it"
-    return ""
+        cannot("needs Python 3.11, whose packages fit Debian 12: run the tests with it")
 
 
 @contextlib.contextmanager
 def machine() -> Iterator["Machine"]:
     """Boot a machine; it and its files are gone afterwards, whatever happened."""
-    if reason := missing():
-        pytest.skip(reason)
+    _need()
     directory = Path(tempfile.mkdtemp(prefix="dialerd-machine-"))
     try:
         try:
             _copy(directory / "root")
         except subprocess.CalledProcessError as error:
-            _cannot(f"{error.cmd[0]} failed: {(error.output or b'').decode(errors='replace')[-2000:]}")
+            cannot(f"{error.cmd[0]} failed: {(error.output or b'').decode(errors='replace')[-2000:]}")
         with _booted(directory / "root") as booted:
             yield booted
         left = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(directory) in line]
@@ -63,13 +59,6 @@ def machine() -> Iterator["Machine"]:
 def _remove(directory: Path) -> None:
     """Delete a tree, but nothing of what is mounted in it."""
     subprocess.run(["rm", "--recursive", "--force", "--one-file-system", str(directory)], check=True)
-
-
-def _cannot(reason: str) -> None:
-    """Skip where a machine cannot be had; in continuous integration that is a failure."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @define(eq=False)
@@ -204,7 +193,7 @@ def _booted(root: Path) -> Iterator[Machine]:
             booted = Machine(root, leader)
             until(lambda: _is_up(booted), "the machine is up", every_s=0.2)
         except AssertionError as error:
-            _cannot(f"no machine can be booted here ({error}): {console.read_text(errors='replace')[-2000:]}")
+            cannot(f"no machine can be booted here ({error}): {console.read_text(errors='replace')[-2000:]}")
         yield booted
         booted.run("systemctl poweroff", check=False)
         nspawn.wait(60)

@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import shutil
 import sqlite3
 import subprocess
 import time
 
 import pytest
 from disks import finish, needs_mount, now_at, refused, remount, tampered, tmpfs, told, unmount, until_at_rest
+from needs import cannot, program
 from place import Place, people, until
 
 pytestmark = pytest.mark.system
@@ -40,7 +40,7 @@ def test_writes_that_fail(place, error):
     files = [place.root / "state" / name for name in ("dialerd.db", "dialerd.db-wal")]
     with tampered(place, "pwrite64,fdatasync,fsync", f"error={error}", files):
         trouble = place.until_logged("store.failed")
-        assert "look at the kernel log for the disk of the database" in trouble["error"]
+        assert "look at the kernel log for the disk of the database" in trouble["remedy"]
         dialled = until_at_rest(place)
         assert dialled < 400
         told(place, "store.failed", "store.turn_failed")
@@ -63,23 +63,22 @@ def test_syncs_that_fail_and_a_kill(place):
 
 
 @needs_mount
-@pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="mkfs.ext4 is missing: apt install e2fsprogs")
 def test_a_file_system_that_turned_read_only(place):
     """As ext4 does when it finds itself damaged: dialling stops; mounted anew, the next life goes on."""
     image, state = place.root / "image", place.root / "state"
     with image.open("wb") as file:
         file.truncate(32 << 20)
-    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    subprocess.run([program("mkfs.ext4", "e2fsprogs"), "-q", image], check=True)
     state.mkdir()
     mount = ["mount", "-o", "loop", image, state]
     if (mounting := subprocess.run(mount, capture_output=True, check=False)).returncode:
-        pytest.skip(f"loop devices cannot be used here: {mounting.stderr.decode(errors='replace')[:200]}")
+        cannot(f"loop devices cannot be used here: {mounting.stderr.decode(errors='replace')[:200]}")
     mounted = True
     try:
         begin(place, 300)
         remount(state, "abort")
         trouble = place.until_logged("store.failed")
-        assert "mounted read-only" in trouble["error"]
+        assert "mounted read-only" in trouble["remedy"]
         assert until_at_rest(place) < 300
         told(place, "store.failed")
         place.kill()
@@ -133,7 +132,7 @@ def test_locked_by_another_process(place):
         assert "find it with fuser" in said
         time.sleep(max(0.0, until_s - time.monotonic()))
         trouble = place.until_logged("store.failed")
-        assert "find it with fuser" in trouble["error"]
+        assert "find it with fuser" in trouble["remedy"]
         assert until_at_rest(place) < 400
         told(place, "store.failed", "store.turn_failed")
     since_at = now_at()

@@ -1,6 +1,7 @@
 """Full disks: calls go on, nobody new is rung while nobody can remember it, and it all comes right by itself."""
 
 import os
+import signal
 from time import sleep
 
 import pytest
@@ -33,7 +34,7 @@ def test_full_while_calls_are_up(place):
         until(lambda: len(place.ledger()) > 2 * LINES, "calls are up")
         filler = fill(disk)
         trouble = place.until_logged("store.failed")
-        assert "free space on the disk of the database" in trouble["error"]
+        assert "free space on the disk of the database" in trouble["remedy"]
         assert str(disk / "dialerd.db") in trouble["error"]
         dialled = until_at_rest(place)
         assert dialled < 600, "it was over before the disk was full, so that this shows nothing"
@@ -41,6 +42,35 @@ def test_full_while_calls_are_up(place):
         filler.unlink()
         since_at = now_at()
         place.until_logged("store.recovered")
+        finish(place, "c", count=600, lines=LINES, since_at=since_at)
+
+
+@pytest.mark.parametrize("twice", [True, pytest.param(False, marks=pytest.mark.soak)])
+def test_a_stop_on_a_full_disk(place, twice):
+    """It says how many ends are not stored, and comes to an end all the same; the next life asks about them."""
+    configure(place)
+    with tmpfs(place.root / "state", 8) as disk:
+        place.start()
+        drop(place, "c", 0, 600)
+        until(lambda: len(place.ledger()) > 2 * LINES, "calls are up")
+        filler = fill(disk)
+        place.until_logged("store.failed")
+        until_at_rest(place)
+        place.signal(signal.SIGTERM)  # with a drain time of five minutes, of which calls that are over need nothing
+        awaited = place.until_logged("stop.store_awaited", 20)
+        assert 0 < awaited["ends"] <= LINES
+        if twice:
+            place.signal(signal.SIGTERM)
+        assert place.process is not None
+        assert place.process.wait(10 if twice else 40) == 1
+        assert place.logged("stop.gave_up")[0]["ends"] == awaited["ends"]
+        assert place.log()[-1]["event"] == "daemon.stopped"
+        assert not place.logged("drain.gave_up")
+        assert not place.logged("drain.hanging_up")
+        told(place)
+        filler.unlink()
+        since_at = now_at()
+        place.start()
         finish(place, "c", count=600, lines=LINES, since_at=since_at)
 
 
@@ -126,3 +156,24 @@ def test_full_at_the_start(place):
         if not place.alive():
             place.start()
         finish(place, "c", count=200, lines=LINES, since_at=0)
+
+
+def test_gone_and_no_room_for_a_copy(place):
+    """The database was deleted to make room: the next start does not begin anew with nobody known."""
+    configure(place)
+    with tmpfs(place.root / "state", 8) as disk:
+        place.start()
+        drop(place, "c", 0, 400)
+        until(lambda: len(place.ledger()) > 2 * LINES, "calls are up")
+        (disk / "dialerd.db").unlink()
+        filler = fill(disk)
+        sleep(1)
+        os.truncate(filler, filler.stat().st_size - (120 << 10))  # for a commit, not for the copy
+        assert place.process is not None
+        assert place.process.wait(30) == 1
+        assert "could not be copied" in place.log_path().read_text()
+        filler.unlink()
+        said = refused(place)
+        assert "dialerd.db is missing, and was there before" in said
+        assert "restore a backup" in said
+        assert not (disk / "dialerd.db").exists()

@@ -88,12 +88,6 @@ def test_three_hundred_files_at_once(place):
     many(place, 300, 60)
 
 
-@pytest.mark.soak
-def test_ten_thousand_files_at_once(place):
-    """The same with 10,000."""
-    many(place, 10_000, 500)
-
-
 def test_fifty_thousand_rows(place):
     """The daemon grows by a few MiB only: it passes batches on."""
     watch = large(place, 50_000, 120)

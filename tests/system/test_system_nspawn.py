@@ -1,6 +1,6 @@
 """The daemon under systemd, in a Debian 12 of its own, installed by the very commands of docs/systemd.md.
 
-Skipped, with the reason, where no such machine can be booted; in continuous integration it must be.
+Skipped, with the reason, where no such machine can be booted; in continuous integration that is a failure.
 """
 
 import json
@@ -216,7 +216,7 @@ def test_a_reload_drops_no_call(debian12):
 
 
 def test_the_watchdog_restarts_a_daemon_that_is_stuck(debian12):
-    """One stopped with SIGSTOP is started again within seconds, asks about its calls, and rings nobody twice."""
+    """One stopped with SIGSTOP is started again soon, asks about its calls, and rings nobody twice."""
     configure(debian12, talk_time=["5s", "16s"])  # some are up when it is back, some have ended meanwhile
     debian12.run("systemctl start dialerd")
     pid = debian12.show("MainPID")["MainPID"]
@@ -227,7 +227,7 @@ def test_the_watchdog_restarts_a_daemon_that_is_stuck(debian12):
     began = time.monotonic()
     until(lambda: not is_shown(debian12, MainPID=pid), "it is killed", 30, 0.2)
     until(lambda: is_shown(debian12, ActiveState="active", SubState="running"), "it runs again", 30, 0.2)
-    assert time.monotonic() - began < 25
+    assert time.monotonic() - began < 35  # WatchdogSec, TimeoutAbortSec, RestartSec, and the start
     assert is_shown(debian12, NRestarts="1")
     assert journal(debian12, "Failed with result .watchdog")
     assert len(journal(debian12, "^Fatal Python error: Aborted")) == stacks + 1  # it says where it stood
@@ -275,14 +275,14 @@ def test_a_second_daemon_is_refused(debian12):
     assert is_shown(debian12, ActiveState="active")
 
 
-def test_settings_with_faults_do_not_start_for_ever(debian12):
-    """After some starts the unit stays failed."""
+def test_a_refused_start_is_tried_again(debian12):
+    """As long as it takes, beyond what systemd allows by default; once the settings are mended it is up."""
     (debian12.root / "etc/dialerd/dialerd.toml").write_text("[daemon]\nmax_concurent = 3\n")
     unit(debian12, "RestartSec=10ms")
     debian12.fails("systemctl start dialerd")
-    until(lambda: is_shown(debian12, ActiveState="failed"), "it gives up", every_s=0.5)
-    assert is_shown(debian12, Result="start-limit-hit") or is_shown(debian12, Result="exit-code")
-    assert int(debian12.show("NRestarts")["NRestarts"]) < 12
+    until(lambda: int(debian12.show("NRestarts")["NRestarts"]) > 12, "it is tried again and again", every_s=0.5)
+    configure(debian12)
+    until(lambda: is_shown(debian12, ActiveState="active"), "it is up", every_s=0.5)
 
 
 def test_a_secret_is_handed_over(debian12):

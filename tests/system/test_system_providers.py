@@ -61,7 +61,7 @@ def test_a_plugin_that_ends_the_program_costs_one_call(odd):
     begin(odd, _3="exits", _33="exits")
     all_once(odd)
     (broke,) = odd.logged("provider.broke")
-    assert (broke["trunk"], broke["error"]) == ("sim", "SystemExit(3)")
+    assert (broke["trunk"], broke["error"]) == ("sim", "SystemExit: 3")
     assert broke["remedy"]
     assert odd.count("SELECT count(*) FROM attempts WHERE refunded") == 2
     assert odd.stop() == 0

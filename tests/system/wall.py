@@ -7,18 +7,18 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import pytest
 from attrs import define, field
+from needs import cannot
 
 _LIBRARIES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib*/faketime/libfaketime.so.1")
 
 
 def library() -> Path:
-    """Return where libfaketime lies; skip the test where it is not installed."""
-    for pattern in _LIBRARIES:
-        for path in Path("/").glob(pattern[1:]):
-            return path
-    pytest.skip("steps the wall clock by libfaketime; on Debian: apt install faketime")
+    """Return where libfaketime lies; go on only where it is installed."""
+    found = next((path for pattern in _LIBRARIES for path in Path("/").glob(pattern[1:])), None)
+    if found is None:
+        cannot("libfaketime, which steps the wall clock, is missing: apt install faketime")
+    return found
 
 
 @define(eq=False)
