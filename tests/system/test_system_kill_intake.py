@@ -61,21 +61,21 @@ def test_killed_between_stored_and_moved(place):
     place.start()
     names: list[str] = []
     unmoved = 0
+    waiting = "SELECT count(*) FROM spool_files WHERE NOT moved"
     for kill in range(6):
-        batch = [f"{kill}-{index}" for index in range(25)]
+        batch = [f"{kill}-{index}" for index in range(60)]
         for name in batch:
             place.drop(f"{name}.csv", rows(0, 3))
             place.drop(f"{name}.json", campaign(name, recipients_file=f"{name}.csv"))
         names += batch
-        before = place.count("SELECT count(*) FROM spool_files")
         until(
-            lambda before=before: place.count("SELECT count(*) FROM spool_files") > before,
-            "one is stored",
-            every_s=0.002,
+            lambda known=len(names): place.count(waiting) or place.count("SELECT count(*) FROM spool_files") == known,
+            "some are stored",
+            every_s=0.0005,
         )
-        sleep(random.uniform(0, 0.08))
+        sleep(random.uniform(0, 0.02) if kill % 2 else 0)
         place.kill()
-        unmoved += place.count("SELECT count(*) FROM spool_files WHERE NOT moved")
+        unmoved += place.count(waiting)
         place.start()
     assert unmoved > 0, "no kill came between stored and moved, so that this shows nothing"
     place.until_in("accepted", *(f"{name}.json" for name in names), *(f"{name}.csv" for name in names))
