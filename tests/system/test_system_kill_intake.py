@@ -69,7 +69,7 @@ def test_killed_between_stored_and_moved(place):
             place.drop(f"{name}.json", campaign(name, recipients_file=f"{name}.csv"))
         names += batch
         until(
-            lambda known=len(names): place.count(waiting) or place.count("SELECT count(*) FROM spool_files") == known,
+            lambda kill=kill: place.count(waiting) or place.count("SELECT count(*) FROM spool_files") == 60 * (kill + 1),
             "some are stored",
             every_s=0.0005,
         )
