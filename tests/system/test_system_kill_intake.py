@@ -69,7 +69,9 @@ def test_killed_between_stored_and_moved(place):
             place.drop(f"{name}.json", campaign(name, recipients_file=f"{name}.csv"))
         names += batch
         until(
-            lambda kill=kill: place.count(waiting) or place.count("SELECT count(*) FROM spool_files") == 60 * (kill + 1),
+            lambda kill=kill: (
+                place.count(waiting) or place.count("SELECT count(*) FROM spool_files") == 60 * (kill + 1)
+            ),
             "some are stored",
             every_s=0.0005,
         )
