@@ -157,3 +157,25 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
             if await holds if not isinstance(holds, bool) else holds:
                 return
             await trio.sleep(0.01)
+
+
+def poison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signal_name: str) -> None:
+    """Have every reading process send itself a signal when it opens `poison.toml`, as if that file's bytes did it.
+
+    Args:
+        tmp_path: where a module can lie that the process loads at its start.
+        monkeypatch: puts it on the process's path.
+        signal_name: `SIGKILL` or `SIGSTOP`.
+    """
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'dialerd.intake.worker' in ' '.join(sys.orig_argv):\n"
+        "    import os, signal\n"
+        "    from dialerd.intake import source\n"
+        "    def look(path, opened=source._open):\n"
+        "        if path.name == 'poison.toml':\n"
+        f"            os.kill(os.getpid(), signal.{signal_name})\n"
+        "        return opened(path)\n"
+        "    source._open = look\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))

@@ -4,7 +4,7 @@ import os
 import signal
 
 import trio
-from spooling import SETTINGS, Place, eventually, inline, names_stored, now, rows, spec
+from spooling import SETTINGS, Place, eventually, inline, names_stored, now, poison, rows, spec
 from sqlalchemy import text
 
 from dialerd.intake import handful
@@ -94,18 +94,7 @@ async def test_a_file_over_which_the_reading_process_always_dies_is_refused(tmp_
     """When it happens again, with the reason; the files beside it are taken."""
     place = Place.make(tmp_path)
     # as if its bytes brought down the interpreter that parses them
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if 'dialerd.intake.worker' in ' '.join(sys.orig_argv):\n"
-        "    import os, signal\n"
-        "    from dialerd.intake import source\n"
-        "    def look(path, opened=source._open):\n"
-        "        if path.name == 'poison.toml':\n"
-        "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "        return opened(path)\n"
-        "    source._open = look\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    poison(tmp_path, monkeypatch, "SIGKILL")
     names = [f"{index}.toml" for index in range(10)]
     for name in [*names, "poison.toml"]:
         place.drop(name, inline(name))

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 import trio
-from spooling import Place, eventually, inline, names_stored, spec
+from spooling import Place, eventually, inline, names_stored, poison, spec
 from test_handful import workers
 
 from dialerd.intake import worker_process
@@ -16,7 +16,7 @@ STILL_S = 3.0  # longer than the start of a process takes, shorter than patience
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     """Let the daemon wait for less than a minute."""
-    monkeypatch.setattr(worker_process, "STILL_S", STILL_S, raising=False)
+    monkeypatch.setattr(worker_process, "STILL_S", STILL_S)
 
 
 async def test_a_reading_process_that_is_stopped_is_replaced(tmp_path, logged):
@@ -42,18 +42,7 @@ async def test_a_file_over_which_it_always_stands_still_is_refused(tmp_path, mon
     """After the second time, with the reason; the file beside it is taken."""
     place = Place.make(tmp_path)
     # as if the file lay on blocks that the disk cannot read
-    (tmp_path / "sitecustomize.py").write_text(
-        "import sys\n"
-        "if 'dialerd.intake.worker' in ' '.join(sys.orig_argv):\n"
-        "    import os, signal\n"
-        "    from dialerd.intake import source\n"
-        "    def look(path, opened=source._open):\n"
-        "        if path.name == 'poison.toml':\n"
-        "            os.kill(os.getpid(), signal.SIGSTOP)\n"
-        "        return opened(path)\n"
-        "    source._open = look\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    poison(tmp_path, monkeypatch, "SIGSTOP")
     place.drop("good.toml", inline("good"))
     place.drop("poison.toml", inline("poison", 1_000) if large else inline("poison"))
     async with place.life() as store:
@@ -65,7 +54,7 @@ async def test_a_file_over_which_it_always_stands_still_is_refused(tmp_path, mon
 
 async def test_a_reading_process_at_work_is_left_alone(tmp_path, monkeypatch):
     """A file of which nothing comes for long, as one that is all faults, is read to its end: processor time tells."""
-    monkeypatch.setattr(worker_process, "STILL_S", 0.6, raising=False)
+    monkeypatch.setattr(worker_process, "STILL_S", 0.6)
     place = Place.make(tmp_path)
     async with place.life():
         place.drop("bad.csv", "phone\n" + "no number\n" * 150_000)
@@ -76,7 +65,7 @@ async def test_a_reading_process_at_work_is_left_alone(tmp_path, monkeypatch):
 
 async def test_one_that_cannot_even_be_killed_holds_up_nothing(tmp_path, monkeypatch):
     """A process that waits for a disk does not end before the disk answers: it is left behind."""
-    monkeypatch.setattr(worker_process, "_END_S", 0.2, raising=False)
+    monkeypatch.setattr(worker_process, "_END_S", 0.2)
     monkeypatch.setattr(trio.Process, "kill", lambda _process: None)
     worker = await worker_process.Worker.start()
     os.kill(worker.pid, signal.SIGSTOP)

@@ -2,6 +2,9 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from time import sleep
 
 import pytest
@@ -25,14 +28,20 @@ def drop(place: Place, name: str, first: int, count: int) -> None:
     place.drop(f"{name}.json", {"name": name, "agent": "reminder", "retry": ONCE, "recipients": people(first, count)})
 
 
-def test_full_while_calls_are_up(place):
-    """Outcomes wait in memory, nobody new is dialled; with room again they are stored and all lines are used."""
+@contextmanager
+def full_while_calls_are_up(place: Place, count: int) -> Iterator[tuple[Path, Path]]:
+    """Ring so many people from a state directory of its own that fills up meanwhile; yield it and what fills it."""
     configure(place)
     with tmpfs(place.root / "state", 8) as disk:
         place.start()
-        drop(place, "c", 0, 600)
+        drop(place, "c", 0, count)
         until(lambda: len(place.ledger()) > 2 * LINES, "calls are up")
-        filler = fill(disk)
+        yield disk, fill(disk)
+
+
+def test_full_while_calls_are_up(place):
+    """Outcomes wait in memory, nobody new is dialled; with room again they are stored and all lines are used."""
+    with full_while_calls_are_up(place, 600) as (disk, filler):
         trouble = place.until_logged("store.failed")
         assert "free space on the disk of the database" in trouble["remedy"]
         assert str(disk / "dialerd.db") in trouble["error"]
@@ -48,12 +57,7 @@ def test_full_while_calls_are_up(place):
 @pytest.mark.parametrize("twice", [True, pytest.param(False, marks=pytest.mark.soak)])
 def test_a_stop_on_a_full_disk(place, twice):
     """It says how many ends are not stored, and comes to an end all the same; the next life asks about them."""
-    configure(place)
-    with tmpfs(place.root / "state", 8) as disk:
-        place.start()
-        drop(place, "c", 0, 600)
-        until(lambda: len(place.ledger()) > 2 * LINES, "calls are up")
-        filler = fill(disk)
+    with full_while_calls_are_up(place, 600) as (_, filler):
         place.until_logged("store.failed")
         until_at_rest(place)
         place.signal(signal.SIGTERM)  # with a drain time of five minutes, of which calls that are over need nothing
@@ -77,12 +81,7 @@ def test_a_stop_on_a_full_disk(place, twice):
 @pytest.mark.soak
 def test_full_while_calls_are_up_and_then_killed(place):
     """Outcomes that were never stored are asked of the carrier by the next life; nobody is dialled twice."""
-    configure(place)
-    with tmpfs(place.root / "state", 8) as disk:
-        place.start()
-        drop(place, "c", 0, 300)
-        until(lambda: len(place.ledger()) > 2 * LINES, "calls are up")
-        filler = fill(disk)
+    with full_while_calls_are_up(place, 300) as (_, filler):
         place.until_logged("store.failed")
         until_at_rest(place)
         place.kill()
