@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 AT_ONCE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench soak clean peers
+.PHONY: help demo test check format bench soak man clean peers
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -34,8 +34,13 @@ bench: $(VENV)/.dev  ## measure calls per second and rows per second
 soak: $(VENV)/.dev peers  ## run the long tests
 	@$(BIN)/python -m pytest -q -m soak
 
+man: $(VENV)/.dev  ## write man pages into build/man
+	@mkdir -p build/man
+	@$(BIN)/click-man --target build/man dialerd
+	@$(BIN)/click-man --target build/man dialerctl
+
 clean:  ## take away what make has made
-	@rm -rf $(VENV) demo-state .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache bench/.cache
+	@rm -rf $(VENV) build demo-state .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache bench/.cache
 
 # The stamps carry the date of the last installation; it is repeated when pyproject.toml is newer.
 $(VENV)/.runtime: pyproject.toml | $(VENV)/bin/pip

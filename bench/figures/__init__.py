@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from bench.figures import bullmq, calls, cost, files, forecast, hold, intake, opening, restart, sizes
+from bench.figures import api, bullmq, calls, cost, events, files, forecast, hold, intake, opening, restart, sizes
 from bench.table import Row
 
 
@@ -28,4 +28,6 @@ FIGURES: Final[dict[str, Figure]] = {
     "restart": restart,
     "files": files,
     "forecast": forecast,
+    "api": api,
+    "events": events,
 }

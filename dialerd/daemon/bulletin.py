@@ -36,7 +36,7 @@ class Bulletin:
         """Tell until cancelled."""
         while self._manager.listens:
             extend_s = _EXTEND_S if self._under_way else None
-            self._manager.status(self._now(), extend_s=extend_s)
+            self._manager.status(self.line(), extend_s=extend_s)
             if self._stop.is_set():
                 await trio.sleep(_EVERY_UNDER_WAY_S)
             else:
@@ -53,7 +53,7 @@ class Bulletin:
         if not self._stop.is_set():
             self._under_way = False
             self._words = self._standing.dialling
-            self._manager.ready(self._now())
+            self._manager.ready(self.line())
 
     def reloading(self) -> None:
         """Tell that the settings are read again."""
@@ -69,7 +69,7 @@ class Bulletin:
         read_at = self._standing.clock()
         self._note = f"settings read at {read_at} refused, see the journal; " if refused else ""
         if not self._under_way:
-            self._manager.ready(self._now())
+            self._manager.ready(self.line())
 
     def stopping(self, drain_s: float) -> None:
         """Tell that the end has begun.
@@ -82,11 +82,11 @@ class Bulletin:
         self._note = ""
         self._hung_up_at_s = trio.current_time() + drain_s
         self._words = lambda: self._standing.draining(self._hung_up_at_s)
-        self._manager.stopping(self._now())
+        self._manager.stopping(self.line())
 
     def hanging_up(self) -> None:
         """Note that calls are hung up now."""
         self._hung_up_at_s = trio.current_time()
 
-    def _now(self) -> str:
+    def line(self) -> str:
         return self._note + self._words()

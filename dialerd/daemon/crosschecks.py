@@ -3,6 +3,7 @@
 What a single value must be is said by the records' types and validators; what a trunk's options must be, by its plugin.
 """
 
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -53,6 +54,7 @@ def cross_faults(settings: Settings, names: Names) -> list[Fault]:
     return [
         *_daemon(settings),
         *_store(settings),
+        *_dialects(settings),
         *_trunks(settings),
         *_numbers(settings, names),
         *_agents(settings, names),
@@ -97,6 +99,19 @@ def _store(settings: Settings) -> Iterator[Fault]:
             check_url(settings.store.url)
         except StoreError as error:
             yield _at(("store", "url"), str(error).removeprefix("store url "))
+
+
+def _dialects(settings: Settings) -> Iterator[Fault]:
+    """A file of keys that everybody may read is worth nothing; where it cannot be looked at, nothing is told."""
+    file = settings.dialects.keys_file
+    if file is None:
+        return
+    try:
+        mode = file.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if mode & stat.S_IRWXO:
+        yield _at(("dialects", "keys_file"), f"{file} is open to everybody; run: chmod o= {file}, and change the keys")
 
 
 def _trunks(settings: Settings) -> Iterator[Fault]:

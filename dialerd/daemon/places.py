@@ -33,12 +33,29 @@ def _found(settings: Settings, host: PluginHost) -> Iterator[Fault]:
         else:
             yield from _directory("store.url", database.parent)
             yield from _file("store.url", database)
+    yield from _readable(settings)
     for path, file in host.written_files(settings):
         if not file.parent.is_dir():
             yield Fault(path, f"the directory {file.parent} does not exist; create it")
         else:
             yield from _directory(path, file.parent)
             yield from _file(path, file)
+
+
+def _readable(settings: Settings) -> Iterator[Fault]:
+    """What is only read must be there: nobody makes it."""
+    keys, contacts = settings.dialects.keys_file, settings.dialects.contacts_dir
+    user = f"for this user (id {os.geteuid()}); dialerd must run as one who may"
+    if keys is not None:
+        if not keys.is_file():
+            yield Fault("dialects.keys_file", f"{keys} is no file; write it, or every request of a dialect is refused")
+        elif not os.access(keys, os.R_OK):
+            yield Fault("dialects.keys_file", f"{keys} is not readable {user}")
+    if contacts is not None:
+        if not contacts.is_dir():
+            yield Fault("dialects.contacts_dir", f"{contacts} is no directory; create it")
+        elif not os.access(contacts, os.R_OK | os.X_OK):
+            yield Fault("dialects.contacts_dir", f"{contacts} is not readable {user}")
 
 
 def _directory(path: str, directory: Path) -> Iterator[Fault]:

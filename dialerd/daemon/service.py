@@ -1,9 +1,10 @@
-"""The daemon: store, engine and spool wired together, and what signals do to them.
+"""The daemon: store, engine, spool and local API wired together, and what signals do to them.
 
 SIGTERM and SIGINT stop: the spool takes nothing any more, the engine dials nobody any more, calls drain. SIGHUP reads
 the settings again; faults in them are logged and the old ones stay. The service manager hears of all of it.
 """
 
+import contextlib
 import signal
 from collections.abc import AsyncIterator
 from functools import partial
@@ -15,6 +16,7 @@ from trio.lowlevel import Task
 
 from dialerd.daemon.beginning import tell_created
 from dialerd.daemon.bulletin import Bulletin
+from dialerd.daemon.doors import SCRATCH, Doors, Sockets, make_scratch
 from dialerd.daemon.housekeeping import keep_house
 from dialerd.daemon.instance import places, sole_instance, store_url
 from dialerd.daemon.settings import load_settings
@@ -29,12 +31,14 @@ from dialerd.engine.clock import SystemClock
 from dialerd.engine.engine import Engine
 from dialerd.engine.whereabouts import below
 from dialerd.intake.folders import Folders
+from dialerd.intake.reading import Reader
 from dialerd.intake.reports import Reports
 from dialerd.intake.spool import Spool
 from dialerd.intake.status_files import StatusFiles
 from dialerd.model.errors import DialerdError, StoreError, StoreLost
 from dialerd.model.instants import SECOND
 from dialerd.model.settings import Settings
+from dialerd.operations.operations import Operations
 from dialerd.plugin.host import PluginHost
 from dialerd.rules.reminders import Reminder
 from dialerd.store.database import database_path
@@ -74,12 +78,22 @@ async def _serve(settings: Settings, config: Path, manager: Manager) -> None:
         async with trio.open_nursery() as nursery:
             bulletin = Bulletin(manager)
             nursery.start_soon(bulletin.run)
-            async with open_store(store_url(settings)) as store:
-                daemon = Daemon(store, settings, PluginHost(), bulletin, manager)
-                tune()
-                nursery.start_soon(_obey, signals, daemon, config, nursery)
-                nursery.start_soon(daemon.watch_over)
-                await daemon.run()
+            with Sockets.open(settings) as sockets:
+                async with open_store(store_url(settings)) as store, Reader() as reader:
+                    daemon = Daemon(
+                        store,
+                        settings,
+                        config=config,
+                        reader=reader,
+                        sockets=sockets,
+                        host=PluginHost(),
+                        bulletin=bulletin,
+                        manager=manager,
+                    )
+                    tune()
+                    nursery.start_soon(_obey, signals, daemon, nursery)
+                    nursery.start_soon(daemon.watch_over)
+                    await daemon.run()
             nursery.cancel_scope.cancel()
 
 
@@ -89,16 +103,29 @@ class Daemon:
     Args:
         store: the open store.
         settings: the settings in force.
+        config: where they are read again from.
+        reader: reads large documents of the local API.
+        sockets: of the local API.
         host: the plugins.
         bulletin: what the service manager is told.
         manager: who waits for signs of life.
     """
 
     def __init__(
-        self, store: Store, settings: Settings, host: PluginHost, bulletin: Bulletin, manager: Manager
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        config: Path,
+        reader: Reader,
+        sockets: Sockets,
+        host: PluginHost,
+        bulletin: Bulletin,
+        manager: Manager,
     ) -> None:
         clock = SystemClock()
         self.settings = settings
+        self._config = config
         self._store = store
         self._now = clock.now
         self.engine = Engine(
@@ -126,7 +153,18 @@ class Daemon:
             accepted=self._status.accepted,
             now=clock.now,
         )
-        self._doors = trio.CancelScope()
+        operations = Operations(
+            store=store,
+            engine=self.engine,
+            reader=reader,
+            settings=self._current,
+            now=clock.now,
+            scratch=settings.daemon.state_dir.absolute() / SCRATCH,
+            reload=self.reload,
+            standing=bulletin.line,
+        )
+        self._api = Doors(operations, host.dialects(), sockets, settings)
+        self._taking = trio.CancelScope()
         self._reloading = trio.Lock()
         self._lost: StoreLost | None = None
         self._task: Task | None = None
@@ -143,26 +181,30 @@ class Daemon:
         """
         self._task = trio.lowlevel.current_task()
         self._outer = len(self._task.child_nurseries)
+        await trio.to_thread.run_sync(make_scratch, self.settings.daemon.state_dir)
         await trio.to_thread.run_sync(self._folders.prepare)  # nobody is dialled for a spool that cannot be used
         if self._store.created:
             await trio.to_thread.run_sync(tell_created, database_path(store_url(self.settings)), self._folders)
         async with trio.open_nursery() as files:
             self._files = files.cancel_scope
             files.start_soon(self._stop_when_lost)
+            await files.start(self._api.read)
             files.start_soon(partial(keep_house, self._store, settings=self._current, now=self._now))
             async with trio.open_nursery() as engine:
                 engine.start_soon(self._dial)
-                with self._doors:
+                with self._taking:
                     await self.engine.ready.wait()
                     async with trio.open_nursery() as doors:
                         doors.start_soon(self._adopt)
                         await doors.start(self._spool.run)
+                        await files.start(self._api.change)  # requests in progress outlive the doors by a moment
                         files.start_soon(self._status.run)
                         files.start_soon(self._reports.run)
                         self._bulletin.started()
                         _log.info("daemon.started", spool=str(self._folders.incoming.absolute()))
                 self.engine.stop()
                 _log.info("daemon.draining", calls=len(self.engine.dispatcher.calls))
+            await self._api.finish()
             files.cancel_scope.cancel()
         await self._last_words()
         _log.info("daemon.stopped")
@@ -220,7 +262,8 @@ class Daemon:
     def stop(self) -> None:
         """Dial nobody any more from this instant, take no files, and drain."""
         self.engine.stop()
-        self._doors.cancel()
+        self._api.close()
+        self._taking.cancel()
         self._bulletin.stopping(self.engine.settings.daemon.drain / SECOND)
 
     def hang_up(self) -> None:
@@ -228,12 +271,16 @@ class Daemon:
         self.engine.hang_up()
         self._bulletin.hanging_up()
 
-    async def reload(self, config: Path) -> None:
-        """Read the settings again and follow them; on any fault the old ones stay."""
+    async def reload(self) -> None:
+        """Read the settings again and follow them.
+
+        Raises:
+            DialerdError: they have faults, or cannot be followed now; the old ones stay.
+        """
         async with self._reloading:
             self._bulletin.reloading()
             try:
-                settings = await trio.to_thread.run_sync(lambda: load_settings(config, host=self._host))
+                settings = await trio.to_thread.run_sync(lambda: load_settings(self._config, host=self._host))
                 if (places(settings), store_url(settings)) != self._started_with:
                     what = "state_dir, spool_dir or store.url has changed"
                     remedy = "restart dialerd for these; all other changes are in force"
@@ -242,9 +289,14 @@ class Daemon:
             except DialerdError as error:
                 _log.error("settings.reload_refused", error=str(error), remedy="mend the file and reload again")
                 self._bulletin.reloaded(refused=True)
-                return
+                raise
             self.settings = settings
             self._bulletin.reloaded(refused=False)
+
+    async def obey_reload(self) -> None:
+        """Read the settings again where nobody waits for an answer; faults are in the log."""
+        with contextlib.suppress(DialerdError):
+            await self.reload()
 
     def _current(self) -> Settings:
         return self.settings
@@ -274,12 +326,12 @@ class Daemon:
             _log.warning("daemon.reports_owed", error=str(error), remedy="they are written at the next start")
 
 
-async def _obey(signals: AsyncIterator[int], daemon: Daemon, config: Path, nursery: trio.Nursery) -> None:
+async def _obey(signals: AsyncIterator[int], daemon: Daemon, nursery: trio.Nursery) -> None:
     """Do what signals say; a second request to stop hangs up at once."""
     stopping = False
     async for number in signals:
         if number == signal.SIGHUP:
-            nursery.start_soon(daemon.reload, config)  # a slow reload must not keep a stop waiting
+            nursery.start_soon(daemon.obey_reload)  # a slow reload must not keep a stop waiting
         elif stopping:
             daemon.hang_up()
         else:

@@ -13,7 +13,6 @@ from dialerd.model.states import AttemptState, CampaignState
 from dialerd.rules.breaker import BreakerState
 from dialerd.rules.zones import zone
 
-_RATE_S = 4.0  # calls come in bursts; over less than this their rate says nothing
 _DAY_AHEAD = 6  # days for which a weekday says enough; beyond, its date
 
 
@@ -28,9 +27,6 @@ class Standing:
     def __init__(self, engine: Engine, now: Callable[[], Instant]) -> None:
         self._engine = engine
         self._now = now
-        self._started = 0
-        self._pace = 0.0
-        self._looked_s = trio.current_time()
         self._turns = -1
         self._stored_s = trio.current_time()
 
@@ -73,12 +69,8 @@ class Standing:
 
     def _rate(self) -> Iterable[str]:
         """Calls that were let go lately, by the second."""
-        now_s, started = trio.current_time(), self._engine.dispatcher.started
-        passed_s = now_s - self._looked_s
-        if passed_s >= _RATE_S:
-            self._pace = (started - self._started) / passed_s
-            self._looked_s, self._started = now_s, started
-        return [f"{self._pace:.1f} calls/s"] if self._pace else []
+        rate = self._engine.dispatcher.tempo.per_second(trio.current_time())
+        return [f"{rate:.1f} calls/s"] if rate else []
 
     def _campaigns(self) -> str:
         now = self._now()

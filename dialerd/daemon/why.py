@@ -1,50 +1,25 @@
-"""`dialerd why`: says which rule holds a recipient, since when, and when it may be dialled."""
+"""`dialerd why`: says which rule holds a recipient, since when, and when it may be dialled, from the database alone.
+
+What a running daemon knows besides is told by `dialerctl why`.
+"""
 
 import sqlite3
 
 import click
 from sqlalchemy.exc import DBAPIError
 
+from dialerd.api.rendering import plain
+from dialerd.cli import why_text
 from dialerd.daemon.instance import store_url
-from dialerd.daemon.local import moment
 from dialerd.engine.clock import SystemClock
-from dialerd.engine.explain import Explanation, explain
 from dialerd.model.errors import NotFound
-from dialerd.model.instants import NEVER
+from dialerd.model.reason import Reason
 from dialerd.model.settings import Settings
-from dialerd.model.states import Rule
+from dialerd.operations.reasons import reason_of
+from dialerd.operations.why import explanations
 from dialerd.rules.numbers import parse_number
-from dialerd.rules.zones import zone
-from dialerd.store import campaigns
 from dialerd.store.database import connect, database_path
 from dialerd.store.database import explain as explained
-
-_WORDS = {
-    Rule.DONE: "it is done",
-    Rule.DIALING: "its call is in progress, or the carrier is being asked what became of it",
-    Rule.DRAFT: "the campaign is a draft",
-    Rule.PAUSED: "the campaign is paused",
-    Rule.CAMPAIGN_OVER: "the campaign is over",
-    Rule.NOT_STARTED: "the campaign has not begun",
-    Rule.CAMPAIGN_END: "the campaign's end has passed",
-    Rule.CALLING_WINDOW: "it is outside the campaign's calling windows",
-    Rule.HOLIDAY: "it is a holiday and the campaign skips holidays",
-    Rule.QUIET_HOURS: "these are quiet hours where the number may lie",
-    Rule.QUIET_HOLIDAY: "it is a quiet holiday where the number may lie",
-    Rule.UNKNOWN_ZONE: "nobody knows in which time zone the number lies; give the recipient a timezone",
-    Rule.PLACELESS_NUMBER: "the number lies nowhere; give the recipient a timezone or set quiet_hours.placeless",
-    Rule.CLOSING: "the hours are about to close and its phone could still be ringing then",
-    Rule.SUPPRESSED: "a do-not-call entry forbids it",
-    Rule.RETRY_DELAY: "it is waiting for its next attempt",
-    Rule.LIVE_CALL: "the same number is in a call already",
-    Rule.COOLDOWN: "the same number was called a moment ago",
-    Rule.PERSON_DAY_CAP: "the number has had its calls of the day",
-    Rule.PERSON_WEEK_CAP: "the number has had its calls of the week",
-    Rule.COUNTRY: "its country may not be rung",
-    Rule.CAMPAIGN_DAY_CAP: "the campaign has made its calls of the day",
-    Rule.CALLER_ID_DAY_CAP: "the caller ids have made their calls of the day",
-    Rule.AGENT_GONE: "its agent is not configured any more",
-}
 
 
 def run(settings: Settings, campaign: str, number: str) -> int:
@@ -52,7 +27,7 @@ def run(settings: Settings, campaign: str, number: str) -> int:
 
     Args:
         settings: the settings in force.
-        campaign: its id or its name; of several with one name the latest.
+        campaign: its id, its alias or its name; of several with one name each of them, latest first.
         number: the recipient's, in any form that a campaign file may use.
 
     Returns:
@@ -71,55 +46,13 @@ def run(settings: Settings, campaign: str, number: str) -> int:
     engine = connect(url, read_only=True)
     try:
         with engine.connect() as connection, connection.begin():
-            found = campaigns.find(connection, campaign)
-            if not found:
-                raise NotFound(f"no campaign has the id or the name {campaign!r}")
-            explanation = explain(connection, settings, found[0], wanted, SystemClock().now())
+            found = explanations(settings, wanted, campaign, connection, now=SystemClock().now())
     except (DBAPIError, sqlite3.Error) as error:
         raise explained(error) from error
     finally:
         engine.dispose()
-    if explanation is None:
-        raise NotFound(f"{wanted} is no recipient of {found[0].spec.name!r} ({found[0].uid})")
     if len(found) > 1:
-        click.echo(f"of {len(found)} campaigns named {campaign!r} this is the latest; name another by its id", err=True)
-    click.echo("\n".join(told(explanation, settings)))
+        click.echo(f"it is in {len(found)} campaigns named {campaign!r}; name one by its id to see it alone", err=True)
+    for explanation in found:
+        click.echo("\n".join(why_text.lines(plain(reason_of(explanation, settings), Reason))))
     return 0
-
-
-def told(explanation: Explanation, settings: Settings) -> list[str]:
-    """Return an explanation in lines for a person; times are in the campaign's zone.
-
-    Args:
-        explanation: why a recipient is not being dialled.
-        settings: the settings in force; their `[retry]` is that of campaigns that give none.
-    """
-    campaign, found, hold = explanation.campaign, explanation.found, explanation.hold
-    local = zone(campaign.timezone)
-    limit = found.max_attempts or (campaign.spec.retry or settings.retry).max_attempts
-    lines = [
-        f"{found.number} in {campaign.spec.name!r} ({campaign.uid}, {campaign.state})",
-        f"  recipient  {found.state}" + (f", {found.final}" if found.final else ""),
-        f"  attempts   {found.attempts} of {limit}",
-    ]
-    for attempt in found.tried:
-        what = attempt.outcome or attempt.state
-        counted = ", did not count" if attempt.refunded else ""
-        at = moment(attempt.claimed_at, local)
-        lines.append(f"    {at}  {what} over {attempt.trunk}{counted}  {attempt.attempt_id}")
-    if hold is None:
-        return [
-            *lines,
-            "  held by    nothing that the store knows: it is dialled as soon as its trunk takes it and a line is free",
-        ]
-    since = f", since {moment(hold.since, local)}" if hold.since else ""
-    lines.append(f"  held by    {hold.rule}: {_WORDS[hold.rule]}{since}")
-    if hold.detail:
-        lines.append(f"             {hold.detail}")
-    if explanation.next_at is None:
-        lines.append("  next       when that ends")
-    elif explanation.next_at >= NEVER:
-        lines.append("  next       never by itself")
-    else:
-        lines.append(f"  next       {moment(explanation.next_at, local)}")
-    return lines

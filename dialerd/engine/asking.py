@@ -311,6 +311,6 @@ class _Asking:
             trunks={line.number: line.trunk.name for line in usable},
             sticky=campaign.sticky,
             caller_ids=[line.number for line in usable],
-            told=campaign.told,
+            told=campaign.telling.on,
             day_keys=day_keys,
         )

@@ -2,7 +2,7 @@
 comes back, or breaks, into the end of the attempt.
 """
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 import structlog
@@ -13,12 +13,15 @@ from dialerd.engine.checked import as_text, checked_cause, checked_end, plausibl
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import counted, refunded, suppressed, withdrawn
 from dialerd.engine.dispatcher import Dispatcher
+from dialerd.engine.figures import Figures
 from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
 from dialerd.engine.notices import call_ended
 from dialerd.engine.order import Order, order_for
 from dialerd.engine.reconciling import Reconciler
 from dialerd.engine.shift import NEVER_RETURNED, Shift, patience_s
+from dialerd.engine.telling import Telling
+from dialerd.engine.withheld import Withheld
 from dialerd.model.call import CallEnd, Cause
 from dialerd.model.instants import MINUTE, NEVER, SECOND, Instant
 from dialerd.model.states import AtFault, AttemptState, Outcome
@@ -48,7 +51,8 @@ class Calling:
         random: spreads retries.
         screens: asked before each call, by plugin.
         withheld: numbers under a do-not-call entry that is being stored.
-        notices: whether anybody is told of ends.
+        telling: whether notices are written.
+        figures: counts ends.
         observe: told of each end in this process, before it is stored.
     """
 
@@ -61,8 +65,9 @@ class Calling:
         clock: Clock,
         random: Random,
         screens: Mapping[str, Screen],
-        withheld: Container[str],
-        notices: bool,
+        withheld: Withheld,
+        telling: Telling,
+        figures: Figures,
         observe: Observer | None,
     ) -> None:
         self._nursery = nursery
@@ -72,7 +77,8 @@ class Calling:
         self._random = random
         self._screens = screens
         self._withheld = withheld
-        self._notices = notices
+        self._telling = telling
+        self._figures = figures
         self._observe = observe
         self._shifts: dict[int, Shift] = {}  # those that take calls, by how long these may last
         self._complaints = Complaints()
@@ -104,7 +110,7 @@ class Calling:
             if agent is None:
                 self._put_back(call, "its agent was taken out of the settings")
                 return
-            order = order_for(call, agent.settings, self._withheld)
+            order = order_for(call, agent.settings, self._withheld, self._figures)
             if call.start_at > trio.current_time():
                 await trio.sleep_until(call.start_at)
             if self._screens and await self._held(call, order):
@@ -345,7 +351,8 @@ class Calling:
             refunded=end.refunded,
             next=end.final or end.state,
         )
-        if self._notices:
+        self._figures.ended(call.trunk.name, end.outcome, end.refunded)
+        if self._telling.on:
             end.notice = call_ended(call, end)
         if self._observe is not None:
             self._observe(call, end)

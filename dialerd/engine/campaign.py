@@ -12,6 +12,7 @@ import trio
 from dialerd.engine.days import DayCount
 from dialerd.engine.hours import hours_of
 from dialerd.engine.limits import Limit
+from dialerd.engine.telling import Telling
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.instants import DAY, NEVER, Instant
 from dialerd.model.settings import Settings
@@ -36,12 +37,13 @@ class LiveCampaign:
         settings: the settings in force.
         groups: where numbers may lie, by key; shared by all campaigns.
         random: what a random rotation draws from.
-        told: somebody is told what happens to it.
+        telling: whether notices are written; None = never.
 
     Attributes:
         state: where it stands; set before the store knows of a pause, so that the very next call is stopped.
         heads: per zone group with pending recipients, when the next one is due.
         live: its attempts that have no stored end.
+        dialable_since: since when this daemon has it as it is, and it is not paused.
         blocked_until: monotonic seconds before which it gets no line.
         parked: groups for which it waits for a line; empty while it does not wait.
         wake_at: when it next has something due in an open group, as far as is known; NEVER = not by itself.
@@ -66,6 +68,7 @@ class LiveCampaign:
         "changes",
         "closing",
         "day",
+        "dialable_since",
         "ended",
         "heads",
         "hopeless_since",
@@ -82,7 +85,7 @@ class LiveCampaign:
         "stalls",
         "state",
         "sticky",
-        "told",
+        "telling",
         "wake_at",
         "was_claimed",
     )  # ten thousand campaigns may live at once
@@ -94,13 +97,14 @@ class LiveCampaign:
         groups: Mapping[int, ZoneGroup],
         random: Random,
         *,
-        told: bool = False,
+        telling: Telling | None = None,
     ) -> None:
-        self.told = told
+        self.telling = telling or Telling()
         self.row = row
         self.state = row.state
         self.heads: dict[int, Instant] = {}
         self.live = 0
+        self.dialable_since: Instant = 0
         self.blocked_until = 0.0
         self.parked: frozenset[int] = frozenset()
         self.wake_at: Instant = NEVER
@@ -143,6 +147,16 @@ class LiveCampaign:
         self._openings.clear()
         self._verdicts.clear()
 
+    def follow(self, row: CampaignRow, settings: Settings) -> None:
+        """Follow a changed spec: from now on it is dialled as `row` says, and so are its calls that have not left.
+
+        Args:
+            row: the campaign as it shall be; its state is not looked at.
+            settings: the settings in force.
+        """
+        self.row = row
+        self.update(settings)
+
     @property
     def started(self) -> bool:
         """Whether anybody of it was dialled yet."""
@@ -168,6 +182,16 @@ class LiveCampaign:
         if known is None or not known.covers(now):
             known = self._openings[group_id] = opening(self.hours, self._groups[group_id], self.quiet, now)
         return known
+
+    def since(self, group_id: int, due_at: Instant, now: Instant) -> Instant:
+        """Return since when somebody of a zone group who is due since `due_at` could have been rung.
+
+        Args:
+            group_id: the zone group; open.
+            due_at: 0 = they were never dialled.
+            now: the present instant.
+        """
+        return max(due_at, self.opening(group_id, now).since, self.dialable_since)
 
     def judge(self, group_id: int, now: Instant, person: Person) -> Hold | None:
         """Return what the gate says of somebody of a zone group who is due."""

@@ -23,6 +23,7 @@ from dialerd.engine.live import LiveCall
 from dialerd.engine.news import News
 from dialerd.engine.scheduler import Scheduler
 from dialerd.engine.sharing import Sharing
+from dialerd.engine.tempo import Tempo
 from dialerd.engine.withheld import Withheld
 from dialerd.model.call import Cause
 from dialerd.model.errors import StoreError, StoreLost
@@ -64,6 +65,7 @@ class Dispatcher:
         beats: grows whenever it has looked round, every second at least; one that stands still is stuck, unless
         storing: it waits for the disk.
         started: calls that it has let go in this life.
+        tempo: how many a second, of late.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Dispatcher:
         self.beats = 0
         self.storing = False
         self.started = 0
+        self.tempo = Tempo(trio.current_time())
         self._store = store
         self._scheduler = scheduler
         self._sharing = Sharing(scheduler, lines, idle)
@@ -247,6 +250,7 @@ class Dispatcher:
         ]
         if self.accepting:
             self.started += len(calls)
+            self.tempo.count(len(calls), now_s)
             self._start_calls(calls)
         else:
             cause = Cause(fault=AtFault.US, detail="dialerd is stopping")

@@ -16,6 +16,7 @@ from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import Clock
 from dialerd.engine.days import DayCount
 from dialerd.engine.dispatcher import Dispatcher
+from dialerd.engine.figures import Figures
 from dialerd.engine.insisting import Stuck, insist
 from dialerd.engine.lines import Lines
 from dialerd.engine.live import LiveCall
@@ -24,12 +25,15 @@ from dialerd.engine.recovery import open_calls
 from dialerd.engine.registry import Registry
 from dialerd.engine.scheduler import Held, Scheduler
 from dialerd.engine.shift import HANG_UP_S
+from dialerd.engine.suppressing import Suppressing
+from dialerd.engine.telling import Telling
 from dialerd.engine.trunks import MakeProvider, Trunks
 from dialerd.model.instants import NEVER, SECOND, Instant
 from dialerd.model.settings import Settings
 from dialerd.plugin.hookspecs import Notifier, Screen
-from dialerd.store import days, suppressions
+from dialerd.store import days, notices, suppressions
 from dialerd.store.store import Store
+from dialerd.store.suppressions import Entry
 
 _log = structlog.get_logger()
 
@@ -56,6 +60,9 @@ class Engine:
     Attributes:
         ready: set once calls may leave.
         hurried: set once the calls in progress were to be ended at once.
+        telling: whether notices are written.
+        figures: what it counts of its calls.
+        suppressing: enters do-not-call entries.
     """
 
     def __init__(
@@ -74,6 +81,8 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.lines = Lines(settings)
+        self.telling = Telling(listened=bool(notifiers))
+        self.figures = Figures()
         self._store = store
         self._make_provider = make_provider
         self._clock = clock
@@ -104,7 +113,15 @@ class Engine:
             clock=clock,
             random=self._random,
             settings=settings,
-            told=bool(self._notifiers),
+            telling=self.telling,
+        )
+        self.suppressing = Suppressing(
+            store=store,
+            dispatcher=self.dispatcher,
+            registry=self.campaigns,
+            clock=clock,
+            telling=self.telling,
+            settings=lambda: self.settings,
         )
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -117,6 +134,8 @@ class Engine:
                 self._trunks = Trunks(providers, self.lines, self._make_provider, self.dispatcher.wake)
                 async with trio.open_nursery() as drain:
                     await drain.start(self.dispatcher.run)
+                    readers = list(self._notifiers)
+                    self.telling.follow(await self._store.write(notices.forget_readers_but, readers))
                     drain.start_soon(notify, self._store, self._notifiers)
                     self.campaigns.open(drain)
                     self._set_day_counts(await self._day_counts(self.settings))
@@ -129,8 +148,9 @@ class Engine:
                             clock=self._clock,
                             random=self._random,
                             screens=self._screens,
-                            withheld=self.dispatcher.withheld.numbers,
-                            notices=bool(self._notifiers),
+                            withheld=self.dispatcher.withheld,
+                            telling=self.telling,
+                            figures=self.figures,
                             observe=self._observe,
                         )
                         await self._unless_stopped(self._trunks.update)
@@ -153,6 +173,11 @@ class Engine:
                 # a provider that was given up on in the drain must not keep the daemon from stopping
                 providers.cancel_scope.deadline = trio.current_time() + HANG_UP_S
             last.cancel_scope.cancel()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
 
     def stop(self) -> None:
         """Begin the end: when this returns, no call leaves any more."""
@@ -188,26 +213,11 @@ class Engine:
         Raises:
             StoreError: it could not be stored.
         """
-        withheld = self.dispatcher.withheld
-        withheld.hold(numbers)
-        try:
-            ended = await self._store.write(
-                suppressions.add,
-                numbers,
-                scope=scope,
-                reason=reason,
-                source=source,
-                expires_at=expires_at,
-                now=self._clock.now(),
-            )
-        finally:
-            withheld.stored(numbers)
-            self.dispatcher.wake()
-        for key in ended:
-            campaign = self.campaigns.by_key(key)
-            if campaign is not None:
-                await self.campaigns.refresh(campaign)
-                self.campaigns.idle(campaign)
+        entries = [
+            Entry(number=number, scope=scope, reason=reason, source=source, expires_at=expires_at) for number in numbers
+        ]
+        ended = await self.suppressing.enter(entries)
+        await self.suppressing.settle(ended)
         return sum(ended.values())
 
     async def reload(self, settings: Settings) -> None:

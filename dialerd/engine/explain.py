@@ -81,7 +81,7 @@ def explain(
 
 def _since(connection: Connection, hold: Hold, campaign: CampaignRow, found: Found) -> Instant | None:
     """Return since when a rule holds, for the rules whose beginning is not the gate's to know."""
-    last = found.tried[-1] if found.tried else None
+    last = found.tried[-1].view if found.tried else None
     match hold.rule:
         case Rule.DRAFT | Rule.PAUSED | Rule.CAMPAIGN_OVER:
             return campaign.state_at

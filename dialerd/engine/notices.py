@@ -1,9 +1,13 @@
-"""What is told to the outside, as JSON."""
+"""What is told to the outside, as plain data or as JSON text."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from dialerd.engine.live import LiveCall
-from dialerd.model.instants import to_iso
+from dialerd.model.instants import NEVER, Instant, to_iso
+from dialerd.model.states import CampaignState
 from dialerd.store.ending import Ended
 
 
@@ -33,3 +37,23 @@ def call_ended(call: LiveCall, end: Ended) -> str:
         "recipient_metadata": msgspec.Raw(call.claimed.metadata.encode()) if call.claimed.metadata else {},
     }
     return msgspec.json.encode({key: value for key, value in body.items() if value is not None}).decode()
+
+
+def campaign_body(uid: str, name: str, state: CampaignState, now: Instant) -> dict[str, Any]:
+    """Return the body of a notice of a campaign that came into a state, or was changed in it."""
+    return {"campaign_id": uid, "campaign": name, "state": state, "at": to_iso(now)}
+
+
+def suppression_added(
+    numbers: Sequence[str], *, scope: str, reason: str | None, source: str | None, expires_at: Instant, now: Instant
+) -> dict[str, Any]:
+    """Return the body of a `suppression.added` notice; arguments as of `dialerd.store.suppressions.add`."""
+    body = {
+        "numbers": list(numbers),
+        "scope": scope,
+        "reason": reason,
+        "source": source,
+        "expires_at": None if expires_at == NEVER else to_iso(expires_at),
+        "at": to_iso(now),
+    }
+    return {key: value for key, value in body.items() if value is not None}

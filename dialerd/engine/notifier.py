@@ -27,10 +27,7 @@ _TELL_S = 60.0  # a plugin that has not taken a batch by then is told again
 
 
 async def notify(store: Store, notifiers: Mapping[str, Notifier]) -> None:
-    """Tell every plugin what it has not been told yet, until cancelled."""
-    if not notifiers:
-        return
-    await store.write(notices.forget_readers_but, list(notifiers))
+    """Tell every plugin, whose place is there, what it has not been told yet; until cancelled."""
     async with trio.open_nursery() as nursery:
         for name, notifier in notifiers.items():
             nursery.start_soon(_tell, store, name, notifier)

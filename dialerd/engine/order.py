@@ -1,13 +1,14 @@
 """The order that a provider gets, and the last instant at which it may be refused."""
 
-from collections.abc import Container
 from typing import Any
 
 import msgspec
 from attrs import define
 
+from dialerd.engine.figures import Figures
 from dialerd.engine.live import LiveCall
-from dialerd.model.instants import NEVER, Instant
+from dialerd.engine.withheld import Withheld
+from dialerd.model.instants import NEVER, SECOND, Instant
 from dialerd.model.settings import AgentSettings
 from dialerd.model.states import Rule
 from dialerd.plugin.provider import CallOrder, Withdrawn
@@ -23,6 +24,7 @@ class Order(CallOrder):
     Args:
         call: the call that it orders.
         withheld: numbers under a do-not-call entry that is being stored.
+        figures: counts calls that leave.
 
     Attributes:
         hold: what the gate objected when it was to leave.
@@ -30,7 +32,8 @@ class Order(CallOrder):
 
     call: LiveCall
     hold: Hold | None = None
-    withheld: Container[str]
+    withheld: Withheld
+    figures: Figures
 
     def leave(self) -> None:
         """See `CallOrder.leave`."""
@@ -38,7 +41,10 @@ class Order(CallOrder):
         self.hold = hold = self._objection(now)
         if hold is not None:
             raise Withdrawn(f"{hold.rule}: {hold.detail}" if hold.detail else str(hold.rule))
-        self.call.left_at = now
+        call = self.call
+        call.left_at = now
+        claimed = call.claimed
+        self.figures.left((now - call.campaign.since(claimed.group_id, claimed.due_at, now)) / SECOND)
 
     def _objection(self, now: Instant) -> Hold | None:
         """Return what the gate objects at `now`."""
@@ -46,18 +52,20 @@ class Order(CallOrder):
         if call.hangup.is_set():
             return Hold(Rule.CAMPAIGN_OVER, detail="the call is to be ended")
         # what the number may bear was judged in the claim, and this call is part of it by now
-        if self.number in self.withheld:
-            return call.campaign.judge(call.claimed.group_id, now, _SUPPRESSED)
-        return call.campaign.verdict(call.claimed.group_id, now)
+        campaign = call.campaign
+        if self.number in self.withheld.numbers and self.withheld.binds(self.number, campaign.agent, campaign.row.uid):
+            return campaign.judge(call.claimed.group_id, now, _SUPPRESSED)
+        return campaign.verdict(call.claimed.group_id, now)
 
 
-def order_for(call: LiveCall, agent: AgentSettings, withheld: Container[str]) -> Order:
+def order_for(call: LiveCall, agent: AgentSettings, withheld: Withheld, figures: Figures) -> Order:
     """Return the order of a claimed call."""
     claimed = call.claimed
     spec = call.campaign.row.spec
     return Order(
         call=call,
         withheld=withheld,
+        figures=figures,
         attempt_id=claimed.uid,
         trunk=call.trunk.name,
         number=claimed.number,

@@ -36,6 +36,7 @@ class Scheduler:
     def add(self, campaign: LiveCampaign, now: Instant) -> None:
         """Take a campaign in."""
         self.campaigns[campaign.row.id] = campaign
+        campaign.dialable_since = now
         if campaign.hours.end_at is not None:
             heappush(self._ends, (campaign.hours.end_at, campaign.row.id))
         self.touch(campaign, now)
@@ -78,6 +79,14 @@ class Scheduler:
         for campaign in self.campaigns.values():
             campaign.hopeless_since = None  # the day of grace begins anew
             self._release(campaign, now)
+
+    def changed(self, campaign: LiveCampaign, now: Instant) -> None:
+        """Look anew at a campaign whose hours or pacing were changed."""
+        if campaign.hours.end_at is not None:
+            heappush(self._ends, (campaign.hours.end_at, campaign.row.id))
+        campaign.hopeless_since = None  # the day of grace begins anew
+        campaign.dialable_since = now
+        self._release(campaign, now)
 
     def rest(self, campaign: LiveCampaign, until_s: float | None) -> None:
         """Give a campaign no lines until a limit on which it is parked frees, or until `until_s` monotonic seconds."""

@@ -18,7 +18,6 @@ from dialerd.intake.reading import Reader, Reading
 from dialerd.intake.troubles import what_to_do
 from dialerd.intake.verdict import Desk, Result, accept, check_reader, leaving, recognise, refuse
 from dialerd.model.errors import DialerdError
-from dialerd.model.states import CampaignState
 from dialerd.store import campaigns, recipients, spool_files
 from dialerd.store.records import Duplicate, NewCampaign, RecipientBatch, TakenFile
 from dialerd.store.store import Store
@@ -152,9 +151,10 @@ class Candidate:
         taken = TakenFile(
             fingerprint=reading.fingerprint, name=departure.spec, campaign=new.uid, taken_at=now, moved=False
         )
-        await desk.store.write(campaigns.publish, campaign_id, state=CampaignState.SCHEDULED, taken=taken, now=now)
+        await desk.store.write(campaigns.publish, campaign_id, state=new.state, taken=taken, now=now)
         accept(departure, reading, new, desk.folders)
-        desk.published(campaign_id)
+        if not new.draft:
+            desk.published(campaign_id)
 
 
 class _Entry:

@@ -5,7 +5,7 @@ goes to a `FileSink`. Knows nothing of processes.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -15,6 +15,7 @@ from attrs import evolve, frozen
 
 from dialerd.intake.csv_rows import read_csv
 from dialerd.intake.defaults import completed
+from dialerd.intake.dialect_file import translated
 from dialerd.intake.duplicate import Origin
 from dialerd.intake.fingerprint import fingerprint
 from dialerd.intake.formats import ROWS_EXTENSIONS, Document, read_document
@@ -24,10 +25,12 @@ from dialerd.intake.object_row import add_object
 from dialerd.intake.recipients import Rows, Sink
 from dialerd.intake.resolve import Resolved, resolve
 from dialerd.intake.source import Source
+from dialerd.intake.terms import Terms
 from dialerd.model.campaign import CampaignSpec
 from dialerd.model.errors import Fault, InvalidInput
 from dialerd.model.instants import Instant
 from dialerd.model.settings import Settings
+from dialerd.model.states import CampaignState
 from dialerd.model.structuring import structure
 from dialerd.model.wording import shown
 from dialerd.store.records import NewCampaign
@@ -56,20 +59,56 @@ class FileSink(Sink, Protocol):
         """Take the campaign; rows follow as they are found."""
 
 
-def read_campaign(spec: Path, settings: Settings, now: Instant, sink: FileSink) -> None:
+def read_campaign(
+    spec: Path | Source, settings: Settings, now: Instant, sink: FileSink, terms: Terms | None = None
+) -> None:
     """Read a campaign file and its recipients into `sink`.
 
     Args:
-        spec: the campaign file.
+        spec: the campaign file, or the bytes of a document.
         settings: what it is checked against.
         now: present instant.
         sink: takes the fingerprint, then the campaign if its spec is valid, rows and findings.
+        terms: it is a document that was sent, and how it is taken; None = a file that was dropped.
     """
     try:
-        with Source(spec) as source:
-            _File(source, settings, now, sink).read()
+        with spec if isinstance(spec, Source) else Source(spec) as source:
+            _File(source, settings, now, sink, terms).read()
     except InvalidInput as error:
         _tell(error.faults, sink)
+
+
+def check_spec(
+    data: dict[str, Any],
+    settings: Settings,
+    now: Instant,
+    *,
+    before: Sequence[Fault] = (),
+    after: Sequence[Fault] = (),
+    draft: bool = False,
+    launch: bool = False,
+) -> tuple[Resolved, list[Fault]]:
+    """Return what a campaign file's keys stand for, and all that is wrong with them.
+
+    Args:
+        data: plain data of the campaign file, its tables completed.
+        settings: what it is checked against.
+        now: present instant.
+        before, after: what else is known to be wrong, told before and after what is wrong with single keys.
+        draft, launch: as of `resolve`.
+    """
+    faults = list(before)
+    try:
+        whole = structure(data, CampaignFile)
+    except InvalidInput as error:
+        faults += error.faults
+        spec = _remains(data, {_first_step(fault) for fault in faults}, settings)
+    else:
+        spec = _spec(whole)
+    faults += after
+    resolved, found = resolve(spec, settings, now, sound=not faults, draft=draft, launch=launch)
+    wrong = {_first_step(fault) for fault in faults}
+    return resolved, [*faults, *(fault for fault in found if _first_step(fault) not in wrong)]
 
 
 def recipients_name(data: dict[str, Any], own_name: str) -> str | Fault | None:
@@ -104,21 +143,26 @@ _FIRST_STEP: Final = re.compile(r"[A-Za-z0-9_-]*")
 class _File:
     """One campaign file on its way."""
 
-    def __init__(self, source: Source, settings: Settings, now: Instant, sink: FileSink) -> None:
+    def __init__(self, source: Source, settings: Settings, now: Instant, sink: FileSink, terms: Terms | None) -> None:
         self._source = source
         self._settings = settings
         self._now = now
         self._sink = sink
+        self._terms = terms
+        self._draft = False
+        self._faults: list[Fault] = []
 
     def read(self) -> None:
         """Read it all."""
         try:
-            document = read_document(self._source)
+            document = self._translated(read_document(self._source, json=self._terms is not None))
         except InvalidInput as error:
             if self._is_new(()):
                 _tell(error.faults, self._sink)
             return
-        name = recipients_name(document.data, self._source.name)
+        name = None if self._terms is not None else recipients_name(document.data, self._source.name)
+        if self._terms is not None:
+            self._faults += self._take_state(document.data, self._terms)
         if not isinstance(name, str):
             if self._is_new(()):
                 self._read(document, name, None)
@@ -132,6 +176,18 @@ class _File:
         with recipients:
             if self._is_new(recipients.pieces()):
                 self._read(document, None, recipients)
+
+    def _translated(self, document: Document) -> Document:
+        """Return the campaign file that a dropped file in a dialect's format stands for; any other as it is."""
+        if self._terms is not None:
+            return document
+        foreign, doubts = translated(document, self._source.name, self._settings)
+        self._faults += doubts
+        if foreign is None:
+            return document
+        self._sink = foreign.sink(self._sink)
+        self._draft = foreign.draft
+        return foreign.document
 
     def _is_new(self, recipients: Iterable[bytes]) -> bool:
         return self._sink.fingerprint(fingerprint(self._source.name, self._source.pieces(), recipients))
@@ -153,7 +209,7 @@ class _File:
             _tell(error.faults, self._sink)
         changes = [source.changed() for source in (self._source, recipients) if source is not None]
         _tell([fault for fault in changes if fault is not None], self._sink)
-        if self._sink.wants_rows and not rows.kept:
+        if self._sink.wants_rows and not rows.kept and not (self._draft and not rows.left_out):
             told = {0: "", 1: ": the fault is listed as a warning"}
             many = told.get(rows.left_out, f": all {rows.left_out} faults are listed as warnings")
             self._sink.fault(Fault("", f"has no valid recipient{many}", file=file))
@@ -162,21 +218,34 @@ class _File:
     def _resolve(self, document: Document, others: Iterable[Fault]) -> Resolved:
         """Check the spec and tell its faults, and with them those of `others`."""
         data = completed(document.data, self._settings)
-        faults: list[Fault] = []
-        try:
-            whole = structure(data, CampaignFile)
-        except InvalidInput as error:
-            faults += error.faults
-            spec = _remains(data, {_first_step(fault) for fault in faults}, self._settings)
-        else:
-            spec = _spec(whole)
-        faults += _where_recipients_are(data)
-        resolved, found = resolve(spec, self._settings, self._now, sound=not faults)
-        wrong = {_first_step(fault) for fault in faults}
-        faults += [fault for fault in found if _first_step(fault) not in wrong]
+        where: list[Fault] = []
+        if self._terms is not None:
+            where = self._inline_only(data)
+        elif not self._draft:  # only a dialect's file becomes one, and what that has are inline
+            where = _where_recipients_are(data)
+        launch = self._terms is not None and self._terms.launch and not self._draft
+        resolved, faults = check_spec(
+            data, self._settings, self._now, before=self._faults, after=where, draft=self._draft, launch=launch
+        )
         placed = [*(self._placed(document, fault) for fault in faults), *others]
         _tell(sorted(placed, key=self._order), self._sink)
         return resolved
+
+    def _take_state(self, data: dict[str, Any], terms: Terms) -> list[Fault]:
+        """Take the `state` out of a sent document; it says whether it is a draft unless the terms do."""
+        state = data.pop("state", None)
+        self._draft = state == CampaignState.DRAFT if terms.draft is None else terms.draft
+        if state in (None, CampaignState.DRAFT, CampaignState.SCHEDULED):
+            return []
+        return [Fault("state", f'{shown(state)} is no state to begin in; write "draft" or "scheduled"')]
+
+    def _inline_only(self, data: dict[str, Any]) -> list[Fault]:
+        """Return what is wrong with where a sent document has its recipients."""
+        if data.get("recipients_file") is not None:
+            return [Fault("recipients_file", "is for dropped files; write recipients, or add them afterwards")]
+        if not (self._draft or data.get("recipients")):
+            return [Fault("recipients", 'there are none; write recipients, or create a draft (state "draft")')]
+        return []
 
     def _order(self, fault: Fault) -> tuple[bool, float, float]:
         """Sort by place: first what stands in the campaign file, last what is missing in it."""

@@ -76,7 +76,7 @@ class _Reading:
         try:
             columns = read_columns(next(self._reader))
         except csv.Error as error:
-            raise InvalidInput([self._source.fault(_advice(error), line=self.line)]) from error
+            raise InvalidInput([self._source.fault(advice(error), line=self.line)]) from error
         except LongLine as error:
             raise InvalidInput([self._source.fault(str(error), line=self._lines.number)]) from error
         self._names = {name: index for index, name in reversed(list(enumerate(columns.names)))}
@@ -94,7 +94,7 @@ class _Reading:
             except StopIteration:
                 return
             except csv.Error as error:
-                self._rows.bad(_advice(error), line=self.line)
+                self._rows.bad(advice(error), line=self.line)
                 continue
             except LongLine as error:
                 self._rows.bad(str(error), line=lines.number)
@@ -136,17 +136,26 @@ class _Reading:
 
     def places(self) -> Iterator[tuple[int, int]]:
         """Yield for each field of the present row the lines between the row's first and its own, and its column."""
-        text = "".join(self._lines.record)
-        begin = 0
-        while True:
-            yield text.count("\n", 0, begin), begin - (text.rfind("\n", 0, begin) + 1) + 1
-            if text[begin : begin + 1] == '"':
-                begin += 1
-                while (end := text.find('"', begin)) >= 0 and text[end + 1 : end + 2] == '"':
-                    begin = end + 2
-                begin = max(end, begin)
-            if (begin := text.find(self._separator, begin) + 1) == 0:
-                return
+        return field_places("".join(self._lines.record), self._separator)
+
+
+def field_places(text: str, separator: str) -> Iterator[tuple[int, int]]:
+    """Yield for each field of a row the lines between the row's first and its own, and its column.
+
+    Args:
+        text: the row as it is written.
+        separator: what stands between fields.
+    """
+    begin = 0
+    while True:
+        yield text.count("\n", 0, begin), begin - (text.rfind("\n", 0, begin) + 1) + 1
+        if text[begin : begin + 1] == '"':
+            begin += 1
+            while (end := text.find('"', begin)) >= 0 and text[end + 1 : end + 2] == '"':
+                begin = end + 2
+            begin = max(end, begin)
+        if (begin := text.find(separator, begin) + 1) == 0:
+            return
 
 
 def _count(text: str) -> int | None:
@@ -158,6 +167,7 @@ def _fields(count: int) -> str:
     return "1 field" if count == 1 else f"{count} fields"
 
 
-def _advice(error: csv.Error) -> str:
+def advice(error: csv.Error) -> str:
+    """Return what to do about what the csv module objects to."""
     text = str(error)
     return next((advice for words, advice in _ADVICE if words in text), f"is not CSV: {text}")

@@ -22,6 +22,7 @@ class Origin:
         """Return the warning about a duplicate."""
         where = "line" if self.by_line else "recipient"
         again = "" if self.by_line else f"recipient {duplicate.position}: "
-        message = f"{again}{duplicate.number} stands in {where} {duplicate.first} already; it is dialled once, as there"
+        first = "the campaign" if duplicate.known else f"{where} {duplicate.first}"
+        message = f"{again}{duplicate.number} stands in {first} already; it is dialled once, as there"
         line = duplicate.position if self.by_line else None
         return Fault("phone", message, file=self.file, line=line)

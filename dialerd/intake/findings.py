@@ -3,6 +3,7 @@
 Every finding is written to a listing as it is found, so that a file of a million bad rows costs no memory.
 """
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,25 @@ class Findings:
 
 NONE: Final = Findings()
 """Nothing was found."""
+
+
+class RowCount:
+    """Counts rows by the faults that are told of them, one row after another."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._last: object = None
+
+    def add(self, fault: Fault) -> None:
+        """Note a fault: the row at which it stands, by its place in a list or else by its line, counts once."""
+        entry = _ENTRY.match(fault.path)
+        row = fault.line if entry is None else entry[0]
+        if row is None or row != self._last:
+            self.rows += 1
+        self._last = row
+
+
+_ENTRY: Final = re.compile(r"[a-z]*\[[0-9]+\]")
 
 
 class Listing:

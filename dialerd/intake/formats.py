@@ -28,23 +28,29 @@ class Document:
     Args:
         data: plain data.
         locator: finds the place of what is in it.
+        toml: whether it is TOML, otherwise JSON.
     """
 
     data: dict[str, Any]
     locator: Locator
+    toml: bool
 
 
-def read_document(source: Source) -> Document:
+def read_document(source: Source, *, json: bool = False) -> Document:
     """Read a campaign file.
+
+    Args:
+        source: the file.
+        json: it is JSON, whatever its name.
 
     Raises:
         InvalidInput: it is too large, no UTF-8 text, or no TOML or JSON.
     """
-    toml = source.path.suffix.lower() != ".json"
+    toml = not json and source.path.suffix.lower() != ".json"
     text = _read_text(source)
     locator = Locator(text, toml=toml, long_list="recipients")
     data = toml_text.parse(text, source.name) if toml else _parse_json(text, source, locator)
-    return Document(data=data, locator=locator)
+    return Document(data=data, locator=locator, toml=toml)
 
 
 def _read_text(source: Source) -> str:

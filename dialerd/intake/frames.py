@@ -14,9 +14,12 @@ from typing import Any, Final
 import msgspec
 from attrs import evolve, frozen
 
+from dialerd.intake.addition import Addition
 from dialerd.intake.duplicate import Origin
 from dialerd.intake.findings import Findings
+from dialerd.intake.terms import Terms
 from dialerd.model.campaign import ZoneGroup
+from dialerd.model.errors import Fault
 from dialerd.model.instants import Instant
 from dialerd.model.settings import Settings
 from dialerd.model.structuring import structure
@@ -54,12 +57,16 @@ class Job:
         now: present instant.
         listing: where findings are appended.
         ask: wait for an ANSWER to the FINGERPRINT; otherwise the file is read on whatever it is.
+        addition: the file holds rows for a stored campaign, and this is what they are for; there is no FINGERPRINT.
+        terms: it is a document that was sent, and how it is taken; None = a file that was dropped.
     """
 
     spec: Path
     now: Instant
     listing: Path
     ask: bool = True
+    addition: Addition | None = None
+    terms: Terms | None = None
 
 
 @frozen(kw_only=True)
@@ -68,11 +75,15 @@ class End:
 
     Args:
         faults, warnings: what was found.
+        invalid: what is wrong with the rows that were left out for it, the first `SHOWN`; all are among the warnings.
+        invalid_rows: how many rows that are.
         resident: the worker's memory, in bytes.
     """
 
     faults: Findings
     warnings: Findings
+    invalid: tuple[Fault, ...]
+    invalid_rows: int
     resident: int
 
 

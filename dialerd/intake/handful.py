@@ -163,7 +163,8 @@ class Handful:
         assert departure.listing is not None
         reading = one.reading.with_duplicates(stored.duplicates, departure.listing)
         accept(departure, reading, arrival.new, self._desk.folders)
-        self._desk.published(stored.campaign_id)
+        if not arrival.new.draft:
+            self._desk.published(stored.campaign_id)
         return departure
 
 

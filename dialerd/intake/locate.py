@@ -8,6 +8,7 @@ in it is asked for.
 import re
 from array import array
 from bisect import bisect_right
+from collections.abc import Callable
 from typing import Final
 
 from dialerd.intake.walk import Walk, Walker, walk_json, walk_toml
@@ -21,12 +22,21 @@ class Locator:
         text: the whole text, as its parser accepted it.
         toml: whether it is TOML, otherwise JSON.
         long_list: top-level key of a list that may be too long to keep the place of everything in it.
+        where: turns the paths that are asked for into those of the text; None = they are the same.
     """
 
-    def __init__(self, text: str, *, toml: bool, long_list: str | None = None) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        toml: bool,
+        long_list: str | None = None,
+        where: Callable[[str], str] | None = None,
+    ) -> None:
         self._text = text
         self._toml = toml
         self._long = long_list
+        self._where = where
         self._offsets: dict[str, int] | None = None
         self._entries = array("q")
         self._lines = array("q")
@@ -36,11 +46,22 @@ class Locator:
 
         (None, None) where nothing of it is there, as with a required key that is missing.
         """
+        if self._where is not None:
+            path = self._where(path)
         while path:
             if (offset := self._offset(path)) is not None:
                 return self.place(offset)
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return None, None
+
+    def renamed(self, where: Callable[[str], str], long_list: str) -> "Locator":
+        """Return one for the same text that is asked for other paths than those of the text.
+
+        Args:
+            where: turns a path that is asked for into that of the text.
+            long_list: as in `Locator`.
+        """
+        return Locator(self._text, toml=self._toml, long_list=long_list, where=where)
 
     def place(self, offset: int) -> tuple[int, int]:
         """Return the 1-based line and column of an offset in the text."""

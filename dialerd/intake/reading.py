@@ -15,6 +15,7 @@ import trio
 from attrs import evolve, frozen
 
 from dialerd.intake import frames
+from dialerd.intake.addition import Addition
 from dialerd.intake.campaign_file import recipients_name
 from dialerd.intake.duplicate import Origin
 from dialerd.intake.findings import NONE, SHOWN, Collector, Findings, Listing
@@ -22,6 +23,7 @@ from dialerd.intake.formats import read_document
 from dialerd.intake.frames import Job, Kind
 from dialerd.intake.kinds import shown
 from dialerd.intake.source import Source
+from dialerd.intake.terms import Terms
 from dialerd.intake.worker_process import Worker, WorkerDied, WorkerStuck
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.errors import Fault, InvalidInput
@@ -70,6 +72,8 @@ class Reading:
         faults: why the file is refused. Where there are any, what was delivered is to be discarded.
         warnings: what does not refuse it: duplicates, rows that `skip_invalid` left out, recipients that will never
             be rung.
+        invalid: those of the warnings that tell what is wrong with rows that were left out, the first `SHOWN`.
+        invalid_rows: how many rows were left out.
         died: the worker died over it; that is its fault only where it happens again and again.
         origin: where its rows come from.
     """
@@ -80,6 +84,8 @@ class Reading:
     duplicates: int = 0
     faults: Findings = NONE
     warnings: Findings = NONE
+    invalid: tuple[Fault, ...] = ()
+    invalid_rows: int = 0
     died: bool = False
     origin: Origin = _NOWHERE
 
@@ -117,7 +123,16 @@ class Reader:
     ) -> None:
         await self._end_worker()
 
-    async def read(self, spec: Path, settings: Settings, now: Instant, deliver: Deliver, *, listing: Path) -> Reading:
+    async def read(
+        self,
+        spec: Path,
+        settings: Settings,
+        now: Instant,
+        deliver: Deliver,
+        *,
+        listing: Path,
+        terms: Terms | None = None,
+    ) -> Reading:
         """Read one campaign file and hand over what is in it.
 
         Whatever the file holds, faults are part of the answer and not raised. A worker that dies is a fault of the
@@ -129,11 +144,12 @@ class Reader:
             now: present instant.
             deliver: takes campaign and rows.
             listing: where every fault and warning is appended; its directory exists, the file had better not.
+            terms: it is a document that was sent, and how it is taken; None = a file that was dropped.
 
         Raises:
             ReaderError: the worker cannot be started; the file was not looked at.
         """
-        job = Job(spec=spec, now=now, listing=listing)
+        job = Job(spec=spec, now=now, listing=listing, terms=terms)
         (reading,) = await self._read([(job, deliver)], settings)
         return reading
 
@@ -164,6 +180,23 @@ class Reader:
         """
         jobs = [Job(spec=spec, now=now, listing=at, ask=False) for spec, at in zip(specs, listings, strict=True)]
         return await self._read(list(zip(jobs, deliver, strict=True)), settings)
+
+    async def read_addition(
+        self, file: Path, addition: Addition, settings: Settings, now: Instant, deliver: Deliver, *, listing: Path
+    ) -> Reading:
+        """Read rows for a stored campaign and hand them over; there is no fingerprint.
+
+        Args:
+            file: where they are.
+            addition: what they are for.
+            settings, now, deliver, listing: as for `read`.
+
+        Raises:
+            ReaderError: the worker cannot be started; the file was not looked at.
+        """
+        job = Job(spec=file, now=now, listing=listing, ask=False, addition=addition)
+        (reading,) = await self._read([(job, deliver)], settings)
+        return reading
 
     async def _read(self, work: Sequence[tuple[Job, Deliver]], settings: Settings) -> list[Reading]:
         done: list[Reading] = []
@@ -216,6 +249,8 @@ class _Task:
         self._duplicates = Collector(listing, warning=True)
         self._faults = Findings()
         self._warnings = Findings()
+        self._invalid: tuple[Fault, ...] = ()
+        self._invalid_rows = 0
 
     async def run(self) -> int:
         """Take frames until the job ends, and return the worker's memory in bytes."""
@@ -234,6 +269,7 @@ class _Task:
             else:
                 end = frames.read_end(body)
                 self._faults, self._warnings = end.faults, end.warnings
+                self._invalid, self._invalid_rows = end.invalid, end.invalid_rows
                 return end.resident
 
     def died(self, fault: Fault) -> None:
@@ -253,6 +289,8 @@ class _Task:
             rows=self._rows,
             duplicates=repeated.total,
             faults=self._faults,
+            invalid=self._invalid,
+            invalid_rows=self._invalid_rows,
             died=self._died,
             origin=self._origin,
             warnings=Findings(

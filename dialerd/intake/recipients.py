@@ -74,6 +74,9 @@ class Sink(Protocol):
     def warning(self, fault: Fault) -> None:
         """Take a warning."""
 
+    def left_out(self, fault: Fault) -> None:
+        """Take what is wrong with a row that is left out for it; of one row there may be several, in a row."""
+
 
 @frozen
 class _Group:
@@ -127,7 +130,7 @@ class Rows:
     def bad_fault(self, fault: Fault) -> None:
         """Note what is wrong with a row, as `bad` does."""
         self.left_out += 1
-        (self._sink.warning if self._resolved.skip_invalid else self._sink.fault)(fault)
+        (self._sink.left_out if self._resolved.skip_invalid else self._sink.fault)(fault)
 
     def add(
         self,

@@ -57,7 +57,13 @@ class Resolved:
 
 
 def resolve(
-    spec: CampaignSpec, settings: Settings, now: Instant, *, sound: bool = True
+    spec: CampaignSpec,
+    settings: Settings,
+    now: Instant,
+    *,
+    sound: bool = True,
+    draft: bool = False,
+    launch: bool = False,
 ) -> tuple[Resolved, tuple[Fault, ...]]:
     """Return what a spec stands for, and everything in it that cannot be.
 
@@ -66,6 +72,8 @@ def resolve(
         settings: the settings in force.
         now: present instant.
         sound: False where `spec` is what is left of a faulty one: it is checked, but becomes no campaign.
+        draft: it is to wait until somebody schedules it.
+        launch: it begins now, whatever its start says.
 
     Returns:
         what is known, and the faults; with any of them, `new` is None.
@@ -78,7 +86,7 @@ def resolve(
     except BadZone as error:
         faults.append(Fault("timezone", str(error)))
     else:
-        start_at = None if spec.start is None else instant_of(spec.start, zone_name)
+        start_at = None if spec.start is None or launch else instant_of(spec.start, zone_name)
         end_at = None if spec.end is None else instant_of(spec.end, zone_name)
         faults += _bounds(start_at, end_at, now)
     faults += _windows(spec)
@@ -95,6 +103,8 @@ def resolve(
             start_at=start_at,
             end_at=end_at,
             created_at=now,
+            draft=draft,
+            launch=launch,
         )
         if whole
         else None,
@@ -103,6 +113,23 @@ def resolve(
         countries=frozenset().union(*(allowed_countries(trunk, settings) for trunk in trunks)),
     )
     return resolved, tuple(faults)
+
+
+def known_of(campaign: NewCampaign, settings: Settings, *, skip_invalid: bool) -> Resolved:
+    """Return what rows of a stored campaign are checked against; its names may have left the settings since.
+
+    Args:
+        campaign: as it was stored.
+        settings: the settings in force.
+        skip_invalid: whether bad rows are left out.
+    """
+    trunks = tuple(dict.fromkeys(settings.numbers[number].trunk for number in caller_ids(campaign.spec, settings)))
+    return Resolved(
+        new=campaign,
+        skip_invalid=skip_invalid,
+        trunks=trunks or None,
+        countries=frozenset().union(*(allowed_countries(trunk, settings) for trunk in trunks)),
+    )
 
 
 def _people(spec: CampaignSpec, settings: Settings) -> Iterator[Fault]:

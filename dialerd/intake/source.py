@@ -1,5 +1,9 @@
-"""A dropped file, opened with distrust: no links, pipes and devices, and nothing that changes meanwhile."""
+"""A dropped file, opened with distrust: no links, pipes and devices, and nothing that changes meanwhile.
 
+Bytes in memory, as a small document over the socket, are read the same way.
+"""
+
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -27,8 +31,24 @@ class Source:
         self.path = path
         self.name = path.name
         self.file: BinaryIO = _open(path)
-        self._before = _identity(os.fstat(self.file.fileno()))
+        self._before: tuple[int, int, int, int] | None = _identity(os.fstat(self.file.fileno()))
         self.size = os.fstat(self.file.fileno()).st_size
+
+    @classmethod
+    def of(cls, data: bytes, name: str) -> Self:
+        """Return a source of bytes in memory.
+
+        Args:
+            data: the bytes.
+            name: stands for a file's name; its suffix tells the format.
+        """
+        source = cls.__new__(cls)
+        source.path = Path(name)
+        source.name = name
+        source.file = io.BytesIO(data)
+        source.size = len(data)
+        source._before = None
+        return source
 
     def __enter__(self) -> Self:
         return self
@@ -51,6 +71,8 @@ class Source:
 
     def changed(self) -> Fault | None:
         """Return a fault if the file was written to or replaced since it was opened, otherwise None."""
+        if self._before is None:
+            return None
         try:
             now = {_identity(os.fstat(self.file.fileno())), _identity(os.lstat(self.path))}
         except OSError:

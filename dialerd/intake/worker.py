@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from dialerd.intake import frames
+from dialerd.intake.addition import read_addition
 from dialerd.intake.campaign_file import read_campaign
 from dialerd.intake.duplicate import Origin
-from dialerd.intake.findings import Collector, Listing
+from dialerd.intake.findings import SHOWN, Collector, Listing, RowCount
 from dialerd.intake.frames import Job, Kind
 from dialerd.intake.recipients import Row
 from dialerd.model.campaign import ZoneGroup
@@ -70,6 +71,8 @@ class _Sink:
         self._listing = Listing(job.listing)
         self._faults = Collector(self._listing, warning=False)
         self._warnings = Collector(self._listing, warning=True)
+        self._invalid: list[Fault] = []
+        self._invalid_rows = RowCount()
         self._new: NewCampaign | None = None
         self._unsent: tuple[NewCampaign, Origin] | None = None
         self._groups = 0
@@ -109,12 +112,22 @@ class _Sink:
     def warning(self, fault: Fault) -> None:
         self._warnings.add(fault)
 
+    def left_out(self, fault: Fault) -> None:
+        self._warnings.add(fault)
+        self._invalid_rows.add(fault)
+        if len(self._invalid) < SHOWN:
+            self._invalid.append(fault)
+
     def end(self) -> None:
         """Send the end of the job."""
         self._listing.flush()
+        if self._unsent is not None and not self._faults.total:  # a draft may have no recipients
+            self._pipes.send(Kind.CAMPAIGN, frames.campaign_body(*self._unsent))
         end = frames.End(
             faults=self._faults.findings(),
             warnings=self._warnings.findings(),
+            invalid=tuple(self._invalid),
+            invalid_rows=self._invalid_rows.rows,
             resident=_resident(),
         )
         self._pipes.send(Kind.END, frames.end_body(end))
@@ -138,7 +151,10 @@ def serve(incoming: BinaryIO, outgoing: BinaryIO) -> None:
             elif kind is Kind.JOBS:
                 for job in frames.read_jobs(body):
                     sink = _Sink(pipes, job)
-                    read_campaign(job.spec, settings, job.now, sink)
+                    if job.addition is None:
+                        read_campaign(job.spec, settings, job.now, sink, job.terms)
+                    else:
+                        read_addition(job.spec, job.addition, settings, job.now, sink)
                     sink.end()
     except _Gone:
         return

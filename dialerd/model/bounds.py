@@ -25,7 +25,7 @@ def objection(attribute: "Attribute[Any]", others: object, value: Any, *, durati
         duration: whether the value is in milliseconds and shown as a duration.
     """
     write = format_duration if duration else _number
-    leaves = list(_leaves(attribute.validator))
+    leaves = list(single_rules(attribute.validator))
     for leaf in leaves:
         try:
             leaf(others, attribute, value)
@@ -36,15 +36,15 @@ def objection(attribute: "Attribute[Any]", others: object, value: Any, *, durati
     return None
 
 
-def _leaves(validator: Any) -> Iterator[Any]:
+def single_rules(validator: Any) -> Iterator[Any]:
     """Yield the single validators in `and_` and `optional`; None as a value passes `optional`."""
     if validator is None:
         return
     if (parts := getattr(validator, "_validators", None)) is not None:
         for part in parts:
-            yield from _leaves(part)
+            yield from single_rules(part)
     elif (inner := getattr(validator, "validator", None)) is not None and not hasattr(validator, "exc_types"):
-        for leaf in _leaves(inner):
+        for leaf in single_rules(inner):
             yield _Optional(leaf)
     else:
         yield validator

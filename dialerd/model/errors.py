@@ -55,8 +55,16 @@ class WrongState(DialerdError):
     """An operation that the thing's present state does not allow."""
 
 
+class KeyReused(DialerdError):
+    """An idempotency key that was used before, for another request."""
+
+
 class NotFound(DialerdError):
     """A name or id that is not known here."""
+
+
+class TooLarge(DialerdError):
+    """More than is taken at once."""
 
 
 class StoreError(DialerdError):

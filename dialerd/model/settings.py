@@ -21,7 +21,7 @@ class DaemonSettings:
     Args:
         state_dir: where the database lies.
         spool_dir: where `incoming/`, `accepted/`, `rejected/` and `reports/` lie.
-        socket: reserved; the local API that will listen on this Unix socket is not part of this version.
+        socket: Unix socket of the local API, for members of its directory's group.
         timezone: zone of campaigns whose own and whose agent's zone is not given, and of caller ids' daily caps.
         default_region: ISO 3166 country by which numbers without + are read; None = + is required.
         max_concurrent: calls in progress at once over all trunks.
@@ -191,6 +191,41 @@ class SpoolSettings:
 
 
 @frozen(kw_only=True)
+class ApiSettings:
+    """`[api]`: the local API on `[daemon] socket`.
+
+    Args:
+        read_socket: Unix socket that answers, but changes nothing; None = beside `[daemon] socket`, its name ending in
+            `-ro.sock`.
+        group: group that may connect to both; None = that of the daemon.
+        max_connections: connections at once over both; further ones are refused.
+        patience: how long a client may take for a request's head, and between two pieces of what it sends or takes.
+        events_keep: how long events are kept for followers that come back.
+    """
+
+    read_socket: Path | None = None
+    group: str | None = None
+    max_connections: int = field(default=1_000, validator=[validators.ge(1), validators.le(100_000)])
+    patience: Duration = field(default=30 * SECOND, validator=[validators.ge(100), validators.le(60 * MINUTE)])
+    events_keep: Duration = field(default=10 * MINUTE, validator=[validators.ge(SECOND), validators.le(7 * DAY)])
+
+
+@frozen(kw_only=True)
+class DialectSettings:
+    """`[dialects]`: requests written for other systems.
+
+    Args:
+        keys_file: file with one accepted key a line, `ID:SECRET` or a single word; None = no key is asked for, as the
+            socket's permissions say who may.
+        contacts_dir: directory with recipients' files that requests name instead of sending contacts; None = there is
+            none.
+    """
+
+    keys_file: Path | None = None
+    contacts_dir: Path | None = None
+
+
+@frozen(kw_only=True)
 class Settings:
     """The whole of `dialerd.toml`.
 
@@ -198,6 +233,8 @@ class Settings:
         daemon: places, defaults and the limits of the whole daemon.
         store: the database.
         spool: how dropped files are taken.
+        api: the local API.
+        dialects: requests written for other systems.
         trunks: routes by name.
         numbers: caller ids by E.164 number.
         agents: voice agents by name.
@@ -210,6 +247,8 @@ class Settings:
     daemon: DaemonSettings = DaemonSettings()
     store: StoreSettings = StoreSettings()
     spool: SpoolSettings = SpoolSettings()
+    api: ApiSettings = ApiSettings()
+    dialects: DialectSettings = DialectSettings()
     trunks: dict[str, TrunkSettings] = field(factory=dict)
     numbers: dict[str, NumberSettings] = field(factory=dict)
     agents: dict[str, AgentSettings] = field(factory=dict)

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from dialerd.model.instants import Instant
 from dialerd.model.notice import Notice as Notice  # noqa: PLC0414  # plugins find it here
+from dialerd.plugin.dialect import Dialect
 from dialerd.plugin.provider import CallOrder, Provider
 
 hookspec = pluggy.HookspecMarker("dialerd")
@@ -79,8 +80,5 @@ def dialerd_notify() -> Notifier | None:
 
 
 @hookspec
-def dialerd_dialects() -> Iterable[Any]:  # type: ignore[empty-body]  # a specification has none
-    """Return the request dialects that this plugin understands.
-
-    Reserved: the local API that will ask for them is not part of this version.
-    """
+def dialerd_dialects() -> Iterable[Dialect]:  # type: ignore[empty-body]  # a specification has none
+    """Return the request dialects that this plugin understands, asked on the daemon's socket and for dropped files."""

@@ -6,7 +6,7 @@ cannot be had, every call is held, because nobody can tell whom it would have sp
 each host has its own.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,6 +22,7 @@ from dialerd.model.settings import Settings, TrunkSettings
 from dialerd.model.structuring import structure
 from dialerd.model.wording import dotted
 from dialerd.plugin import hookspecs
+from dialerd.plugin.dialect import Dialect
 from dialerd.plugin.hookspecs import Notifier, ProviderFactory, Screen, Veto
 from dialerd.plugin.provider import CallOrder, Provider
 from dialerd.plugin.raised import spare_ctrl_c, words
@@ -94,14 +95,23 @@ class PluginHost:
         """Return what is told every notice, by plugin."""
         return {name: told for name, told in self._ask("dialerd_notify", _callable) if told is not None}
 
-    def dialects(self) -> Mapping[str, tuple[Any, ...]]:
-        """Return the request dialects, by plugin; reserved for the local API, which is not part of this version."""
-        return dict(self._ask("dialerd_dialects", tuple))
+    def dialects(self) -> Sequence[Dialect]:
+        """Return the request dialects, in the order of their plugins' names; of two with one name the first."""
+        known: dict[str, Dialect] = {}
+        for plugin, offered in self._ask("dialerd_dialects", _dialects):
+            for dialect in offered:
+                if dialect.name in known:
+                    problem = f"offers the dialect {dialect.name!r}, which another plugin offers already"
+                    self._note_broken(plugin, self._targets[plugin], problem)
+                    continue
+                known[dialect.name] = dialect
+        return tuple(known.values())
 
     def ask_all(self) -> tuple[BrokenPlugin, ...]:
         """Ask every plugin for all it offers, and return what could not be loaded or failed."""
         self.screens()
         self.notifiers()
+        self.dialects()
         return self.broken
 
     def check_trunks(self, settings: Settings) -> list[Fault]:
@@ -290,3 +300,11 @@ def _factories(answer: Any) -> tuple[ProviderFactory, ...]:
         if not isinstance(factory, ProviderFactory):
             raise PluginError(f"it returned {type(factory).__name__}; return an iterable of ProviderFactory")
     return factories
+
+
+def _dialects(answer: Any) -> tuple[Dialect, ...]:
+    dialects = tuple(answer)
+    for dialect in dialects:
+        if not isinstance(dialect, Dialect):
+            raise PluginError(f"it returned {type(dialect).__name__}; return an iterable of Dialect")
+    return dialects

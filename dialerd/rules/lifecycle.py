@@ -14,8 +14,10 @@ tables are data: the tests walk every pair of states, and the documentation draw
 
 A *campaign* is `loading` while its recipients are stored in batches; nothing sees it until they are all there, and a
 load that fails is deleted, it has no state for it. Then it is a `draft`, which waits for somebody to release it, or
-`scheduled`, which waits for its first opening and becomes `running` there. `paused` holds it without touching its
-live calls; resumed, it is `scheduled` again if nobody was rung yet and `running` otherwise. It is `completed` when
+`scheduled`, which waits for its first opening and becomes `running` there. Who launches a campaign, whether it is
+being stored, a draft or scheduled, makes it `running` at once: its start is no matter any more, its hours are, so that
+a campaign may be running before anybody was rung. `paused` holds it without touching its
+live calls; resumed, it is `scheduled` again if it was never running and `running` otherwise. It is `completed` when
 each of its recipients is done. That may happen without one call: when its end passes, or when all were suppressed,
 before the first opening. It also happens to a paused campaign, for two reasons. Its last live calls may have been all
 that was left; and when its end passes, nobody can be rung under it any more, so that resuming it could only expire
@@ -52,8 +54,8 @@ S = TypeVar("S", bound=StrEnum)
 _C, _R, _A = CampaignState, RecipientState, AttemptState
 
 CAMPAIGN: Final[Mapping[CampaignState, frozenset[CampaignState]]] = {
-    _C.LOADING: frozenset({_C.DRAFT, _C.SCHEDULED}),
-    _C.DRAFT: frozenset({_C.SCHEDULED, _C.CANCELLED}),
+    _C.LOADING: frozenset({_C.DRAFT, _C.SCHEDULED, _C.RUNNING}),
+    _C.DRAFT: frozenset({_C.SCHEDULED, _C.RUNNING, _C.CANCELLED}),
     _C.SCHEDULED: frozenset({_C.RUNNING, _C.PAUSED, _C.COMPLETED, _C.CANCELLED}),
     _C.RUNNING: frozenset({_C.PAUSED, _C.COMPLETED, _C.CANCELLED}),
     _C.PAUSED: frozenset({_C.SCHEDULED, _C.RUNNING, _C.COMPLETED, _C.CANCELLED}),

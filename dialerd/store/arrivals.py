@@ -10,7 +10,6 @@ from attrs import frozen
 from sqlalchemy import Connection
 
 from dialerd.model.instants import Instant
-from dialerd.model.states import CampaignState
 from dialerd.store import campaigns, recipients, spool_files
 from dialerd.store.records import Duplicate, NewCampaign, RecipientBatch, TakenFile
 
@@ -68,5 +67,5 @@ def _store(connection: Connection, arrival: Arrival, now: Instant) -> Stored | T
     taken = TakenFile(
         fingerprint=arrival.fingerprint, name=arrival.name, campaign=arrival.new.uid, taken_at=now, moved=False
     )
-    campaigns.publish(connection, campaign_id, state=CampaignState.SCHEDULED, taken=taken, now=now)
+    campaigns.publish(connection, campaign_id, state=arrival.new.state, taken=taken, now=now)
     return Stored(campaign_id=campaign_id, duplicates=duplicates)

@@ -12,15 +12,18 @@ from dialerd.model.structuring import structure
 from dialerd.model.unstructuring import unstructure
 from dialerd.store.counters import driver
 from dialerd.store.records import CampaignRow, NewCampaign, TakenFile
-from dialerd.store.tables import campaigns, recipients, totals
+from dialerd.store.tables import campaigns, recipients, spool_files, suppressions, totals
 
 _CHUNK = 2_000  # rows a clean-up changes in one transaction, so that dispatch is not kept waiting
 
 
-_BEGIN = """INSERT INTO campaigns (uid, name, agent, state, spec, timezone, start_at, end_at, created_at, state_at)
-    VALUES (?1, ?2, ?3, 'loading', ?4, ?5, ?6, ?7, ?8, ?8)"""
+_BEGIN = """INSERT INTO campaigns (uid, name, agent, state, spec, timezone, start_at, end_at, created_at, state_at,
+        alias, dialect, extra)
+    VALUES (?1, ?2, ?3, 'loading', ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)"""
 _COUNT = "INSERT INTO totals (campaign_id, changed_at) VALUES (?, ?)"
-_PUBLISH = "UPDATE campaigns SET state = ?, state_at = ? WHERE id = ? AND state = 'loading'"
+_PUBLISH = """UPDATE campaigns SET state = ?1, state_at = ?2,
+        started_at = CASE ?1 WHEN 'running' THEN ?2 ELSE started_at END
+    WHERE id = ?3 AND state = 'loading'"""
 _CHANGED = "UPDATE totals SET changed_at = ? WHERE campaign_id = ?"
 _REMEMBER = "INSERT INTO spool_files (fingerprint, name, campaign_id, taken_at, moved) VALUES (?, ?, ?, ?, ?)"
 _OPEN = "SELECT id FROM campaigns WHERE ended_at IS NULL AND state NOT IN ('loading', 'draft') ORDER BY id"
@@ -34,8 +37,9 @@ def begin(connection: Connection, new: NewCampaign) -> int:
     """Store `new` without recipients, invisible to the scheduler until it is published; return its key."""
     dbapi = driver(connection)
     spec = msgspec.json.encode(unstructure(new.spec)).decode()
+    extra = msgspec.json.encode(new.extra).decode() if new.extra else None
     row = (new.uid, new.spec.name, new.spec.agent, spec, new.timezone, new.start_at, new.end_at, new.created_at)
-    campaign_id = dbapi.execute(_BEGIN, row).lastrowid
+    campaign_id = dbapi.execute(_BEGIN, (*row, new.alias, new.dialect, extra)).lastrowid
     assert campaign_id is not None
     dbapi.execute(_COUNT, (campaign_id, new.created_at))
     return campaign_id
@@ -48,7 +52,7 @@ def publish(
 
     Args:
         campaign_id: a campaign in state loading.
-        state: scheduled or draft.
+        state: scheduled, draft or running.
         taken: the spool file to remember, or None.
         now: the present instant.
     """
@@ -61,15 +65,29 @@ def publish(
 
 
 def loading(connection: Connection) -> list[int]:
-    """Return the campaigns whose intake was cut off: nobody will finish them."""
-    return list(connection.scalars(select(campaigns.c.id).where(campaigns.c.state == CampaignState.LOADING)))
+    """Return the campaigns whose intake was cut off: nobody will finish them.
+
+    Those that are whole and on their way into another campaign are not among them, see `dialerd.store.adding`.
+    """
+    return list(
+        connection.scalars(
+            select(campaigns.c.id).where(
+                campaigns.c.state == CampaignState.LOADING,
+                campaigns.c.adds_to.is_(None),
+                campaigns.c.ended_at.is_(None),  # one that was deleted, whose calls still count, see `hide`
+            )
+        )
+    )
 
 
 def discard_some(connection: Connection, campaign_id: int) -> bool:
     """Delete up to a chunk of a loading campaign's rows, at last itself; return whether there is more to do."""
     span = connection.execute(
-        select(campaigns.c.first_recipient, campaigns.c.last_recipient).where(
-            campaigns.c.id == campaign_id, campaigns.c.state == CampaignState.LOADING
+        select(campaigns.c.uid, campaigns.c.first_recipient, campaigns.c.last_recipient).where(
+            campaigns.c.id == campaign_id,
+            campaigns.c.state == CampaignState.LOADING,
+            campaigns.c.adds_to.is_(None),
+            campaigns.c.ended_at.is_(None),
         )
     ).first()
     if span is None:
@@ -84,6 +102,9 @@ def discard_some(connection: Connection, campaign_id: int) -> bool:
         )
         if connection.execute(delete(recipients).where(recipients.c.id.in_(chunk))).rowcount:
             return True
+    # whatever names it goes with it: its key may be given again
+    connection.execute(delete(suppressions).where(suppressions.c.scope == f"campaign:{span.uid}"))
+    connection.execute(delete(spool_files).where(spool_files.c.campaign_id == campaign_id))
     connection.execute(delete(totals).where(totals.c.campaign_id == campaign_id))
     connection.execute(delete(campaigns).where(campaigns.c.id == campaign_id))
     return False
@@ -101,9 +122,87 @@ def by_ids(connection: Connection, campaign_ids: Collection[int]) -> list[Campai
 
 
 def find(connection: Connection, wanted: str) -> list[CampaignRow]:
-    """Return the campaigns whose id or name is `wanted`, latest first."""
+    """Return the campaigns whose id or name is `wanted`, latest first; those that were deleted are not found."""
     query = select(campaigns).where((campaigns.c.uid == wanted) | (campaigns.c.name == wanted))
+    query = query.where((campaigns.c.state != CampaignState.LOADING) | campaigns.c.ended_at.is_(None))
     return [row_of(row) for row in connection.execute(query.order_by(campaigns.c.id.desc()))]
+
+
+def change(
+    connection: Connection,
+    row: CampaignRow,
+    *,
+    expected: Collection[CampaignState],
+    now: Instant,
+) -> bool:
+    """Store a campaign's changed spec, and what follows from it.
+
+    Args:
+        row: the campaign as it shall be; its state and its other instants are not looked at.
+        expected: states in which that may be done.
+        now: the present instant.
+
+    Returns:
+        Whether it was in one of these states, and was changed.
+    """
+    spec = msgspec.json.encode(unstructure(row.spec)).decode()
+    extra = msgspec.json.encode(row.extra).decode() if row.extra else None
+    changed = connection.execute(
+        update(campaigns)
+        .where(campaigns.c.id == row.id, campaigns.c.state.in_(expected), campaigns.c.ended_at.is_(None))
+        .values(
+            name=row.spec.name,
+            agent=row.spec.agent,
+            spec=spec,
+            timezone=row.timezone,
+            start_at=row.start_at,
+            end_at=row.end_at,
+            extra=extra,
+        )
+    ).rowcount
+    driver(connection).execute(_CHANGED, (now, row.id))
+    return bool(changed)
+
+
+def release(
+    connection: Connection, campaign_id: int, state: CampaignState, *, expected: Collection[CampaignState], now: Instant
+) -> bool:
+    """Let a campaign begin that waits: a draft is scheduled, or it is launched and its start is no matter any more.
+
+    Args:
+        campaign_id: which.
+        state: scheduled or running.
+        expected: states in which it waits.
+        now: the present instant.
+
+    Returns:
+        Whether it was in one of these states, and was released.
+    """
+    found = connection.execute(
+        select(campaigns.c.id).where(campaigns.c.id == campaign_id, campaigns.c.state.in_(expected))
+    ).first()
+    if found is None:
+        return False
+    if state is CampaignState.RUNNING:
+        driver(connection).execute("UPDATE campaigns SET start_at = NULL WHERE id = ?", (campaign_id,))
+    set_state(connection, campaign_id, state, now=now)
+    return True
+
+
+def hide(connection: Connection, campaign_id: int) -> CampaignState | None:
+    """Delete a draft, or a campaign that is over, for everybody who looks; return what it was, or None = neither.
+
+    What was a draft is taken out by `discard_some`. The calls of one that is over still count for the people who were
+    called: it stays unseen until they are too old for that, and then is pruned.
+    """
+    row = connection.execute(select(campaigns.c.state, campaigns.c.ended_at).where(campaigns.c.id == campaign_id)).one()
+    state = CampaignState(row.state)
+    if state is CampaignState.LOADING or (row.ended_at is None and state is not CampaignState.DRAFT):
+        return None
+    connection.execute(
+        update(campaigns).where(campaigns.c.id == campaign_id).values(state=CampaignState.LOADING, alias=None)
+    )
+    return state
 
 
 def set_state(connection: Connection, campaign_id: int, state: CampaignState, *, now: Instant) -> None:
@@ -161,4 +260,7 @@ def row_of(row: Row[tuple[object, ...]]) -> CampaignRow:
         state_at=row.state_at,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        alias=row.alias,
+        dialect=row.dialect,
+        extra=msgspec.json.decode(row.extra) if row.extra else {},
     )

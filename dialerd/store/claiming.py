@@ -13,7 +13,7 @@ import msgspec
 import uuid_utils
 from attrs import define, field, frozen
 
-from dialerd.model.instants import NEVER, SECOND, Instant
+from dialerd.model.instants import NEVER, SECOND, Instant, to_iso
 from dialerd.model.settings import PersonSettings
 from dialerd.model.states import CampaignState, Final, RecipientState, Rule
 from dialerd.rules.gate import STRANGER, Facts, Hold, Opening, PastCall, Person, gate
@@ -67,6 +67,7 @@ class Claimed:
     prompt: str | None
     variables: str | None
     metadata: str | None
+    due_at: Instant = 0
 
 
 @define(kw_only=True)
@@ -106,8 +107,8 @@ _SUPPRESS = SetStatement("UPDATE recipients SET state = 'done', final = 'suppres
 # One value with all rows in it: a row at a time would hand the interpreter's lock back at every row.
 _CANDIDATES = """
     SELECT json_group_array(json_array(
-        id, number, attempts, refunds, max_attempts, caller_id, prompt, variables, metadata, is_known)) FROM (
-    SELECT id, number, attempts, refunds, max_attempts, caller_id, prompt, variables, metadata,
+        id, number, attempts, refunds, max_attempts, caller_id, prompt, variables, metadata, is_known, next_at)) FROM (
+    SELECT id, number, attempts, refunds, max_attempts, caller_id, prompt, variables, metadata, next_at,
            EXISTS (SELECT 1 FROM attempts AS a WHERE a.number = r.number AND a.claimed_at > ?)
            OR EXISTS (SELECT 1 FROM suppressions AS s WHERE s.number = r.number) AS is_known
     FROM recipients AS r INDEXED BY recipients_due
@@ -122,8 +123,9 @@ _START = """UPDATE campaigns SET state = 'running', started_at = coalesce(starte
     WHERE id = ? AND state = 'scheduled'"""
 
 _TOLD = """INSERT INTO notices (kind, at, campaign, body)
-    SELECT 'campaign.running', ?, uid, json_object('campaign_id', uid, 'campaign', name, 'state', 'running')
-    FROM campaigns WHERE id = ?"""
+    SELECT 'campaign.running', ?1, uid,
+           json_object('campaign_id', uid, 'campaign', name, 'state', 'running', 'at', ?2)
+    FROM campaigns WHERE id = ?3"""
 
 # Rows that one ask looks at beyond its lines, so that a campaign whose people are all held cannot stretch a turn.
 _LOOK_AHEAD = 256
@@ -209,7 +211,7 @@ class _Claiming:
         claimed: list[Claimed] = []
         put_off: list[tuple[int, Instant]] = []
         suppressed: list[tuple[int]] = []
-        for recipient_id, number, attempts, refunds, most, kept, prompt, variables, metadata, _ in rows:
+        for recipient_id, number, attempts, refunds, most, kept, prompt, variables, metadata, _, due_at in rows:
             hold = for_strangers
             if number in known or number in self.taken:
                 hold = self._judge(opening, self._with_taken(people.get(number, STRANGER), number))
@@ -239,6 +241,7 @@ class _Claiming:
                     prompt=prompt,
                     variables=variables,
                     metadata=metadata,
+                    due_at=due_at,
                 )
             )
         self._write(claimed)
@@ -322,7 +325,7 @@ class _Claiming:
             started = self.dbapi.execute(_START, (self.now, self.now, ask.campaign_id)).rowcount
             add_totals(self.dbapi, ask.campaign_id, {}, self.now)
             if started and ask.told:
-                self.dbapi.execute(_TOLD, (self.now, ask.campaign_id))
+                self.dbapi.execute(_TOLD, (self.now, to_iso(self.now), ask.campaign_id))
         if ask.day_keys:
             for caller_id, calls in Counter(claimed.caller_id for claimed in answer.claimed).items():
                 for key in (*ask.day_keys.get(caller_id, ()), *ask.day_keys.get("", ())):

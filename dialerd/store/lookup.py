@@ -1,4 +1,4 @@
-"""One recipient with everything the store knows of it, for `why`."""
+"""One recipient with everything the store knows of it, for `why`, and the campaigns that it may be meant in."""
 
 from collections.abc import Sequence
 
@@ -7,32 +7,13 @@ from sqlalchemy import Connection, func, select
 
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.instants import Instant
-from dialerd.model.states import AttemptState, Final, Outcome, RecipientState
+from dialerd.model.states import CampaignState, Final, RecipientState
+from dialerd.store import call_pages
+from dialerd.store.call_pages import StoredCall
+from dialerd.store.campaigns import row_of
 from dialerd.store.recipients import group
-from dialerd.store.tables import attempts, recipients, suppressions
-
-
-@frozen(kw_only=True)
-class Tried:
-    """An attempt, as `why` tells of it.
-
-    Args:
-        attempt_id: UUIDv7.
-        state: where it stands.
-        caller_id, trunk: over what it went.
-        claimed_at, ended_at: its instants; None while it lasts.
-        outcome: how it ended, or None.
-        refunded: it did not count.
-    """
-
-    attempt_id: str
-    state: AttemptState
-    caller_id: str
-    trunk: str
-    claimed_at: Instant
-    ended_at: Instant | None
-    outcome: Outcome | None
-    refunded: bool
+from dialerd.store.records import CampaignRow
+from dialerd.store.tables import campaigns, recipients, suppressions
 
 
 @frozen(kw_only=True)
@@ -61,7 +42,7 @@ class Found:
     attempts: int
     max_attempts: int | None
     caller_id: str | None
-    tried: Sequence[Tried]
+    tried: Sequence[StoredCall]
 
 
 def suppressed_since(connection: Connection, number: str) -> Instant | None:
@@ -79,11 +60,6 @@ def recipient(connection: Connection, campaign_id: int, number: str) -> Found | 
     ).first()
     if row is None:
         return None
-    tried = connection.execute(
-        select(attempts)
-        .where(attempts.c.number == number, attempts.c.recipient_id == row.id)
-        .order_by(attempts.c.claimed_at, attempts.c.id)
-    )
     return Found(
         number=number,
         position=row.position,
@@ -94,17 +70,28 @@ def recipient(connection: Connection, campaign_id: int, number: str) -> Found | 
         attempts=row.attempts,
         max_attempts=row.max_attempts,
         caller_id=row.caller_id,
-        tried=[
-            Tried(
-                attempt_id=one.uid,
-                state=AttemptState(one.state),
-                caller_id=one.caller_id,
-                trunk=one.trunk,
-                claimed_at=one.claimed_at,
-                ended_at=one.ended_at,
-                outcome=Outcome(one.outcome) if one.outcome else None,
-                refunded=bool(one.refunded),
-            )
-            for one in tried
-        ],
+        tried=call_pages.of_recipient(connection, number, row.id),
     )
+
+
+def campaigns_named(connection: Connection, wanted: str) -> list[CampaignRow]:
+    """Return the campaigns whose id, alias or name is `wanted`, latest first."""
+    named = (campaigns.c.uid == wanted) | (campaigns.c.alias == wanted) | (campaigns.c.name == wanted)
+    query = select(campaigns).where(named, *_VISIBLE).order_by(campaigns.c.id.desc())
+    return [row_of(row) for row in connection.execute(query)]
+
+
+def campaigns_with(connection: Connection, number: str, limit: int) -> list[CampaignRow]:
+    """Return the campaigns that have a recipient of that number: those not over first, of either the latest first."""
+    of = select(recipients.c.campaign_id).where(recipients.c.number == number)
+    query = (
+        select(campaigns)
+        .where(campaigns.c.id.in_(of), *_VISIBLE)
+        .order_by(campaigns.c.ended_at.is_not(None), campaigns.c.id.desc())
+        .limit(limit)
+    )
+    return [row_of(row) for row in connection.execute(query)]
+
+
+# neither one that is being stored nor the recipients on their way to another one
+_VISIBLE = (campaigns.c.state != CampaignState.LOADING, campaigns.c.adds_to.is_(None))

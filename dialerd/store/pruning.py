@@ -1,18 +1,31 @@
-"""Pruning: campaigns that ended long ago are deleted, with everything that was theirs, in small transactions."""
+"""Pruning: campaigns that ended long ago are deleted, with everything that was theirs, in small transactions.
+
+So are campaigns that somebody deleted, which nobody sees any more, once their calls are too old to count for the people
+who were called: a deleted campaign must not let anybody be called more often than they may be.
+"""
 
 from sqlalchemy import Connection, delete, select
 
 from dialerd.model.instants import Instant
+from dialerd.model.states import CampaignState
+from dialerd.store.persons import LOOK_BACK
 from dialerd.store.tables import attempts, campaigns, recipients, spool_files, suppressions, totals
 
 _CHUNK = 500  # recipients a transaction, with their attempts: as long as dispatch may be kept waiting
 
 
-def prune_some(connection: Connection, *, ended_before: Instant) -> bool:
-    """Delete a part of the oldest campaign that ended, and was reported, before an instant; return whether to go on."""
+def prune_some(connection: Connection, *, ended_before: Instant, now: Instant | None = None) -> bool:
+    """Delete a part of the oldest campaign that is to go; return whether to go on.
+
+    Args:
+        ended_before: campaigns that ended before it, and were reported, go.
+        now: the present instant, by which those are judged that somebody deleted; None = they stay.
+    """
+    kept = campaigns.c.reported_at.is_not(None) & (campaigns.c.ended_at < ended_before)
+    forgotten = (campaigns.c.state == CampaignState.LOADING) & (campaigns.c.ended_at < (now or 0) - LOOK_BACK)
     campaign = connection.execute(
         select(campaigns.c.id, campaigns.c.uid, campaigns.c.first_recipient, campaigns.c.last_recipient)
-        .where(campaigns.c.ended_at < ended_before, campaigns.c.reported_at.is_not(None))
+        .where(kept | forgotten)
         .order_by(campaigns.c.id)
         .limit(1)
     ).first()

@@ -1,13 +1,16 @@
 """Recipients: stored in batches, found by number."""
 
+from collections.abc import Collection
+
 import msgspec
 from sqlalchemy import Connection, func, select
 
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.instants import Instant
 from dialerd.model.states import RecipientState
+from dialerd.store import campaigns
 from dialerd.store.counters import driver
-from dialerd.store.records import Duplicate, RecipientBatch
+from dialerd.store.records import CampaignRow, Duplicate, RecipientBatch
 from dialerd.store.tables import recipients, zone_groups
 
 # One statement a batch: the rows cross as one text and are taken apart inside SQLite, without the interpreter's lock.
@@ -15,15 +18,20 @@ _ADD = """
     INSERT INTO recipients
         (campaign_id, group_id, position, number, state, next_at, max_attempts, prompt, variables, metadata)
     SELECT :campaign_id, json_extract(:groups, '$[' || (value ->> 2) || ']'), value ->> 0, value ->> 1, 'pending',
-           :due_at, value ->> 4, value ->> 3, value ->> 5, value ->> 6
+           0, value ->> 4, value ->> 3, value ->> 5, value ->> 6
     FROM json_each(:rows)
-    WHERE true
+    WHERE {wanted}
     ON CONFLICT DO NOTHING
     """
+_ADD_ALL = _ADD.format(wanted="true")
+_ADD_TO = _ADD.format(
+    wanted="NOT EXISTS (SELECT 1 FROM recipients AS r WHERE r.number = value ->> 1 AND r.campaign_id = :into)"
+)
 _DUPLICATES = """
-    SELECT value ->> 0 AS position, r.number, r.position AS first
-    FROM json_each(:rows) JOIN recipients AS r ON r.number = value ->> 1 AND r.campaign_id = :campaign_id
-    WHERE r.position <> value ->> 0
+    SELECT value ->> 0 AS position, r.number, r.position AS first, r.campaign_id IS :into OR r.id <= :after
+    FROM json_each(:rows) CROSS JOIN recipients AS r INDEXED BY recipients_number
+        ON r.number = value ->> 1 AND r.campaign_id IN (:campaign_id, :into)
+    WHERE r.position <> value ->> 0 OR r.campaign_id IS :into OR r.id <= :after
     """
 _HIGHEST = "SELECT coalesce(max(id), 0) FROM recipients"
 _SPAN = """UPDATE campaigns SET first_recipient = coalesce(first_recipient, ?),
@@ -34,21 +42,35 @@ _GROUP = "SELECT id FROM zone_groups WHERE country = ? AND zones = ? AND placele
 _NEW_GROUP = "INSERT INTO zone_groups (country, zones, placeless) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
 
-def add(connection: Connection, campaign_id: int, batch: RecipientBatch) -> tuple[Duplicate, ...]:
-    """Store `batch` and return the recipients that its campaign had already; those are not stored again."""
+def add(
+    connection: Connection, campaign_id: int, batch: RecipientBatch, *, into: int | None = None, after: int = 0
+) -> tuple[Duplicate, ...]:
+    """Store `batch` and return the recipients that its campaign had already; those are not stored again.
+
+    Args:
+        campaign_id: its campaign.
+        batch: at most 2,000 rows.
+        into: the campaign into which they are to go later: those that stand there already are not stored, either.
+        after: `highest` before the first batch of their list: whoever was stored by then came with another one.
+    """
     dbapi = driver(connection)
-    highest = dbapi.execute(_HIGHEST).fetchone()[0]
-    due_at = dbapi.execute("SELECT start_at FROM campaigns WHERE id = ?", (campaign_id,)).fetchone()
-    values = {"campaign_id": campaign_id, "rows": batch.rows}
+    before = highest(connection)
+    values = {"campaign_id": campaign_id, "rows": batch.rows, "into": into}
     groups = msgspec.json.encode([group_id(connection, group) for group in batch.groups]).decode()
-    more = {"groups": groups, "due_at": due_at[0] or 0 if due_at else 0}
-    added = dbapi.execute(_ADD, {**values, **more}).rowcount
+    added = dbapi.execute(_ADD_ALL if into is None else _ADD_TO, {**values, "groups": groups}).rowcount
     if added:
-        dbapi.execute(_SPAN, (highest + 1, campaign_id))
+        dbapi.execute(_SPAN, (before + 1, campaign_id))
         dbapi.execute(_COUNT, (added, campaign_id))
     if added == batch.count:
         return ()
-    return tuple(Duplicate(*row) for row in dbapi.execute(_DUPLICATES, values))
+    found = dbapi.execute(_DUPLICATES, {**values, "after": after})
+    return tuple(Duplicate(position, number, first, bool(known)) for position, number, first, known in found)
+
+
+def highest(connection: Connection) -> int:
+    """Return the highest key that a recipient has, 0 where there is none."""
+    key: int = driver(connection).execute(_HIGHEST).fetchone()[0]
+    return key
 
 
 def group_id(connection: Connection, group: ZoneGroup) -> int:
@@ -72,6 +94,11 @@ def group(connection: Connection, group_id: int) -> ZoneGroup:
 def heads(connection: Connection, campaign_id: int) -> dict[int, Instant]:
     """Return the earliest due instant of each zone group with pending recipients: one index seek a group."""
     return dict(driver(connection).execute(_HEADS, {"campaign_id": campaign_id}).fetchall())
+
+
+def with_heads(connection: Connection, keys: Collection[int]) -> list[tuple[CampaignRow, dict[int, Instant]]]:
+    """Return the campaigns of these keys, each with the heads of its zone groups."""
+    return [(row, heads(connection, row.id)) for row in campaigns.by_ids(connection, keys)]
 
 
 # SQLite has no skip scan for this; the recursion seeks from one group to the next.

@@ -6,7 +6,7 @@ from typing import Any
 from attrs import field, frozen
 
 from dialerd.model.campaign import CampaignSpec, ZoneGroup
-from dialerd.model.instants import Instant
+from dialerd.model.instants import Instant, Plain
 from dialerd.model.states import CampaignState, Final, Outcome, RecipientState
 
 
@@ -21,6 +21,11 @@ class NewCampaign:
         start_at: when it becomes due, or None = now.
         end_at: when it ends, or None.
         created_at: now.
+        alias: the id by which the dialect that made it knows it, or None.
+        dialect: that dialect, or None.
+        extra: what it keeps with the campaign.
+        draft: it waits until somebody schedules it.
+        launch: it is running from the moment it is stored.
     """
 
     spec: CampaignSpec
@@ -29,6 +34,18 @@ class NewCampaign:
     start_at: Instant | None
     end_at: Instant | None
     created_at: Instant
+    alias: str | None = None
+    dialect: str | None = None
+    extra: dict[str, Plain] = field(factory=dict)
+    draft: bool = False
+    launch: bool = False
+
+    @property
+    def state(self) -> CampaignState:
+        """The state that it is published in."""
+        if self.draft:
+            return CampaignState.DRAFT
+        return CampaignState.RUNNING if self.launch else CampaignState.SCHEDULED
 
 
 @frozen(kw_only=True)
@@ -55,11 +72,13 @@ class Duplicate:
         position: where it stands again.
         number: its number.
         first: position of the one that is kept.
+        known: that one came with another list.
     """
 
     position: int
     number: str
     first: int
+    known: bool = False
 
 
 @frozen(kw_only=True)
@@ -96,6 +115,7 @@ class CampaignRow:
         state_at: since when it is in its state.
         started_at: when its first recipient was dialled, or None.
         ended_at: when nothing of it was left to do, or None.
+        alias, dialect, extra: see `NewCampaign`.
     """
 
     id: int
@@ -109,6 +129,9 @@ class CampaignRow:
     state_at: Instant
     started_at: Instant | None
     ended_at: Instant | None
+    alias: str | None = None
+    dialect: str | None = None
+    extra: dict[str, Plain] = field(factory=dict)
 
 
 @frozen(kw_only=True)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from dialerd.model.errors import StoreError, StoreLost
+from dialerd.model.histogram import Histogram
 from dialerd.rules.reminders import Reminder
 from dialerd.store.database import connect, database_path, explain
 from dialerd.store.migrate import create, upgrade
@@ -54,10 +55,28 @@ class Store:
         self._trouble = Reminder()
         self._idle: list[Connection] = []
         self._readers = trio.CapacityLimiter(_READERS)
+        self._written: trio.Event | None = None  # what waits for the next write
 
     def waits_for_s(self) -> float:
         """Return for how many seconds the disk has been at the transaction under way; 0 = there is none."""
         return self._writer.waits_for_s()
+
+    @property
+    def loss(self) -> StoreLost | None:
+        """Why the database cannot be relied on any more; None = it can."""
+        return self._loss.error
+
+    @property
+    def commits(self) -> Histogram:
+        """How many seconds transactions took."""
+        return self._writer.commits
+
+    async def written(self, writes: int) -> None:
+        """Wait until there was a write after `writes`, as it was read from the attribute."""
+        if self.writes == writes:
+            if self._written is None:
+                self._written = trio.Event()
+            await self._written.wait()
 
     async def lost(self) -> StoreLost:
         """Wait until the store is lost, if ever, and return why: then nothing is stored any more."""
@@ -91,6 +110,9 @@ class Store:
                 _log.error("store.failed", error=error.what, remedy=error.remedy)
             raise
         self.writes += 1
+        if self._written is not None:
+            self._written.set()
+            self._written = None
         if self._trouble.since_s is not None:
             _log.info("store.recovered", lasted_s=round(time.monotonic() - self._trouble.since_s, 1))
             self._trouble.over()

@@ -45,8 +45,14 @@ campaigns = Table(
     # the recipients of a campaign lie between these keys, so that reports and clean-ups need no index of their own
     Column("first_recipient", BigInteger),
     Column("last_recipient", BigInteger),
+    Column("alias", String),  # the id by which the dialect that made it knows it
+    Column("dialect", String),
+    Column("extra", Text),  # JSON object: what the dialect keeps with it
+    # recipients of a campaign in loading that are to be another's; set when they are whole, then moved bit by bit
+    Column("adds_to", BigInteger),
 )
 Index("campaigns_open", campaigns.c.state, sqlite_where=text("ended_at IS NULL"))
+Index("campaigns_alias", campaigns.c.alias, unique=True, sqlite_where=text("alias IS NOT NULL"))
 Index("campaigns_unreported", campaigns.c.id, sqlite_where=text("ended_at IS NOT NULL AND reported_at IS NULL"))
 
 totals = Table(
@@ -92,6 +98,8 @@ recipients = Table(
 )
 # One index serves duplicates within a campaign and every look-up by number.
 Index("recipients_number", recipients.c.number, recipients.c.campaign_id, unique=True)
+# A page of a campaign's recipients is one seek, wherever they lie: those that were added later lie far from the first.
+Index("recipients_campaign", recipients.c.campaign_id)
 # The dispatcher's index: rows of closed groups, and rows that are not pending, are never touched.
 Index(
     "recipients_due",
@@ -126,6 +134,7 @@ attempts = Table(
     Column("answered_by", String),
     Column("digits", String),
     Column("detail", Text),  # JSON object
+    Column("result", Text),  # JSON object: what the agent reported
 )
 Index("attempts_number", attempts.c.number, attempts.c.claimed_at)
 Index(
@@ -184,3 +193,15 @@ spool_files = Table(
     Column("moved", Boolean, nullable=False),
 )
 Index("spool_files_unmoved", spool_files.c.fingerprint, sqlite_where=text("NOT moved"))
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("key", String, primary_key=True),  # the client's idempotency key
+    Column("fingerprint", String, nullable=False),  # of the request
+    Column("result", Text, nullable=False),  # JSON: what was created, stored in the transaction that created it
+    Column("created_at", BigInteger, nullable=False, index=True),
+    Column("status", Integer),  # of the answer, once it was made
+    Column("content_type", String),
+    Column("body", Text),
+)

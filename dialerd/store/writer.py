@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from dialerd.model.errors import StoreError, StoreLost
+from dialerd.model.histogram import Histogram
 from dialerd.store.checkpoints import LARGE, Checkpoints
 from dialerd.store.counters import driver
 from dialerd.store.database import database_path, explain
@@ -35,9 +36,17 @@ T = TypeVar("T")
 
 _log = structlog.get_logger()
 
+_COMMITS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
 
 class Writer(Protocol):
-    """Runs operations that write."""
+    """Runs operations that write.
+
+    Attributes:
+        commits: how many seconds its transactions took.
+    """
+
+    commits: Histogram
 
     async def run(self, op: Callable[[Connection], T], *, bulk: bool = False) -> T:
         """Run `op` in a transaction and return its result once that is durable.
@@ -65,6 +74,7 @@ class InlineWriter:
     """
 
     def __init__(self, engine: Engine) -> None:
+        self.commits = Histogram(_COMMITS_S)
         self._connection = engine.connect()
 
     async def run(self, op: Callable[[Connection], T], *, bulk: bool = False) -> T:  # nothing waits here
@@ -153,6 +163,7 @@ class ThreadWriter:
     """
 
     def __init__(self, engine: Engine, loss: "Loss | None" = None, name: str = "dialerd-writer") -> None:
+        self.commits = Histogram(_COMMITS_S)
         self._path = database_path(str(engine.url))
         try:
             self._connection = engine.connect()
@@ -225,9 +236,10 @@ class ThreadWriter:
         jobs: list[_Job] = []
         try:
             while jobs := self._next():
-                self._begun_s = time.monotonic()
+                self._begun_s = begun_s = time.monotonic()
                 self._commit(jobs)
                 self._begun_s = None
+                self.commits.count(time.monotonic() - begun_s)
                 self._token.run_sync_soon(_wake_callers, jobs)
                 jobs = []
         except BaseException as error:

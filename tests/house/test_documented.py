@@ -5,14 +5,17 @@ import inspect
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import attrs
+import click
 import dialerd_simulator
 import pytest
 from dialerd_simulator.options import Outage, SimulatorOptions
 
+from dialerd.cli.main import cli as dialerctl
 from dialerd.daemon.main import cli
 from dialerd.daemon.settings import load_settings
 from dialerd.intake.recipients import RecipientSpec
@@ -137,6 +140,28 @@ def test_every_command_is_documented():
         assert f"dialerd {command}" in text, command
     for target in ("demo", "test", "check", "bench"):
         assert f"make {target}" in text, target
+
+
+def walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield the commands below one, by their whole names; groups are not among them."""
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            yield from walk(below, f"{path} {name}")
+    else:
+        yield path, command
+
+
+def test_every_command_of_dialerctl_is_documented():
+    """Each command has a row on its page, each of its own options stands there, and nothing else does."""
+    page = (ROOT / "docs" / "dialerctl.md").read_text()
+    known = dict(walk(dialerctl, "dialerctl"))
+    for name, command in known.items():
+        assert f"| `{name}" in page, name
+        for option in command.params:
+            if isinstance(option, click.Option) and option.name != "json":
+                assert any(f"`{text}" in page for text in option.opts), f"{name} {option.opts}"
+    for row in re.findall(r"^\| `(dialerctl [a-z ]+)", page, re.MULTILINE):
+        assert row.strip() in known, row
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -13,9 +13,12 @@ ARROWS = {
     "dialerd.rules": {"model"},
     "dialerd.plugin": {"model", "rules"},
     "dialerd.store": {"model", "rules"},
-    "dialerd.intake": {"model", "rules", "store"},
+    "dialerd.intake": {"model", "rules", "plugin", "store"},
     "dialerd.engine": {"model", "rules", "plugin", "store"},
-    "dialerd.daemon": {"model", "rules", "plugin", "store", "intake", "engine"},
+    "dialerd.operations": {"model", "rules", "plugin", "store", "intake", "engine"},
+    "dialerd.api": {"model", "plugin", "operations"},
+    "dialerd.cli": {"model"},
+    "dialerd.daemon": {"model", "rules", "plugin", "store", "intake", "engine", "operations", "api", "cli"},
     "plugins": {"model", "rules", "plugin"},
 }
 
@@ -27,6 +30,9 @@ STRANGERS = {
     "dialerd.store": {"click", "watchfiles", "phonenumbers"},
     "dialerd.intake": {"click"},
     "dialerd.engine": {"click", "watchfiles"},
+    "dialerd.operations": {"click", "starlette", "h11"},
+    "dialerd.api": {"click", "sqlalchemy", "phonenumbers"},
+    "dialerd.cli": {"trio", "sqlalchemy", "starlette", "phonenumbers"},
     "plugins": {"sqlalchemy", "watchfiles", "click"},
 }
 

@@ -2,13 +2,17 @@
 
 import re
 import sqlite3
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import event
 
 from dialerd.model.errors import StoreError
+from dialerd.store import campaigns, migrate
 from dialerd.store.database import MEMORY, connect, database_path, explain
 from dialerd.store.migrate import create, upgrade
 from dialerd.store.store import open_store
@@ -64,6 +68,39 @@ def test_a_second_upgrade_changes_nothing(tmp_path):
     assert schema(engine) == before
     with engine.connect() as connection, connection.begin():
         assert connection.exec_driver_sql("SELECT count(*) FROM day_counts").scalar() == 1
+
+
+def test_what_an_older_dialerd_stored_is_brought_along(tmp_path):
+    """Rows of the first schema: people who were never dialled are due at once, all others when they were."""
+    engine = connect(url(tmp_path / "d.db"))
+    with engine.connect() as connection, connection.begin():
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            """INSERT INTO campaigns (uid, name, agent, state, spec, timezone, start_at, created_at, state_at)
+            VALUES ('u', 'x', 'a', 'scheduled', '{"name": "x", "agent": "a"}', 'UTC', 500, 1, 1)"""
+        )
+        connection.exec_driver_sql("INSERT INTO totals (campaign_id, changed_at, recipients) VALUES (1, 1, 4)")
+        for number, state, attempts, refunds in (
+            ("1", "pending", 0, 0),
+            ("2", "pending", 1, 0),
+            ("3", "pending", 0, 1),
+            ("4", "done", 0, 0),
+        ):
+            connection.exec_driver_sql(
+                """INSERT INTO recipients (campaign_id, group_id, position, number, state, next_at, attempts, refunds)
+                VALUES (1, 1, 1, ?, ?, 500, ?, ?)""",
+                (number, state, attempts, refunds),
+            )
+    upgrade(engine)
+    with engine.connect() as connection, connection.begin():
+        assert connection.exec_driver_sql("SELECT next_at FROM recipients ORDER BY id").all() == [
+            (0,), (500,), (500,), (500,)
+        ]  # fmt: skip
+        (row,) = campaigns.find(connection, "u")
+        assert (row.spec.name, row.start_at, row.alias, row.dialect, row.extra) == ("x", 500, None, None, {})
 
 
 def test_a_failing_step_leaves_nothing(tmp_path):

@@ -162,11 +162,11 @@ def test_look_up_of_one_recipient(stock):
     found = stock.do(lookup.recipient, key, number(1))
     assert (found.number, found.position, found.group) == (number(1), 2, NEW_YORK)
     assert (found.state, found.final, found.attempts, found.caller_id) == (RecipientState.DIALING, None, 1, OTHER_ID)
-    tried = [(t.claimed_at, t.ended_at, t.outcome, t.refunded, t.state) for t in found.tried]
+    tried = [(t.claimed_at, t.ended_at, t.outcome, t.counted, t.state) for t in (one.view for one in found.tried)]
     assert tried == [
-        (NOW, NOW + 9, Outcome.BUSY, False, AttemptState.ENDED),
-        (NOW + HOUR, NOW + HOUR + 9, Outcome.BUSY, True, AttemptState.ENDED),
-        (NOW + 2 * HOUR, None, None, False, AttemptState.CLAIMED),
+        (NOW, NOW + 9, Outcome.BUSY, True, AttemptState.ENDED),
+        (NOW + HOUR, NOW + HOUR + 9, Outcome.BUSY, False, AttemptState.ENDED),
+        (NOW + 2 * HOUR, None, None, True, AttemptState.CLAIMED),
     ]
     assert stock.do(lookup.recipient, other, number(1)).tried == []
     assert stock.do(lookup.recipient, key, number(5)) is None

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialerd.daemon.forecast import Forecast, forecast
 from dialerd.model.campaign import CampaignSpec, Pacing, Recipient, Window, ZoneGroup
 from dialerd.model.instants import DAY, HOUR, MINUTE, SECOND, Instant, to_datetime, to_instant
 from dialerd.model.retry import RetryPolicy, RetryRule
@@ -21,6 +20,7 @@ from dialerd.model.settings import (
     TrunkSettings,
 )
 from dialerd.model.states import ALL_WEEKDAYS, Final, Outcome, Rule, Weekday
+from dialerd.operations.forecast import Forecast, forecast
 from dialerd.plugin.host import PluginHost
 from dialerd.store.records import NewCampaign
 

@@ -1,0 +1,75 @@
+"""Endpoints of what the daemon dials with, and of the daemon itself."""
+
+from dialerd.api.endpoint import Asked, Endpoint
+from dialerd.model.page import Page
+from dialerd.model.resource_views import AgentView, NumberView, StatusView, TrunkView
+
+
+async def _trunks(asked: Asked) -> Page[TrunkView]:
+    trunks = asked.operations.resources.trunks()
+    return Page(items=trunks, total=len(trunks))
+
+
+async def _numbers(asked: Asked) -> Page[NumberView]:
+    numbers = asked.operations.resources.numbers()
+    return Page(items=numbers, total=len(numbers))
+
+
+async def _agents(asked: Asked) -> Page[AgentView]:
+    agents = asked.operations.resources.agents()
+    return Page(items=agents, total=len(agents))
+
+
+async def _status(asked: Asked) -> StatusView:
+    resources = asked.operations.resources
+    backlog = await resources.notice_backlog()
+    return resources.status(notice_backlog=max(backlog.values(), default=0))
+
+
+async def _reload(asked: Asked) -> None:
+    await asked.operations.reload()
+
+
+RESOURCES = (
+    Endpoint(
+        method="GET",
+        path="/v1/trunks",
+        name="list_trunks",
+        summary="List trunks with the use of their limits",
+        handle=_trunks,
+        answer=Page[TrunkView],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/numbers",
+        name="list_numbers",
+        summary="List caller ids with the use of their limits",
+        handle=_numbers,
+        answer=Page[NumberView],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/agents",
+        name="list_agents",
+        summary="List agents with the use of their limits",
+        handle=_agents,
+        answer=Page[AgentView],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/status",
+        name="status",
+        summary="Tell how the daemon stands",
+        handle=_status,
+        answer=StatusView,
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/reload",
+        name="reload",
+        summary="Read the settings file anew; where it is wrong the old settings stay",
+        handle=_reload,
+        status=204,
+        changes=True,
+    ),
+)

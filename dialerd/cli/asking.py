@@ -1,0 +1,38 @@
+"""`dialerctl why` and `plan`: what holds somebody, and how a campaign would go."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dialerd.cli import documents, plan_text, why_text
+from dialerd.cli.context import CAMPAIGN, Asked, asks
+
+
+@click.command()
+@click.argument("number")
+@click.option("--campaign", type=CAMPAIGN, help="Only in this campaign.")
+@asks
+def why(asked: Asked, number: str, campaign: str | None) -> None:
+    """Say which rule holds a number, since when, and when it may be dialled."""
+    named = None if campaign is None else asked.daemon.campaign(campaign).rpartition("/")[2]
+    found = asked.daemon.get("/v1/why", number=number, campaign=named)
+    asked.show(found, _print_reasons)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option("--start", metavar="INSTANT", help="From when, such as 2027-06-15T09:00:00Z.  [default: now]")
+@asks
+def plan(asked: Asked, file: Path, start: str | None) -> None:
+    """Forecast the campaign that a file describes; nothing is stored and nobody is rung."""
+    body = documents.read(file).whole()
+    result = asked.daemon.post("/v1/plan", body, query={"start": start})
+    asked.show(result, plan_text.show)
+    if result["end_at"] is None:
+        click.get_current_context().exit(1)
+
+
+def _print_reasons(answer: Any) -> None:
+    for reason in answer["items"]:
+        click.echo("\n".join(why_text.lines(reason)))

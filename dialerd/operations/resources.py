@@ -1,0 +1,138 @@
+"""Trunks, numbers and agents with the live use of their limits, and how the daemon stands: from memory alone."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+import trio
+
+from dialerd import __version__
+from dialerd.engine.lines import Trunk
+from dialerd.model.instants import Instant
+from dialerd.model.resource_views import (
+    Activity,
+    AgentKind,
+    AgentView,
+    NumberView,
+    StatusView,
+    TrunkState,
+    TrunkView,
+)
+from dialerd.operations.ground import Ground
+from dialerd.operations.waiting import trunk_waits
+from dialerd.store import notices
+
+
+class Resources:
+    """Shows what calls are made of, and how the daemon stands.
+
+    Args:
+        ground: what it stands on.
+    """
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._engine = ground.engine
+        self._began_s = trio.current_time()
+
+    def trunks(self) -> tuple[TrunkView, ...]:
+        """Return the configured trunks, in the order of the settings."""
+        lines = self._engine.lines
+        shown: dict[str, list[str]] = {}
+        for number, line in lines.caller_ids.items():
+            shown.setdefault(line.trunk.name, []).append(number)
+        now, now_s = self._ground.now(), trio.current_time()
+        return tuple(
+            _trunk(lines.trunks[name], tuple(sorted(shown.get(name, ()))), now, now_s)
+            for name in self._engine.settings.trunks
+        )
+
+    def numbers(self) -> tuple[NumberView, ...]:
+        """Return the configured caller ids, in the order of the settings."""
+        now = self._ground.now()
+        views = []
+        for number, entry in self._engine.settings.numbers.items():
+            line = self._engine.lines.caller_ids[number]
+            if line.day is not None:
+                line.day.key(now)  # a new day begins a new count
+            views.append(
+                NumberView(
+                    number=number,
+                    id=entry.id,
+                    trunk=entry.trunk,
+                    max_concurrent=entry.max_concurrent,
+                    in_use=line.limit.used,
+                    calls_per_day=entry.calls_per_day,
+                    calls_today=None if line.day is None else line.day.calls,
+                )
+            )
+        return tuple(views)
+
+    def agents(self) -> tuple[AgentView, ...]:
+        """Return the configured agents, in the order of the settings."""
+        campaigns = Counter(campaign.agent for campaign in self._engine.campaigns.live())
+        return tuple(
+            AgentView(
+                name=name,
+                id=entry.id,
+                kind=next(kind for kind in AgentKind if getattr(entry, kind) is not None),
+                timezone=entry.timezone,
+                numbers=entry.numbers,
+                max_concurrent=entry.max_concurrent,
+                in_use=self._engine.lines.agents[name].limit.used,
+                campaigns=campaigns[name],
+            )
+            for name, entry in self._engine.settings.agents.items()
+        )
+
+    def status(self, *, notice_backlog: int | None = None) -> StatusView:
+        """Return how the daemon stands.
+
+        Args:
+            notice_backlog: the most of what `notice_backlog()` said, where it was asked.
+        """
+        engine = self._engine
+        daemon, dispatcher = engine.lines.daemon, engine.dispatcher
+        return StatusView(
+            version=__version__,
+            state=self._activity(),
+            line=self._ground.standing(),
+            at=self._ground.now(),
+            uptime_s=round(trio.current_time() - self._began_s, 3),
+            lines_in_use=daemon.used,
+            max_concurrent=engine.settings.daemon.max_concurrent,
+            calls_per_second=round(dispatcher.tempo.per_second(trio.current_time()), 1),
+            calls_started=dispatcher.started,
+            campaigns=dict(Counter(campaign.state for campaign in engine.campaigns.live())),
+            trunks_down=tuple(view.name for view in self.trunks() if view.state is not TrunkState.UP),
+            notice_backlog=notice_backlog,
+        )
+
+    async def notice_backlog(self) -> Mapping[str, int]:
+        """Return how many notices each plugin that listens has not been told yet.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+        return await self._ground.store.read(notices.backlog)
+
+    def _activity(self) -> Activity:
+        if self._engine.stopping:
+            return Activity.DRAINING
+        return Activity.DIALLING if self._engine.ready.is_set() else Activity.STARTING
+
+
+def _trunk(trunk: Trunk, numbers: tuple[str, ...], now: Instant, now_s: float) -> TrunkView:
+    waits = next(iter(trunk_waits(trunk, now, now_s)), None)
+    return TrunkView(
+        name=trunk.name,
+        provider=trunk.settings.provider,
+        state=TrunkState.UP if waits is None else TrunkState(waits.kind),
+        why=None if waits is None else waits.words,
+        until=None if waits is None else waits.until,
+        max_concurrent=trunk.settings.max_concurrent,
+        in_use=trunk.limit.used,
+        calls_per_second=trunk.settings.calls_per_second,
+        calls_per_second_now=trunk.pace.rate,
+        countries=tuple(sorted(trunk.countries)),
+        numbers=numbers,
+    )

@@ -1,0 +1,503 @@
+"""The dialect B: a batch from draft to calls, its defaults and ranges, what may be changed, and its errors."""
+
+import contextlib
+import json
+import sys
+from datetime import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from attrs import evolve
+from dialerd_dialects import batch_calls
+from dialerd_dialects.batch_calls_contacts import sent
+from dialerd_dialects.batch_calls_request import CHANGEABLE, NAMES
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialerd.model.errors import InvalidInput
+from dialerd.model.settings import AgentSettings, DialectSettings, NumberSettings
+from dialerd.model.states import CampaignState, Rotation, Weekday
+
+sys.path.append(str(Path(__file__).parents[1] / "api"))  # its rig is wanted here too
+
+from api_rig import api, settings
+
+AGENT = "5b7f4f0e-5a3b-4c58-9f2a-8b1c6f0e1a11"
+NUMBERS = {f"+1212555010{index}": f"0e2b6a34-1111-4c11-8111-00000000000{index}" for index in range(3)}
+ANN, BOB = "+12125550111", "+12125550112"
+FUTURE = "2090-01-02T09:00:00"
+
+
+def wanted(**changes: Any) -> Any:
+    """Return settings with an agent and three numbers that have UUIDs."""
+    numbers = {number: NumberSettings(trunk="lab", id=name) for number, name in NUMBERS.items()}
+    return settings(**{"numbers": numbers, "agents": {"anna": AgentSettings(id=AGENT, say="hello"), "bob": AgentSettings(say="hi")}, **changes})
+
+
+def body(**changes: Any) -> dict[str, Any]:
+    """Return the least that a creation needs, with `changes`; what is ... is left out."""
+    return {key: value for key, value in {"name": "Spring", "agent_id": AGENT, **changes}.items() if value is not ...}
+
+
+@pytest.fixture
+async def door(tmp_path):
+    """An API with the dialect, and a folder of contacts."""
+    folder = tmp_path / "contacts"
+    folder.mkdir()
+    async with api(
+        tmp_path, wanted(dialects=DialectSettings(contacts_dir=folder)), dialects=[batch_calls.DIALECT]
+    ) as door:
+        yield door
+
+
+async def create(door, **changes: Any) -> dict[str, Any]:
+    """Create a batch and return it as it was answered."""
+    answer = await door.client.post("/batch-calls", json=body(**changes))
+    assert answer.status_code == 201, answer.text
+    assert list(answer.json()) == ["data", "meta"]
+    data: dict[str, Any] = answer.json()["data"]
+    return data
+
+
+async def do(door, batch: dict[str, Any], verb: str, status: int = 200) -> Any:
+    """Have something done with a batch and return what was answered."""
+    answer = await door.client.post(f"/batch-calls/{batch['id']}/{verb}")
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def test_a_batch_with_its_defaults(door):
+    """What was left out is answered as the document's defaults, and it is the campaign's."""
+    batch = await create(door)
+    UUID(batch["id"])
+    assert {key: batch[key] for key in list(batch)[:18]} == {
+        "id": batch["id"],
+        "name": "Spring",
+        "agent_id": AGENT,
+        "status": "draft",
+        "phone_number_ids": [],
+        "phone_rotation_strategy": "random",
+        "contact_source": "csv",
+        "contact_folder_id": None,
+        "schedule_type": "immediate",
+        "scheduled_at": None,
+        "timezone": "UTC",
+        "start_time": None,
+        "end_time": None,
+        "working_days": [1, 2, 3, 4, 5],
+        "max_concurrent_calls": 10,
+        "max_calls_per_day": None,
+        "retry_failed": False,
+        "max_retry_attempts": 0,
+    }
+    view = await door.operations.campaigns.get(batch["id"])
+    spec = view.spec
+    assert (view.state, spec.rotation, spec.timezone, spec.start) == (CampaignState.DRAFT, Rotation.RANDOM, "UTC", None)
+    assert (spec.pacing.max_concurrent, spec.pacing.calls_per_day, spec.retry.max_attempts) == (10, None, 1)
+    (window,) = spec.windows
+    assert (len(window.days), window.start, window.end) == (5, time(0), time(0))
+    assert (await door.client.get(f"/batch-calls/{batch['id']}")).json()["data"] == batch
+
+
+async def test_every_field_is_kept_and_carried_out(door):
+    """All that a batch may say stands in the answer as it was sent, and in the campaign."""
+    full = body(
+        phone_number_ids=list(NUMBERS.values())[1:],
+        phone_rotation_strategy="sequential",
+        contact_source="manual",
+        schedule_type="scheduled",
+        scheduled_at=FUTURE,
+        timezone="Europe/London",
+        start_time="09:00",
+        end_time="17:30",
+        working_days=[7, 1],
+        max_concurrent_calls=7,
+        max_calls_per_day=50,
+        retry_failed=True,
+        max_retry_attempts=3,
+    )
+    batch = await create(door, **full)
+    assert {key: batch[key] for key in full} == full
+    view = await door.operations.campaigns.get(batch["id"])
+    spec = view.spec
+    assert (spec.rotation, spec.timezone) == (Rotation.SEQUENTIAL, "Europe/London")
+    assert (spec.pacing.max_concurrent, spec.pacing.calls_per_day, spec.retry.max_attempts) == (7, 50, 4)
+    (window,) = spec.windows
+    assert (set(window.days), window.start, window.end) == ({Weekday.SUN, Weekday.MON}, time(9), time(17, 30))
+    assert view.start_at == 3_787_030_800_000
+
+
+@pytest.mark.parametrize(
+    ("given", "attempts"),
+    [
+        ({}, 1),
+        ({"max_retry_attempts": 3}, 1),
+        ({"retry_failed": True}, 1),
+        ({"retry_failed": True, "max_retry_attempts": 2}, 3),
+        ({"retry_failed": False, "max_retry_attempts": 2}, 1),
+    ],
+)
+async def test_retries_want_both_words(door, given, attempts):
+    """`retry_failed` says whether, `max_retry_attempts` how often after the first."""
+    batch = await create(door, **given)
+    assert (await door.operations.campaigns.get(batch["id"])).spec.retry.max_attempts == attempts
+
+
+@pytest.mark.parametrize(
+    ("given", "schedule_type", "starts"),
+    [
+        ({"scheduled_at": FUTURE}, "scheduled", True),
+        ({"scheduled_at": FUTURE, "schedule_type": "immediate"}, "immediate", False),
+        ({"scheduled_at": None}, "immediate", False),
+    ],
+)
+async def test_when_it_starts(door, given, schedule_type, starts):
+    """A time alone is meant; beside `immediate` it is only repeated."""
+    batch = await create(door, **given)
+    assert batch["schedule_type"] == schedule_type
+    assert ((await door.operations.campaigns.get(batch["id"])).start_at is not None) is starts
+
+
+async def test_all_days_without_times_are_no_window(door):
+    """Nothing is held where nothing is said."""
+    batch = await create(door, working_days=[1, 2, 3, 4, 5, 6, 7])
+    assert (await door.operations.campaigns.get(batch["id"])).spec.windows == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "code"),
+    [
+        ({"name": ...}, "name", "required"),
+        ({"name": ""}, "name", "invalid"),
+        ({"name": "x" * 256}, "name", "invalid"),
+        ({"agent_id": ...}, "agent_id", "required"),
+        ({"agent_id": "nobody"}, "agent_id", "agent_not_active"),
+        ({"phone_number_ids": ["nothing"]}, "phone_number_ids[0]", "phone_number_not_found"),
+        ({"phone_number_ids": "nothing"}, "phone_number_ids", "invalid"),
+        ({"phone_rotation_strategy": "sticky"}, "phone_rotation_strategy", "invalid"),
+        ({"contact_source": "web"}, "contact_source", "invalid"),
+        ({"contact_source": "folder"}, "contact_folder_id", "required"),
+        ({"contact_source": "folder", "contact_folder_id": "gone"}, "contact_folder_id", "invalid"),
+        ({"contact_source": "folder", "contact_folder_id": "../secret"}, "contact_folder_id", "invalid"),
+        ({"schedule_type": "later"}, "schedule_type", "invalid"),
+        ({"schedule_type": "scheduled"}, "scheduled_at", "required"),
+        ({"scheduled_at": "tomorrow"}, "scheduled_at", "invalid"),
+        ({"timezone": "Mars/Olympus"}, "timezone", "invalid"),
+        ({"start_time": "09:00"}, "end_time", "required"),
+        ({"end_time": "09:00"}, "start_time", "required"),
+        ({"start_time": "25:00", "end_time": "09:00"}, "start_time", "invalid"),
+        ({"working_days": []}, "working_days", "invalid"),
+        ({"working_days": [0]}, "working_days", "invalid"),
+        ({"working_days": [8]}, "working_days", "invalid"),
+        ({"max_concurrent_calls": 0}, "max_concurrent_calls", "invalid"),
+        ({"max_concurrent_calls": 101}, "max_concurrent_calls", "invalid"),
+        ({"max_calls_per_day": 0}, "max_calls_per_day", "invalid"),
+        ({"retry_failed": "yes"}, "retry_failed", "invalid"),
+        ({"max_retry_attempts": -1}, "max_retry_attempts", "invalid"),
+        ({"max_retry_attempts": 4}, "max_retry_attempts", "invalid"),
+        ({"max_calls": 3}, "max_calls", "unknown_field"),
+        ({"contacts": 3}, "contacts", "invalid"),
+        ({"contacts": [{"phone_number": "12"}]}, "contacts[0].phone_number", "invalid"),
+        ({"contacts": [{"name": "Ann"}]}, "contacts[0].phone_number", "required"),
+    ],
+)
+async def test_every_fault_has_a_field_and_a_code(door, changes, field, code):
+    """422 with a message, and nothing is stored."""
+    answer = await door.client.post("/batch-calls", json=body(**changes))
+    assert answer.status_code == 422, answer.text
+    told = answer.json()
+    assert list(told) == ["message", "code", "errors", "meta"]
+    assert told["code"] == "validation_error"
+    assert (field, code) in [(error["field"], error["code"]) for error in told["errors"]]
+    assert field in told["message"]
+    assert (await door.operations.campaigns.list()).total == 0
+
+
+async def test_faults_are_told_together(door):
+    """Those of kinds and ranges, and those that show only when fields are seen together."""
+    answer = await door.client.post(
+        "/batch-calls", json=body(name=5, agent_id="nobody", start_time="09:00", max_concurrent_calls=0)
+    )
+    assert {error["field"] for error in answer.json()["errors"]} == {
+        "name",
+        "agent_id",
+        "end_time",
+        "max_concurrent_calls",
+    }
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"a":1,"a":2}', b"\xff"])
+async def test_what_is_no_json_object(door, content):
+    """Is malformed, which is another thing than not valid."""
+    answer = await door.client.post("/batch-calls", content=content)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+
+
+async def test_the_states_of_a_batch(door):
+    """Draft, scheduled, paused, again, and each wrong turn is 422 with a message."""
+    batch = await create(door, scheduled_at=FUTURE)
+    assert (await do(door, batch, "schedule", 422))["code"] == "no_contacts"
+    for verb in ("pause", "resume"):
+        assert (await do(door, batch, verb, 422))["code"] == "invalid_status"
+    await door.client.post(f"/batch-calls/{batch['id']}/contacts", json=[{"phone_number": ANN}])
+    assert (await do(door, batch, "schedule"))["data"]["status"] == "scheduled"
+    for verb in ("schedule", "resume"):
+        assert "this one is scheduled" in (await do(door, batch, verb, 422))["message"]
+    assert (await do(door, batch, "pause"))["data"]["status"] == "paused"
+    for verb in ("schedule", "pause"):
+        assert (await do(door, batch, verb, 422))["code"] == "invalid_status"
+    assert (await door.client.delete(f"/batch-calls/{batch['id']}")).status_code == 422
+    assert (await do(door, batch, "resume"))["data"]["status"] == "scheduled"
+
+
+async def test_an_immediate_one_is_active_at_once(door):
+    """Scheduling starts it; its windows still hold its calls."""
+    batch = await create(door, contacts=[{"phone_number": ANN}])
+    assert (await do(door, batch, "schedule"))["data"]["status"] == "active"
+    assert (await do(door, batch, "pause"))["data"]["status"] == "paused"
+
+
+async def test_an_agent_that_is_gone_is_not_active(tmp_path):
+    """A batch whose agent was taken out of the settings cannot be scheduled."""
+    async with api(tmp_path, wanted(), dialects=[batch_calls.DIALECT]) as door:
+        batch = await create(door, contacts=[{"phone_number": ANN}])
+        await door.operations.ground.engine.reload(evolve(wanted(), agents={"other": AgentSettings(say="hello")}))
+        told = await do(door, batch, "schedule", 422)
+        assert [error["code"] for error in told["errors"]] == ["agent_not_active"]
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+async def test_an_update_changes_what_it_names(door, method):
+    """Everything else stays; null takes a field away."""
+    batch = await create(door, start_time="09:00", end_time="17:00", max_calls_per_day=5)
+    changes = {
+        "name": "Summer",
+        "phone_number_ids": [next(iter(NUMBERS.values()))],
+        "phone_rotation_strategy": "round_robin",
+        "working_days": [6],
+        "max_concurrent_calls": 3,
+        "max_calls_per_day": None,
+        "retry_failed": True,
+        "max_retry_attempts": 2,
+        "scheduled_at": FUTURE,
+    }
+    answer = await door.client.request(method, f"/batch-calls/{batch['id']}", json=changes)
+    assert answer.status_code == 200, answer.text
+    changed = answer.json()["data"]
+    expected = {**batch, **changes, "schedule_type": "scheduled"}
+    assert {key: changed[key] for key in list(batch)[:18]} == {key: expected[key] for key in list(batch)[:18]}
+    spec = (await door.operations.campaigns.get(batch["id"])).spec
+    assert (spec.name, spec.rotation, spec.retry.max_attempts) == ("Summer", Rotation.ROUND_ROBIN, 3)
+    assert (spec.pacing.max_concurrent, spec.pacing.calls_per_day) == (3, None)
+    assert spec.windows[0].days == (Weekday.SAT,)
+    assert (spec.windows[0].start, spec.start is not None) == (time(9), True)
+    back = await door.client.patch(f"/batch-calls/{batch['id']}", json={"start_time": None, "end_time": None})
+    assert (back.json()["data"]["start_time"], back.json()["data"]["name"]) == (None, "Summer")
+
+
+@pytest.mark.parametrize("key", ["agent_id", "contact_source", "contact_folder_id", "schedule_type", "timezone"])
+async def test_an_update_may_not_change_the_rest(door, key):
+    """What is not listed is refused, with whatever else is wrong."""
+    batch = await create(door)
+    answer = await door.client.patch(f"/batch-calls/{batch['id']}", json={key: "x", "max_concurrent_calls": 0})
+    assert answer.status_code == 422
+    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [
+        (key, "not_updatable"),
+        ("max_concurrent_calls", "invalid"),
+    ]
+    assert key not in CHANGEABLE
+
+
+async def test_an_update_wants_a_draft(door):
+    """Later it is 422."""
+    batch = await create(door, scheduled_at=FUTURE, contacts=[{"phone_number": ANN}])
+    await do(door, batch, "schedule")
+    answer = await door.client.patch(f"/batch-calls/{batch['id']}", json={"name": "x"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_status")
+
+
+async def test_a_draft_is_deleted(door):
+    """It is gone, and what is no batch was never there."""
+    batch = await create(door)
+    answer = await door.client.delete(f"/batch-calls/{batch['id']}")
+    assert (answer.status_code, answer.content) == (204, b"")
+    native = (await door.create(agent="anna"))["campaign"]["id"]
+    for name in (batch["id"], native, "x"):
+        for method, rest in (("GET", ""), ("DELETE", ""), ("PATCH", ""), ("POST", "/pause"), ("POST", "/contacts")):
+            answer = await door.client.request(method, f"/batch-calls/{name}{rest}", json={})
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_pages(door):
+    """Latest first, with the total; by agent and by status; a limit has its range."""
+    made = [(await create(door, name=f"batch {index}"))["id"] for index in range(3)]
+    await create(door, name="other", agent_id="bob", scheduled_at=FUTURE, contacts=[{"phone_number": ANN}])
+    answer = (await door.client.get(f"/batch-calls?agent_id={AGENT}&limit=2&status=draft")).json()
+    assert [one["id"] for one in answer["data"]] == [made[2], made[1]]
+    assert answer["pagination"] == {"limit": 2, "offset": 0, "total": 3, "has_more": True}
+    rest = (await door.client.get(f"/batch-calls?agent_id={AGENT}&limit=2&offset=2&status=draft")).json()
+    assert [one["id"] for one in rest["data"]] == [made[0]]
+    assert rest["pagination"]["has_more"] is False
+    whole = (await door.client.get("/batch-calls")).json()["pagination"]
+    assert (whole["limit"], whole["total"]) == (50, 4)
+    assert (await door.client.get("/batch-calls?status=paused")).json()["data"] == []
+    for query in ("limit=0", "limit=101", "limit=x", "offset=-1", "status=done"):
+        answer = await door.client.get(f"/batch-calls?{query}")
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, query.partition("=")[0])
+
+
+FORMS = {
+    "list": (
+        json.dumps([{"phone_number": ANN, "name": "Ann"}, {"phone": BOB, "variables": {"name": "Bob"}}]),
+        "application/json",
+    ),
+    "object": (
+        json.dumps({"contacts": [{"phone_number": ANN, "name": "Ann"}, {"phone_number": BOB, "name": "Bob"}]}),
+        "application/json",
+    ),
+    "lines": (
+        f'{{"phone_number": "{ANN}", "name": "Ann"}}\n\n{{"phone_number": "{BOB}", "name": "Bob"}}\n',
+        "application/x-ndjson",
+    ),
+    "csv": (f"\ufeffname,phone_number\r\nAnn,{ANN}\r\nBob,{BOB}\r\n", "text/csv"),
+    "semicolons": (f'phone;name\n{ANN};"Ann"\n{BOB};Bob\n', "text/csv; charset=utf-8"),
+    "untold": (f"phone_number,name\n{ANN},Ann\n{BOB},Bob\n", "application/x-www-form-urlencoded"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_contacts_in_every_form(door, form):
+    """Each is a recipient with its variables; who is there already is a duplicate."""
+    batch = await create(door)
+    content, media = FORMS[form]
+    for expected in ({"added": 2, "duplicates": 0}, {"added": 0, "duplicates": 2}):
+        answer = await door.client.post(
+            f"/batch-calls/{batch['id']}/contacts", content=content.encode(), headers={"Content-Type": media}
+        )
+        assert answer.status_code == 201, answer.text
+        assert answer.json()["data"] == {"id": batch["id"], **expected, "total": 2}
+    people = (await door.operations.campaigns.recipients(batch["id"])).items
+    assert [(one.number, one.variables) for one in people] == [(ANN, {"name": "Ann"}), (BOB, {"name": "Bob"})]
+
+
+@pytest.mark.parametrize(
+    ("content", "media", "field"),
+    [
+        ("name\nAnn\n", "text/csv", "contacts"),
+        (f"phone,phone\n{ANN},{BOB}\n", "text/csv", "contacts"),
+        (f"phone,name\n{ANN}\n", "text/csv", "contacts[0]"),
+        (f'phone,name\n{ANN},"x\n', "text/csv", "contacts"),
+        (f"phone\n{ANN}\n12\n", "text/csv", "contacts[1].phone_number"),
+        ('{"people": []}', "application/json", "people"),
+        ("[3]", "application/json", "contacts[0]"),
+        ('[{"phone_number": 3}]', "application/json", "contacts[0].phone_number"),
+        ('[{"phone_number": "+12125550111", "variables": 3}]', "application/json", "contacts[0].variables"),
+        ('{"phone": 1}\n{', "application/x-ndjson", "contacts[1]"),
+    ],
+)
+async def test_contacts_with_faults_are_all_refused(door, content, media, field):
+    """422 with the place; none of them is added."""
+    batch = await create(door)
+    answer = await door.client.post(
+        f"/batch-calls/{batch['id']}/contacts", content=content.encode(), headers={"Content-Type": media}
+    )
+    assert answer.status_code == 422, answer.text
+    assert field in [error["field"] for error in answer.json()["errors"]]
+    assert (await door.operations.campaigns.get(batch["id"])).counters.total == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("folder-1.csv", f"phone_number,name\n{ANN},Ann\n"), ("folder-1.jsonl", f'{{"phone": "{ANN}", "name": "Ann"}}\n')],
+)
+async def test_contacts_of_a_folder(door, tmp_path, name, text):
+    """They are those of the file when the batch is created."""
+    (tmp_path / "contacts" / name).write_text(text)
+    batch = await create(door, contact_source="folder", contact_folder_id="folder-1")
+    assert (batch["contact_source"], batch["contact_folder_id"], batch["total_contacts"]) == ("folder", "folder-1", 1)
+    (person,) = (await door.operations.campaigns.recipients(batch["id"])).items
+    assert (person.number, person.variables) == (ANN, {"name": "Ann"})
+
+
+async def test_a_folder_wants_a_place(tmp_path):
+    """Without `contacts_dir` the fault says what to set."""
+    async with api(tmp_path, wanted(), dialects=[batch_calls.DIALECT]) as door:
+        answer = await door.client.post(
+            "/batch-calls", json=body(contact_source="folder", contact_folder_id="folder-1")
+        )
+        assert answer.status_code == 422
+        assert "no contacts_dir is set" in answer.json()["message"]
+
+
+async def test_keys(tmp_path):
+    """As a bearer's, or in a header of its own."""
+    file = tmp_path / "keys"
+    file.write_text("secret\n")
+    file.chmod(0o600)
+    async with api(tmp_path, wanted(dialects=DialectSettings(keys_file=file)), dialects=[batch_calls.DIALECT]) as door:
+        for headers, status, code in (
+            ({}, 401, "unauthorized"),
+            ({"Authorization": "Basic secret"}, 401, "unauthorized"),
+            ({"Authorization": "Bearer other"}, 403, "forbidden"),
+            ({"Authorization": "bearer secret"}, 200, None),
+            ({"X-API-Key": "secret"}, 200, None),
+        ):
+            answer = await door.client.get("/batch-calls", headers=headers)
+            assert (answer.status_code, answer.json().get("code")) == (status, code)
+
+
+async def test_a_request_that_is_sent_again_makes_nothing_new(door):
+    """The same key and body: the same batch, the same contacts. Another body: 422."""
+    headers = {"X-Idempotency-Key": "once"}
+    answers = [await door.client.post("/batch-calls", json=body(), headers=headers) for _ in range(2)]
+    assert answers[0].json() == answers[1].json()
+    assert (await door.operations.campaigns.list()).total == 1
+    other = await door.client.post("/batch-calls", json=body(name="other"), headers=headers)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    path = f"/batch-calls/{answers[0].json()['data']['id']}/contacts"
+    again = [
+        await door.client.post(path, json=[{"phone": ANN}], headers={"X-Idempotency-Key": "two"}) for _ in range(2)
+    ]
+    assert [one.json()["data"]["added"] for one in again] == [1, 1]
+
+
+def test_a_file_is_read_by_its_name_and_agent():
+    """With contacts it is dialled, without it waits; another system's is not read."""
+    reads = batch_calls.DIALECT.reads
+    assert reads is not None
+    for other in ({"name": "x"}, body(tasks=[]), body(recipients=[]), body(from_number="+1")):
+        assert reads(other, wanted()) is None
+    waiting, ready = reads(body(), wanted()), reads(body(contacts=[{"phone": ANN, "a": 1}]), wanted())
+    assert waiting is not None
+    assert ready is not None
+    assert (waiting.draft, ready.draft, ready.dialect) == (True, False, "batch_calls")
+    assert ready.document["recipients"] == [{"phone": ANN, "variables": {"a": 1}}]
+    assert ready.where("recipients[0].phone") == "contacts[0].phone_number"
+    with pytest.raises(InvalidInput):
+        reads(body(name=3), wanted())
+
+
+@given(st.binary(max_size=200), st.sampled_from(["text/csv", "application/json", "application/x-ndjson", ""]))
+def test_no_contacts_break_it(content, media):
+    """Whatever is sent becomes recipients or faults."""
+    with contextlib.suppress(InvalidInput):
+        for recipient in sent(content, media):
+            assert set(recipient) == {"phone", "variables"}
+
+
+@pytest.mark.parametrize(
+    ("native", "own"),
+    [
+        ("recipients[3].phone", "contacts[3].phone_number"),
+        ("caller_ids[1]", "phone_number_ids[1]"),
+        ("windows[0]", "working_days"),
+        ("windows[0].start", "start_time"),
+        ("pacing.calls_per_day", "max_calls_per_day"),
+        ("agent", "agent_id"),
+    ],
+)
+def test_paths_lead_back(native, own):
+    """Faults of a campaign are told with the names of the request."""
+    assert NAMES(native) == own
