@@ -1,7 +1,7 @@
 """The application on the sockets: every route, and what holds for all of them.
 
-That is: the read-only socket, errors as problem details, the log of changes. Knows
-nothing of sockets; the server tells who asks in the request's `state`.
+That is: the read-only socket, errors as problem details, the log of changes. Knows nothing of sockets; the server tells
+who asks in the request's `state`.
 """
 
 from collections.abc import Sequence

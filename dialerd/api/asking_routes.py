@@ -1,11 +1,13 @@
 """Endpoints that answer questions and change nothing: why nobody rings, and what a campaign would do."""
 
 from datetime import datetime
+from functools import partial
 
 from attrs import field, frozen, validators
 
 from dialerd.api.bodies import Document
 from dialerd.api.endpoint import Asked, Endpoint
+from dialerd.api.leaving import unless_gone
 from dialerd.api.queries import instant_of
 from dialerd.model.page import Page
 from dialerd.model.plan_view import PlanView
@@ -45,7 +47,8 @@ async def _why(asked: Asked) -> Page[Reason]:
 
 async def _plan(asked: Asked) -> PlanView:
     query: PlanQuery = asked.query
-    return await asked.operations.plans.plan(asked.body, instant_of(query.start, "start"))
+    start = instant_of(query.start, "start")
+    return await unless_gone(asked.request, partial(asked.operations.plans.plan, asked.body, start))
 
 
 ASKING = (

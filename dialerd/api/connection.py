@@ -162,6 +162,8 @@ class Connection:
 
     async def _conclude(self, exchange: Exchange, method: str, identity: str) -> bool:
         """Finish what the application has left; tell whether the connection can go on."""
+        if self.wire.broken:
+            return False  # whatever else was asked, nobody waits for it
         if not exchange.begun:
             detail = "something is wrong inside the daemon; its log says what, under this request_id"
             status, detail = exchange.fault or (500, detail)

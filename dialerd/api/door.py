@@ -101,8 +101,8 @@ class Door:
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 continue
             except OSError as error:
-                if self._closing.is_set():
-                    return
+                if listening.fileno() < 0:
+                    return  # closed, here or by whoever made it
                 self._complain(error)
                 await trio.sleep(_REST_S)
             else:

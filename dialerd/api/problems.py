@@ -121,7 +121,7 @@ def _refused(error: Exception, method: str, request_id: str) -> Refused:
     if isinstance(error, HTTPException):
         return Refused(error.status_code, error.detail, headers=error.headers)
     _log.error(
-        "request.failed",
+        "api.request_failed",
         error=error,
         request_id=request_id,
         exc_info=error,

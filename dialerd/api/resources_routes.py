@@ -1,6 +1,9 @@
 """Endpoints of what the daemon dials with, and of the daemon itself."""
 
+from contextlib import suppress
+
 from dialerd.api.endpoint import Asked, Endpoint
+from dialerd.model.errors import StoreError
 from dialerd.model.page import Page
 from dialerd.model.resource_views import AgentView, NumberView, StatusView, TrunkView
 
@@ -22,8 +25,10 @@ async def _agents(asked: Asked) -> Page[AgentView]:
 
 async def _status(asked: Asked) -> StatusView:
     resources = asked.operations.resources
-    backlog = await resources.notice_backlog()
-    return resources.status(notice_backlog=max(backlog.values(), default=0))
+    backlog: int | None = None
+    with suppress(StoreError):  # it is asked for most where the database is in trouble
+        backlog = max((await resources.notice_backlog()).values(), default=0)
+    return resources.status(notice_backlog=backlog)
 
 
 async def _reload(asked: Asked) -> None:

@@ -22,7 +22,7 @@ from dialerd.model.instants import format_duration, holds_duration
 Schema = dict[str, Any]
 
 DURATION: Final = r"^\s*([0-9]{1,17} ?ms|[0-9]{1,9} ?(s|m|h|d))\s*$"
-_TIME: Final = r"^\d{2}:\d{2}(:\d{2})?$"
+_TIME: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
 _MOMENT: Final = r"^\d{4}-\d{2}-\d{2}"
 
 _FAULT: Final[Schema] = {

@@ -13,6 +13,7 @@ from dialerd.api.endpoint import Asked, Endpoint
 from dialerd.api.events_routes import Following, event_routes
 from dialerd.api.health import health_routes
 from dialerd.api.metrics import metrics_routes
+from dialerd.api.queries import Nothing, read_query
 from dialerd.operations.operations import Operations
 
 
@@ -67,7 +68,8 @@ def stream_routes(operations: Operations, described: dict[str, Any]) -> Sequence
     """
     content = msgspec.json.encode(described)
 
-    async def answer(_: Request) -> Response:
+    async def answer(request: Request) -> Response:
+        read_query(request.query_params, Nothing)
         return Response(content, media_type="application/json")
 
     own = Route("/v1/openapi.json", answer, methods=["GET"])

@@ -35,9 +35,10 @@ class Wire:
 
     Attributes:
         silent: the other side sends no more; it may still read.
+        broken: what is said does not arrive any more.
     """
 
-    __slots__ = ("_patience_s", "_read_due", "_socket", "_turns", "_write_due", "silent")
+    __slots__ = ("_patience_s", "_read_due", "_socket", "_turns", "_write_due", "broken", "silent")
 
     def __init__(self, connection: socket.socket, patience_s: float) -> None:
         connection.setblocking(False)
@@ -45,7 +46,7 @@ class Wire:
         self._patience_s = patience_s
         self._read_due = self._write_due = math.inf
         self._turns = 0
-        self.silent = False
+        self.silent = self.broken = False
 
     async def read(self, due: float = math.inf) -> bytes:
         """Return what has come; nothing when the other side has closed.
@@ -100,10 +101,12 @@ class Wire:
             except BlockingIOError:
                 pass
             except OSError as error:
+                self.broken = True
                 raise Gone(error.errno, error.strerror) from None
             self._turns = 0
             now = trio.current_time()
             if now >= due:
+                self.broken = True
                 raise Gone("the client takes nothing")
             self._write_due = due = min(due, now + self._patience_s)
             try:

@@ -29,7 +29,7 @@ def plan(asked: Asked, file: Path, start: str | None) -> None:
     body = documents.read(file).whole()
     result = asked.daemon.post("/v1/plan", body, query={"start": start})
     asked.show(result, plan_text.show)
-    if result["end_at"] is None:
+    if result["ends_at"] is None:
         click.get_current_context().exit(1)
 
 

@@ -143,6 +143,12 @@ class Client:
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Say what a failed connection means."""
+        if not self.socket.exists():
+            raise Refused(
+                f"{self.socket} is not there: start dialerd (systemctl start dialerd), or name its socket with "
+                "--socket or DIALERD_SOCKET",
+                Exit.UNREACHABLE,
+            )
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -152,11 +158,6 @@ class Client:
             raise Refused(f"{message}; see: journalctl -u dialerd", Exit.UNREACHABLE) from error
 
     def _no_way(self, error: Exception) -> str:
-        if not self.socket.exists():
-            return (
-                f"{self.socket} is not there: start dialerd (systemctl start dialerd), or name its socket with "
-                "--socket or DIALERD_SOCKET"
-            )
         if "Permission denied" in str(error):
             return f"{self.socket}: permission denied; only members of its group may connect (ls -l {self.socket})"
         return f"{self.socket} does not answer ({error}): is dialerd running? see: systemctl status dialerd"

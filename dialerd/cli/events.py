@@ -24,7 +24,7 @@ class Event:
 
     Args:
         id: by which a follower that comes back says how far it got.
-        kind: what happened.
+        kind: what happened; empty where only the place in the stream was told.
         data: about it.
     """
 
@@ -58,7 +58,8 @@ def _followed(daemon: Client, campaign: str | None, last: str | None, follow: bo
                 for event in read(answer.iter_lines()):
                     lost_s = None
                     last = event.id or last
-                    yield event
+                    if event.kind:
+                        yield event
         except (Refused, httpx.HTTPError) as error:
             away = not isinstance(error, Refused) or error.code is Exit.UNREACHABLE
             lost_s = lost_s or time.monotonic()
@@ -71,7 +72,7 @@ def _followed(daemon: Client, campaign: str | None, last: str | None, follow: bo
 
 def read(lines: Iterable[str]) -> Iterator[Event]:
     """Yield the events in the lines of a stream (WHATWG HTML, "Interpreting an event stream")."""
-    last, kind = "", "message"
+    last, told, kind = "", "", "message"
     data: list[str] = []
     for line in lines:
         name, _, value = line.partition(":")
@@ -79,7 +80,9 @@ def read(lines: Iterable[str]) -> Iterator[Event]:
         if not line:
             if data:
                 yield Event(id=last, kind=kind, data=msgspec.json.decode("\n".join(data)))
-            kind, data = "message", []
+            elif last != told:
+                yield Event(id=last, kind="", data={})
+            told, kind, data = last, "message", []
         elif name == "id":
             last = value
         elif name == "event":

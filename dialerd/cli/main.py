@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import click
 
+from dialerd.cli import asking, calls, campaigns, completion, events, standing, suppressions, top
 from dialerd.cli.client import Refused
 from dialerd.cli.context import json_option, wants_json
 from dialerd.cli.output import as_json
@@ -48,26 +49,20 @@ def cli(socket: Path) -> None:
     """
 
 
-def _add_commands() -> None:
-    from dialerd.cli import asking, calls, campaigns, completion, events, standing, suppressions, top  # noqa: PLC0415
-
-    for command in (
-        campaigns.campaign,
-        calls.call,
-        suppressions.suppress,
-        asking.why,
-        asking.plan,
-        standing.trunk,
-        standing.status,
-        standing.reload,
-        events.events,
-        top.top,
-        completion.completion,
-    ):
-        cli.add_command(command)
-
-
-_add_commands()
+for _command in (
+    campaigns.campaign,
+    calls.call,
+    suppressions.suppress,
+    asking.why,
+    asking.plan,
+    standing.trunk,
+    standing.status,
+    standing.reload,
+    events.events,
+    top.top,
+    completion.completion,
+):
+    cli.add_command(_command)
 
 
 def main() -> None:

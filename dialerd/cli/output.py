@@ -70,10 +70,10 @@ def grid(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable
 
 def pairs(values: Mapping[str, Any]) -> None:
     """Print names and values, one pair a line; what is None is left out."""
-    width = max(map(len, values), default=0)
-    for name, value in values.items():
-        if value is not None:
-            console().print(Text.assemble((f"{name:<{width}}  ", "bold"), _text(value)))
+    told = {name: value for name, value in values.items() if value is not None}
+    width = max(map(len, told), default=0)
+    for name, value in told.items():
+        console().print(Text.assemble((f"{name:<{width}}  ", "bold"), _text(value)))
 
 
 class Share:

@@ -89,4 +89,5 @@ class Bulletin:
         self._hung_up_at_s = trio.current_time()
 
     def line(self) -> str:
+        """Return how the daemon stands, in one line."""
         return self._note + self._words()

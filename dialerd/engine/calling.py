@@ -24,7 +24,7 @@ from dialerd.engine.telling import Telling
 from dialerd.engine.withheld import Withheld
 from dialerd.model.call import CallEnd, Cause
 from dialerd.model.instants import MINUTE, NEVER, SECOND, Instant
-from dialerd.model.states import AtFault, AttemptState, Outcome
+from dialerd.model.states import AtFault, AttemptState, Outcome, Rule
 from dialerd.plugin.complaints import Complaints
 from dialerd.plugin.hookspecs import Screen
 from dialerd.plugin.provider import MaybePlaced, NotPlaced, Provider, Throttled, Withdrawn
@@ -235,6 +235,8 @@ class Calling:
         if hold is not None:
             self._dispatcher.held[hold.rule] += 1
             next_at = now if hold.until is None else min(hold.until, now + MINUTE)
+            if hold.rule is Rule.SUPPRESSED:  # the entry is stored any moment, and then the claim says what it means
+                next_at = now + SECOND
         self._end(call, withdrawn(call, Cause(fault=AtFault.US, code="withdrawn", detail=reason), now, next_at))
 
     def _put_back(self, call: LiveCall, reason: str) -> None:

@@ -80,6 +80,8 @@ class Operations:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Do what goes on behind the operations until cancelled; started once nothing of a former life is left.
 
+        A daemon, whose doors close one after another, runs the parts by themselves.
+
         Raises:
             StoreError: the store cannot be read at the start.
         """

@@ -8,7 +8,7 @@ from typing import Final
 import trio
 
 import dialerd
-from dialerd.model.errors import DialerdError, Fault, InvalidInput
+from dialerd.model.errors import DialerdError, Fault, InvalidInput, WrongState
 from dialerd.model.instants import Instant
 from dialerd.model.plan_view import PlanView
 from dialerd.operations import plan_process
@@ -16,6 +16,10 @@ from dialerd.operations.ground import Ground
 
 PATIENCE_S: Final = 300.0
 """Seconds that a forecast may take: 10,000 people over ten days take some ten of them."""
+
+
+MOST_WAITING: Final = 16
+"""Forecasts that may wait for their turn; each holds its document."""
 
 
 class PlanFailed(DialerdError):
@@ -44,8 +48,11 @@ class Plans:
 
         Raises:
             InvalidInput: the document has faults, all of which are told, or the forecast takes too long.
+            WrongState: too many forecasts are waiting already.
             PlanFailed: there is no telling; the message says why.
         """
+        if self._turn.statistics().tasks_waiting >= MOST_WAITING:
+            raise WrongState(f"{MOST_WAITING} forecasts are waiting for their turn already; ask again later")
         async with self._turn:  # a second one at the same time would only make both slower, and the daemon with them
             start_at = self._ground.now() if start is None else start
             task = plan_process.task_body(document, self._ground.settings(), start_at)

@@ -18,8 +18,8 @@ from dialerd.model.structuring import structure
 from dialerd.model.unstructuring import unstructure
 from dialerd.store.counters import driver
 
-SCANNED: Final = 2_000
-"""Rows that a page looks at: some milliseconds of a reader."""
+SCANNED: Final = 1_000
+"""Rows that a page looks at: some ten milliseconds of a reader."""
 
 _CALL: Final = (
     "a.id, a.uid, a.number, a.caller_id, a.trunk, a.state, a.claimed_at, a.ringing_at, a.answered_at, a.ended_at, "

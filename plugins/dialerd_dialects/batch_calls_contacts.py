@@ -43,7 +43,7 @@ def sent(body: bytes, media: str) -> list[dict[str, Any]]:
     contacts = data.get("contacts")
     faults = [Fault(key, "is not a known field") for key in data if key != "contacts"]
     if not isinstance(contacts, list):
-        faults.append(Fault(_PATH, "must be a list of contacts"))
+        raise InvalidInput([*faults, Fault(_PATH, "must be a list of contacts")])
     if faults:
         raise InvalidInput(faults)
     return from_list(contacts)

@@ -105,15 +105,14 @@ def order(data: Mapping[str, Any], settings: Settings, batch_id: str, *, dropped
     batch = structure(data, Batch)
     agent = batch.agent_id or _only_agent(batch.from_number, settings)
     draft, launch, start = _when(batch, "sent" if dropped else "draft")
-    if agent is None:
-        raise InvalidInput([Fault("agent_id", "is required, as several agents are configured that may be meant")])
     spec: dict[str, Any] = {
         "name": batch.name or f"Batch call {batch_id}",
-        "agent": agent,
         "caller_ids": [batch.from_number],
         "timezone": batch.timezone or "UTC",
         "retry": {"max_attempts": 1},
     }
+    if agent is not None:  # where several may be meant, that it is required is told with all other faults
+        spec["agent"] = agent
     if start is not None:
         spec["start"] = start
     return Order(

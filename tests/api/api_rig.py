@@ -158,7 +158,8 @@ async def api(place: Path, wanted: Settings | None = None, *, dialects: Sequence
         paths = {read_only: place / ("r" if read_only else "w") for read_only in (False, True)}
         async with trio.open_nursery() as nursery:
             await nursery.start(engine.run)
-            await nursery.start(operations.run)
+            await nursery.start(operations.recipients.run)
+            nursery.start_soon(operations.events.run)
             doors = [server.door(listen(path, read_only=read_only)) for read_only, path in paths.items()]
             for door in doors:
                 await nursery.start(door.run)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+import trio.testing
 from attrs import define, field
 
 from dialerd.api.connection import Receive, Send
@@ -107,6 +108,17 @@ class Rig:
         """Answer when released."""
         self.waiting.set()
         await self.release.wait()
+        await answer(send, b"released")
+
+    async def do_watch(self, receive: Receive, send: Send) -> None:
+        """Answer when released, looking for the client's end meanwhile."""
+        await receive()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(receive)
+            await trio.testing.wait_all_tasks_blocked()
+            self.waiting.set()
+            await self.release.wait()
+            nursery.cancel_scope.cancel()
         await answer(send, b"released")
 
     async def ask(self, *pieces: bytes) -> bytes:

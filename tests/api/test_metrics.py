@@ -201,6 +201,17 @@ async def test_lines_in_use_and_the_delay_of_those_who_wait(tmp_path):
     assert delays[labels("5.0")] == 6, "two wait until a line is free"
 
 
+async def test_calls_that_do_not_count_are_counted_apart(tmp_path):
+    """What never rang is refunded, and says so."""
+    async with place(tmp_path, settings(outcomes={"congestion": 1})) as there:
+        await there.dial("x", 2)
+        with trio.fail_after(20):
+            while not there.engine.figures.calls:  # noqa: ASYNC110  # it has no event
+                await trio.sleep(0.01)
+        found = await there.figures()
+        assert found["dialerd_calls_refunded_total"][labels()] == sum(found["dialerd_calls_total"].values()) > 0
+
+
 async def test_names_follow_the_rules(tmp_path):
     """Every sample reads as text too; counters end in _total, what is measured in its base unit."""
     async with place(tmp_path) as there:

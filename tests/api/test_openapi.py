@@ -1,5 +1,9 @@
 """The OpenAPI document: valid, and the same as the routes."""
 
+import re
+from pathlib import Path
+
+import attrs
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from dialerd.api.app import ENDPOINTS, described
@@ -76,3 +80,22 @@ def test_arguments_of_docstrings_become_descriptions():
     assert told["recipients"].endswith("are left out.")
     shared = arguments(CallView)
     assert shared["ringing_at"] == shared["ended_at"] != shared["state"]
+
+
+def test_every_endpoint_stands_on_its_page():
+    """The page of the API has a row for each, and a line for curl."""
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    rows = set(re.findall(r"^\| `([A-Z]+ [^`]+)`", page, re.MULTILINE))
+    assert rows == {f"{endpoint.method} {endpoint.path}" for endpoint in (*ENDPOINTS, *STREAMS)}
+    asked = re.findall(r"^    api .*?http://d(/[^ \x22'?\n]*)", page, re.MULTILINE)
+    for path in {endpoint.path for endpoint in (*ENDPOINTS, *STREAMS)}:
+        example = path.replace("{campaign}", "$id").replace("{call}", "$call").replace("{number}", "+12125550123")
+        assert example in asked, path
+
+
+def test_every_parameter_stands_on_its_page():
+    """The page names each parameter of a query."""
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    for endpoint in ENDPOINTS:
+        for field in attrs.fields(endpoint.query):
+            assert f"`{field.name}" in page or f"?{field.name}=" in page or f"`?{field.name}" in page, field.name

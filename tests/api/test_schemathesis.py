@@ -14,6 +14,9 @@ from schemathesis import GenerationMode
 
 OPERATIONS = dict(operations())
 
+# a campaign must be in the right state, a file hold numbers
+RARELY = {"schedule_campaign", "resume_campaign", "delete_campaign", "remove_suppression", "import_suppressions"}
+
 # a forecast takes a process of its own
 EXAMPLES = {"plan": 4}
 
@@ -36,7 +39,6 @@ async def test_every_answer_is_as_the_document_says(tmp_path, name):
                     exercise, OPERATIONS[name], mode, sender(client), examples=examples, seen=seen, known=known
                 )
                 await trio.to_thread.run_sync(run)
-        assert seen
-        import collections; print(name, collections.Counter(seen))
+        assert name in RARELY or any(status < 300 for status in seen), "nothing was ever done"
         assert (await door.client.get("/healthz")).status_code == 200
         assert (await door.client.post("/v1/campaigns", json=campaign())).status_code == 201

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import trio
+import trio.testing
 from hostile import problem
 from server_rig import everything, get, post, serving, until_said
 
@@ -169,22 +170,23 @@ async def test_a_follower_that_goes_away(tmp_path, pipelined):
 
 async def test_a_follower_that_only_listens(tmp_path):
     """One that has closed its sending side is still there."""
-    async with serving(tmp_path / "s", grace=5_000) as rig:
-        async with await rig.connect() as client:
-            await client.send_all(get("/follow"))
-            await client.send_eof()
-            await until_said(client, b"first")
-            await rig.waiting.wait()
-            assert not rig.gone.is_set()
-            rig.door.close()
-            assert (await everything(client)).endswith(b"last\r\n0\r\n\r\n")
+    async with serving(tmp_path / "s", grace=5_000) as rig, await rig.connect() as client:
+        await client.send_all(get("/follow"))
+        await client.send_eof()
+        await until_said(client, b"first")
+        await rig.waiting.wait()
+        assert not rig.gone.is_set()
+        rig.door.close()
+        assert (await everything(client)).endswith(b"last\r\n0\r\n\r\n")
 
 
 async def test_what_a_follower_asks_meanwhile(tmp_path):
     """It is answered when the answer before it is over: nothing of it is lost by looking for the client's end."""
     async with serving(tmp_path / "s") as rig, await rig.connect() as client:
-        await client.send_all(get("/wait", last=False) + get("/count"))
+        await client.send_all(get("/watch", last=False))
         await rig.waiting.wait()
+        await client.send_all(get("/count"))
+        await trio.testing.wait_all_tasks_blocked()
         rig.release.set()
         answer = await everything(client)
     assert answer.count(b"HTTP/1.1 200 ") == 2
@@ -198,6 +200,18 @@ async def test_a_client_that_takes_nothing(tmp_path, logged):
             await rig.gone.wait()
         assert len(await everything(client)) < 10_000_000
     assert not logged
+
+
+async def test_what_nobody_waits_for_is_not_done(tmp_path):
+    """A client that has gone is not worked for: what it had asked in advance is left."""
+    async with serving(tmp_path / "s") as rig:
+        async with await rig.connect() as client:
+            await client.send_all(get("/wait", last=False) + get("/ok", last=False) * 100)
+            await rig.waiting.wait()
+        rig.release.set()
+        while rig.server.connections:
+            await trio.lowlevel.checkpoint()
+    assert len(rig.scopes) == 1
 
 
 async def test_a_client_that_says_nothing(tmp_path):

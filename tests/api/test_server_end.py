@@ -11,20 +11,20 @@ from dialerd.api.sockets import listen
 
 async def test_the_door_closes(tmp_path):
     """Nobody comes in any more from that instant, idle clients are left at once, what is asked is answered."""
-    async with serving(tmp_path / "s", patience=60_000, grace=60_000) as rig:
-        async with await rig.connect() as idle, await rig.connect() as busy:
-            await idle.send_all(get("/ok", last=False))
-            await until_said(idle, b"true")
-            await busy.send_all(get("/wait", last=False))
-            await rig.waiting.wait()
-            rig.door.close()
-            assert not rig.path.exists()
-            with pytest.raises(OSError, match="No such file"):
-                await rig.connect()
-            assert await everything(idle) == b""
-            assert rig.server.connections == 1
-            rig.release.set()
-            answer = await everything(busy)
+    serves = serving(tmp_path / "s", patience=60_000, grace=60_000)
+    async with serves as rig, await rig.connect() as idle, await rig.connect() as busy:
+        await idle.send_all(get("/ok", last=False))
+        await until_said(idle, b"true")
+        await busy.send_all(get("/wait", last=False))
+        await rig.waiting.wait()
+        rig.door.close()
+        assert not rig.path.exists()
+        with pytest.raises(OSError, match="No such file"):
+            await rig.connect()
+        assert await everything(idle) == b""
+        assert rig.server.connections == 1
+        rig.release.set()
+        answer = await everything(busy)
     assert answer.endswith(b"released")
     assert b"connection: close" in answer.lower()
 
@@ -52,15 +52,14 @@ async def test_followers_end_with_the_door(tmp_path):
 async def test_a_cancelled_server(tmp_path):
     """A cancellation around it ends everything at once, and the socket's file is gone."""
     path = tmp_path / "s"
-    with trio.fail_after(10):
-        with trio.CancelScope() as scope:
-            async with serving(path, patience=60_000, grace=60_000) as rig:
-                async with await rig.connect() as idle, await rig.connect() as busy:
-                    await idle.send_all(b"GET / HT")
-                    await busy.send_all(get("/wait"))
-                    await rig.waiting.wait()
-                    scope.cancel()
-                    await trio.sleep_forever()
+    serves = serving(path, patience=60_000, grace=60_000)
+    with trio.fail_after(10), trio.CancelScope() as scope:
+        async with serves as rig, await rig.connect() as idle, await rig.connect() as busy:
+            await idle.send_all(b"GET / HT")
+            await busy.send_all(get("/wait"))
+            await rig.waiting.wait()
+            scope.cancel()
+            await trio.sleep_forever()
     assert rig.server.connections == 0
     assert not path.exists()
 

@@ -4,7 +4,7 @@ from dialerd.cli.events import Event, read
 
 
 def test_events_are_read() -> None:
-    """Comments are passed over, lines of data are joined, the id stays until another is given."""
+    """Comments are passed over, lines of data are joined, the id stays until another is given, if by itself."""
     lines = [
         ": hello",
         "retry: 1000",
@@ -17,10 +17,13 @@ def test_events_are_read() -> None:
         "event: campaign.running",
         'data:{"b": 2}',
         "",
+        "id: 9",
+        "",
         "event: torn",
         'data: {"c": 3}',
     ]
     assert list(read(lines)) == [
         Event(id="7", kind="call.ended", data={"a": 1}),
         Event(id="7", kind="campaign.running", data={"b": 2}),
+        Event(id="9", kind="", data={}),
     ]

@@ -8,7 +8,7 @@ import dialerd_simulator
 import pytest
 
 from dialerd.daemon.places import place_warnings
-from dialerd.model.settings import DaemonSettings, Settings, StoreSettings, TrunkSettings
+from dialerd.model.settings import DaemonSettings, DialectSettings, Settings, StoreSettings, TrunkSettings
 from dialerd.plugin.host import PluginHost
 
 HOST = PluginHost([dialerd_simulator], entry_points=False)
@@ -45,6 +45,21 @@ def test_nobody_makes_the_directory_of_a_ledger(tmp_path):
     """The simulator does not, so that it must be there."""
     warned = found(tmp_path, ledger=tmp_path / "none" / "ledger.jsonl")
     assert warned == {"trunks.main.options.ledger": f"the directory {tmp_path / 'none'} does not exist; create it"}
+
+
+def test_what_dialects_read_must_be_there(tmp_path):
+    """Nobody makes a file of keys or a folder of contacts."""
+    keys, contacts = tmp_path / "keys", tmp_path / "contacts"
+    daemon = DaemonSettings(state_dir=tmp_path / "state", spool_dir=tmp_path / "spool")
+    settings = Settings(daemon=daemon, dialects=DialectSettings(keys_file=keys, contacts_dir=contacts))
+    warned = {fault.path: fault.message for fault in place_warnings(settings, HOST)}
+    assert warned == {
+        "dialects.keys_file": f"{keys} is no file; write it, or every request of a dialect is refused",
+        "dialects.contacts_dir": f"{contacts} is no directory; create it",
+    }
+    keys.write_text("key\n")
+    contacts.mkdir()
+    assert place_warnings(settings, HOST) == []
 
 
 def test_a_database_in_memory_is_hardly_meant(tmp_path):

@@ -176,6 +176,19 @@ def test_a_store_that_cannot_be_opened_is_a_fault(tmp_path, url, part):
     assert "sqlite:////" in found["store.url"]
 
 
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o601])
+def test_keys_that_everybody_may_have_are_a_fault(tmp_path, mode):
+    """A file of keys is for its owner and a group; one that is not there yet is only warned of."""
+    keys = tmp_path / "keys"
+    text = f'{SOUND}[dialects]\nkeys_file = "{keys}"\n'
+    load(tmp_path, text)
+    keys.write_text("key\n")
+    keys.chmod(0o640)
+    load(tmp_path, text)
+    keys.chmod(mode)
+    assert "run: chmod o= " in faults(tmp_path, text)["dialects.keys_file"]
+
+
 def test_faults_within_one_entry_come_together(tmp_path):
     """One slip in an entry hides none of what its other keys are cross-checked for."""
     found = faults(

@@ -115,14 +115,14 @@ def test_instants_are_local() -> None:
 
 
 async def _stocked(state_dir: Path) -> None:
-    """Store two campaigns of one name that wait for tomorrow."""
+    """Store two drafts of one name."""
     async with open_store(f"sqlite:///{state_dir / 'dialerd.db'}") as store:
         for uid in ("u1", "u2"):
             new = NewCampaign(
                 spec=CampaignSpec(name="Tuesday", agent="a"),
                 uid=uid,
                 timezone="Europe/London",
-                start_at=NEVER - 1,
+                start_at=None,
                 end_at=None,
                 created_at=NOON,
             )
@@ -141,7 +141,7 @@ def test_the_command_reads_the_database(tmp_path, capsys) -> None:
     assert told.out.splitlines() == [
         "+447111000001 in 'Tuesday' (u1, draft)",
         "  recipient  pending",
-        "  attempts   0 of 4",
+        "  attempts   0 of 1",
         "  held by    draft: the campaign is a draft, since Tue 2027-06-15 12:00:00 BST",
         "  next       when that ends",
     ]

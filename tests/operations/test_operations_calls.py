@@ -92,6 +92,11 @@ async def test_recipients_without_calls_are_passed_over(autojump_clock, monkeypa
         calls = CallOperations(ground(bench))
         assert len(await every(calls, 1, campaign=row.uid)) == 2
         assert (await calls.list(campaign=row.uid)).next is not None
+        up = {"state": AttemptState.ANSWERED}  # those that are on are found at once, however many people there are
+        assert [call.number for call in await every(calls, 1, **up)] == [number(1), number(0)]
+        assert [call.number for call in await every(calls, 1, campaign=row.uid, **up)] == [number(0), number(1)]
+        assert [call.number for call in (await calls.list(campaign=row.uid, **up)).items] == [number(0), number(1)]
+        assert [call.number for call in await every(calls, 1, number=number(1), **up)] == [number(1)]
         await bench.engine.campaigns.cancel(row.uid, now=True)
 
 

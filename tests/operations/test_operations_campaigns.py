@@ -162,6 +162,19 @@ async def test_pacing_retry_and_end_are_followed_at_once(autojump_clock, tmp_pat
         assert view.ended_at >= START + HOUR
 
 
+async def test_a_new_end_comes_to_those_who_wait_for_a_line_too(autojump_clock, tmp_path):
+    """All lines are another campaign's for hours."""
+    one_line = settings(trunks={"t": trunk(max_concurrent=1)})
+    async with desk(Phone(talk(2 * HOUR / 1_000)), tmp_path, one_line) as at:
+        await at.create(1)
+        await trio.sleep(1)
+        waiting = (await at.create(recipients=[{"phone": number(1)}])).campaign.id
+        await trio.sleep(1)
+        await at.operations.campaigns.update(waiting, {"end": to_iso(START + 10 * MINUTE)})
+        await at.over(waiting, within_s=11 * MINUTE / 1_000)
+        assert (await at.operations.campaigns.get(waiting)).counters.done[Final.EXPIRED] == 1
+
+
 async def test_a_change_that_cannot_be_stored_is_taken_back(autojump_clock, tmp_path, monkeypatch):
     """In memory, too: the calls go on as before."""
     phone = Phone(talk(1))
@@ -208,6 +221,8 @@ async def test_what_is_started_begins_now_whatever_its_start_says(autojump_clock
                 await ask.start(campaign.id)
             await at.over(campaign.id)
         assert phone.numbers() == [number(0), number(1)]
+        sooner = await ask.update(launched.id, {"end": to_iso(START + 12 * HOUR)})
+        assert (sooner.end_at, sooner.start_at) == (START + 12 * HOUR, None), "its start is no matter any more"
         await ask.pause(launched.id)
         assert (await ask.resume(launched.id)).state is R
         await ask.update(launched.id, {"windows": None})

@@ -124,7 +124,7 @@ async def test_who_does_not_wait_gets_a_campaign_that_is_dialled(tmp_path, monke
 
             monkeypatch.setattr(Arrival, "publish", publish)
             await at.operations.campaigns.create_document(document(3, start="2099-01-01"))
-        assert client.cancelled_caught
+        assert client.cancel_called
         (live,) = at.bench.engine.campaigns.live()
         assert sum(live.heads.values()) == 0
         assert len(live.heads) == 1

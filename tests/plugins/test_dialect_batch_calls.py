@@ -1,64 +1,28 @@
 """The dialect B: a batch from draft to calls, its defaults and ranges, what may be changed, and its errors."""
 
-import contextlib
-import json
-import sys
 from datetime import time
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 from attrs import evolve
+from batching import AGENT, ANN, NUMBERS, api, batches, body, create, wanted
 from dialerd_dialects import batch_calls
-from dialerd_dialects.batch_calls_contacts import sent
 from dialerd_dialects.batch_calls_request import CHANGEABLE, NAMES
-from hypothesis import given
-from hypothesis import strategies as st
 
-from dialerd.model.errors import InvalidInput
-from dialerd.model.settings import AgentSettings, DialectSettings, NumberSettings
+from dialerd.model.errors import InvalidInput, StoreError, TooLarge
+from dialerd.model.settings import AgentSettings, DialectSettings
 from dialerd.model.states import CampaignState, Rotation, Weekday
+from dialerd.plugin.dialect import Request
 
-sys.path.append(str(Path(__file__).parents[1] / "api"))  # its rig is wanted here too
-
-from api_rig import api, settings
-
-AGENT = "5b7f4f0e-5a3b-4c58-9f2a-8b1c6f0e1a11"
-NUMBERS = {f"+1212555010{index}": f"0e2b6a34-1111-4c11-8111-00000000000{index}" for index in range(3)}
-ANN, BOB = "+12125550111", "+12125550112"
 FUTURE = "2090-01-02T09:00:00"
-
-
-def wanted(**changes: Any) -> Any:
-    """Return settings with an agent and three numbers that have UUIDs."""
-    numbers = {number: NumberSettings(trunk="lab", id=name) for number, name in NUMBERS.items()}
-    return settings(**{"numbers": numbers, "agents": {"anna": AgentSettings(id=AGENT, say="hello"), "bob": AgentSettings(say="hi")}, **changes})
-
-
-def body(**changes: Any) -> dict[str, Any]:
-    """Return the least that a creation needs, with `changes`; what is ... is left out."""
-    return {key: value for key, value in {"name": "Spring", "agent_id": AGENT, **changes}.items() if value is not ...}
 
 
 @pytest.fixture
 async def door(tmp_path):
     """An API with the dialect, and a folder of contacts."""
-    folder = tmp_path / "contacts"
-    folder.mkdir()
-    async with api(
-        tmp_path, wanted(dialects=DialectSettings(contacts_dir=folder)), dialects=[batch_calls.DIALECT]
-    ) as door:
+    async with batches(tmp_path) as door:
         yield door
-
-
-async def create(door, **changes: Any) -> dict[str, Any]:
-    """Create a batch and return it as it was answered."""
-    answer = await door.client.post("/batch-calls", json=body(**changes))
-    assert answer.status_code == 201, answer.text
-    assert list(answer.json()) == ["data", "meta"]
-    data: dict[str, Any] = answer.json()["data"]
-    return data
 
 
 async def do(door, batch: dict[str, Any], verb: str, status: int = 200) -> Any:
@@ -297,6 +261,14 @@ async def test_an_update_changes_what_it_names(door, method):
     assert (back.json()["data"]["start_time"], back.json()["data"]["name"]) == (None, "Summer")
 
 
+async def test_an_update_with_a_time_schedules(door):
+    """Also where the batch was to start at once."""
+    batch = await create(door, schedule_type="immediate")
+    answer = await door.client.patch(f"/batch-calls/{batch['id']}", json={"scheduled_at": FUTURE})
+    assert answer.json()["data"]["schedule_type"] == "scheduled"
+    assert (await door.operations.campaigns.get(batch["id"])).start_at is not None
+
+
 @pytest.mark.parametrize("key", ["agent_id", "contact_source", "contact_folder_id", "schedule_type", "timezone"])
 async def test_an_update_may_not_change_the_rest(door, key):
     """What is not listed is refused, with whatever else is wrong."""
@@ -348,89 +320,6 @@ async def test_pages(door):
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, query.partition("=")[0])
 
 
-FORMS = {
-    "list": (
-        json.dumps([{"phone_number": ANN, "name": "Ann"}, {"phone": BOB, "variables": {"name": "Bob"}}]),
-        "application/json",
-    ),
-    "object": (
-        json.dumps({"contacts": [{"phone_number": ANN, "name": "Ann"}, {"phone_number": BOB, "name": "Bob"}]}),
-        "application/json",
-    ),
-    "lines": (
-        f'{{"phone_number": "{ANN}", "name": "Ann"}}\n\n{{"phone_number": "{BOB}", "name": "Bob"}}\n',
-        "application/x-ndjson",
-    ),
-    "csv": (f"\ufeffname,phone_number\r\nAnn,{ANN}\r\nBob,{BOB}\r\n", "text/csv"),
-    "semicolons": (f'phone;name\n{ANN};"Ann"\n{BOB};Bob\n', "text/csv; charset=utf-8"),
-    "untold": (f"phone_number,name\n{ANN},Ann\n{BOB},Bob\n", "application/x-www-form-urlencoded"),
-}
-
-
-@pytest.mark.parametrize("form", FORMS)
-async def test_contacts_in_every_form(door, form):
-    """Each is a recipient with its variables; who is there already is a duplicate."""
-    batch = await create(door)
-    content, media = FORMS[form]
-    for expected in ({"added": 2, "duplicates": 0}, {"added": 0, "duplicates": 2}):
-        answer = await door.client.post(
-            f"/batch-calls/{batch['id']}/contacts", content=content.encode(), headers={"Content-Type": media}
-        )
-        assert answer.status_code == 201, answer.text
-        assert answer.json()["data"] == {"id": batch["id"], **expected, "total": 2}
-    people = (await door.operations.campaigns.recipients(batch["id"])).items
-    assert [(one.number, one.variables) for one in people] == [(ANN, {"name": "Ann"}), (BOB, {"name": "Bob"})]
-
-
-@pytest.mark.parametrize(
-    ("content", "media", "field"),
-    [
-        ("name\nAnn\n", "text/csv", "contacts"),
-        (f"phone,phone\n{ANN},{BOB}\n", "text/csv", "contacts"),
-        (f"phone,name\n{ANN}\n", "text/csv", "contacts[0]"),
-        (f'phone,name\n{ANN},"x\n', "text/csv", "contacts"),
-        (f"phone\n{ANN}\n12\n", "text/csv", "contacts[1].phone_number"),
-        ('{"people": []}', "application/json", "people"),
-        ("[3]", "application/json", "contacts[0]"),
-        ('[{"phone_number": 3}]', "application/json", "contacts[0].phone_number"),
-        ('[{"phone_number": "+12125550111", "variables": 3}]', "application/json", "contacts[0].variables"),
-        ('{"phone": 1}\n{', "application/x-ndjson", "contacts[1]"),
-    ],
-)
-async def test_contacts_with_faults_are_all_refused(door, content, media, field):
-    """422 with the place; none of them is added."""
-    batch = await create(door)
-    answer = await door.client.post(
-        f"/batch-calls/{batch['id']}/contacts", content=content.encode(), headers={"Content-Type": media}
-    )
-    assert answer.status_code == 422, answer.text
-    assert field in [error["field"] for error in answer.json()["errors"]]
-    assert (await door.operations.campaigns.get(batch["id"])).counters.total == 0
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [("folder-1.csv", f"phone_number,name\n{ANN},Ann\n"), ("folder-1.jsonl", f'{{"phone": "{ANN}", "name": "Ann"}}\n')],
-)
-async def test_contacts_of_a_folder(door, tmp_path, name, text):
-    """They are those of the file when the batch is created."""
-    (tmp_path / "contacts" / name).write_text(text)
-    batch = await create(door, contact_source="folder", contact_folder_id="folder-1")
-    assert (batch["contact_source"], batch["contact_folder_id"], batch["total_contacts"]) == ("folder", "folder-1", 1)
-    (person,) = (await door.operations.campaigns.recipients(batch["id"])).items
-    assert (person.number, person.variables) == (ANN, {"name": "Ann"})
-
-
-async def test_a_folder_wants_a_place(tmp_path):
-    """Without `contacts_dir` the fault says what to set."""
-    async with api(tmp_path, wanted(), dialects=[batch_calls.DIALECT]) as door:
-        answer = await door.client.post(
-            "/batch-calls", json=body(contact_source="folder", contact_folder_id="folder-1")
-        )
-        assert answer.status_code == 422
-        assert "no contacts_dir is set" in answer.json()["message"]
-
-
 async def test_keys(tmp_path):
     """As a bearer's, or in a header of its own."""
     file = tmp_path / "keys"
@@ -479,14 +368,6 @@ def test_a_file_is_read_by_its_name_and_agent():
         reads(body(name=3), wanted())
 
 
-@given(st.binary(max_size=200), st.sampled_from(["text/csv", "application/json", "application/x-ndjson", ""]))
-def test_no_contacts_break_it(content, media):
-    """Whatever is sent becomes recipients or faults."""
-    with contextlib.suppress(InvalidInput):
-        for recipient in sent(content, media):
-            assert set(recipient) == {"phone", "variables"}
-
-
 @pytest.mark.parametrize(
     ("native", "own"),
     [
@@ -501,3 +382,18 @@ def test_no_contacts_break_it(content, media):
 def test_paths_lead_back(native, own):
     """Faults of a campaign are told with the names of the request."""
     assert NAMES(native) == own
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (StoreError("full", "free some"), 503, "unavailable"),
+        (RuntimeError("secret"), 500, "internal_error"),
+        (TooLarge("much"), 413, "payload_too_large"),
+    ],
+)
+def test_what_only_trouble_brings(error, status, code):
+    """A store that cannot write says when to come again; what nobody foresaw tells nothing of the inside."""
+    answer = batch_calls.DIALECT.failed(Request(method="GET", path="/batch-calls"), error)
+    assert (answer.status, answer.body["code"], "Retry-After" in answer.headers) == (status, code, status == 503)
+    assert "secret" not in str(answer.body)

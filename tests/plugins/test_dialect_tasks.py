@@ -10,11 +10,12 @@ from dialerd_dialects.tasks_request import MAX_TASKS, NAMES, order
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialerd.model.errors import InvalidInput
+from dialerd.model.errors import InvalidInput, StoreError, TooLarge, WrongState
 from dialerd.model.instants import to_iso
 from dialerd.model.retry import RetryPolicy
 from dialerd.model.settings import AgentSettings, DialectSettings, NumberSettings, TrunkSettings
 from dialerd.model.states import CampaignState
+from dialerd.plugin.dialect import Request
 from dialerd.rules.retry import over_budget
 
 sys.path.append(str(Path(__file__).parents[1] / "api"))  # its rig is wanted here too
@@ -250,7 +251,11 @@ async def test_several_agents_want_a_word_on_which(tmp_path):
 async def test_unknown_batches_and_others_campaigns(door):
     """What is no batch of this dialect is not found."""
     native = await door.create(agent="sales", recipients=[{"phone": "+12125550101"}])
-    for path in ("/batch-call/batch_call_0", "/batch-call/batch_call_0/tasks", f"/batch-call/{native['campaign']['id']}"):
+    for path in (
+        "/batch-call/batch_call_0",
+        "/batch-call/batch_call_0/tasks",
+        f"/batch-call/{native['campaign']['id']}",
+    ):
         answer = await door.client.get(path)
         assert (answer.status_code, answer.json()["status"]) == (404, "error")
 
@@ -286,7 +291,8 @@ TASK = st.fixed_dictionaries(
     {"to_number": st.integers(0, 99).map(lambda index: f"+121255501{index:02}")},
     optional={
         "max_retries": st.none() | st.integers(0, 99),
-        "dynamic_variables": st.none() | st.dictionaries(st.text(), st.integers(-(2**40), 2**40) | st.text() | st.none()),
+        "dynamic_variables": st.none()
+        | st.dictionaries(st.text(), st.integers(-(2**40), 2**40) | st.text() | st.none()),
     },
 )
 
@@ -335,3 +341,19 @@ def test_a_file_is_read_by_its_tasks():
 def test_paths_lead_back(native, own):
     """Faults of a campaign are told with the names of the request."""
     assert NAMES(native) == own
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (StoreError("full", "free some"), 503),
+        (RuntimeError("secret"), 500),
+        (TooLarge("much"), 413),
+        (WrongState("no"), 409),
+    ],
+)
+def test_what_only_trouble_brings(error, status):
+    """A store that cannot write says when to come again; what nobody foresaw tells nothing of the inside."""
+    answer = tasks.DIALECT.failed(Request(method="GET", path="/batch-call/x"), error)
+    assert (answer.status, answer.body["status"], "Retry-After" in answer.headers) == (status, "error", status == 503)
+    assert "secret" not in str(answer.body)

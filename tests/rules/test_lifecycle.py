@@ -73,7 +73,8 @@ def test_tables_are_whole(table, kind):
         (
             CampaignState.DRAFT,
             CampaignState.PAUSED,
-            "a campaign that is draft cannot become paused: from draft it can only become scheduled, running or cancelled",
+            "a campaign that is draft cannot become paused: "
+            "from draft it can only become scheduled, running or cancelled",
         ),
         (
             CampaignState.COMPLETED,

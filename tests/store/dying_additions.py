@@ -1,7 +1,7 @@
 """A process whose children each add a large list to a campaign and kill themselves at another statement.
 
-Usage: dying_additions.py TEMPLATE DIRECTORY. Leaves `N.db` and `N.told` in the directory: the store as the child left it
-that died at its N-th statement, and whether it had been told that the list is published.
+Usage: dying_additions.py TEMPLATE DIRECTORY. Leaves `N.db` and `N.told` in the directory: the store as the child left
+it that died at its N-th statement, and whether it had been told that the list is published.
 """
 
 import os

@@ -232,7 +232,8 @@ def test_the_first_claim_starts_a_scheduled_campaign(stock, stored, asked, after
 
 def test_an_ask_that_finds_nobody_starts_nothing(stock):
     """A campaign is running from its first call on, not from its first look."""
-    key = stock.campaign(1, start_at=NOW + HOUR)
+    key = stock.campaign(1)
+    stock.run("UPDATE recipients SET next_at = :later", later=NOW + HOUR)
     answer = stock.claim(key, state=CampaignState.SCHEDULED)
     assert (answer.claimed, answer.heads) == ([], {1: NOW + HOUR})
     (row,) = stock.do(campaigns.by_ids, [key])

@@ -1,4 +1,4 @@
-"""Do-not-call entries in the store: whom they end, whom they hold, and what becomes of those when they are taken away."""
+"""Do-not-call entries in the store: whom they end, whom they hold, and what follows when they are taken away."""
 
 import pytest
 from stock import NOW, Stock, number

@@ -1,63 +1,55 @@
-"""Commands of curl at a daemon's socket: those that other systems' documents print, and plain requests."""
+"""Printed curl commands, run as they stand against the daemon's socket: only the host is another one."""
 
 import json
-import shlex
+import re
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from attrs import frozen
-from needs import program
-from place import Place
 
 
 @frozen
-class Curled:
-    """What curl was answered.
+class Reply:
+    """What was answered.
 
     Args:
         status: HTTP status.
-        text: the body.
+        body: the JSON in it.
     """
 
     status: int
-    text: str
-
-    @property
-    def json(self) -> Any:
-        """The body's plain data."""
-        return json.loads(self.text)
+    body: Any
 
 
-def printed(place: Place, command: str) -> Curled:
-    """Run a printed command line as it stands, but at the daemon's socket."""
-    line = command.strip().removeprefix("curl ")
-    options = shlex.join(_options(place))
-    return _run(["sh", "-c", f"exec {options} {line}"])
+def curled(printed: str, socket: Path, *, standard_input: bytes = b"") -> Reply:
+    """Run a printed command with the shell.
+
+    Args:
+        printed: the command, as a document prints it.
+        socket: where to send it.
+        standard_input: what the command reads.
+    """
+    assert printed.startswith("curl ")
+    own = ["--silent", "--show-error", "--max-time", "30", "--write-out", r"\n%{http_code}"]
+    options = " ".join(f"'{option}'" for option in ["--unix-socket", str(socket), *own])
+    local = re.sub(r"\{\{baseUrl\}\}|https?://[A-Za-z0-9.:-]+", "http://localhost", printed)
+    ended = subprocess.run(
+        ["bash", "-c", local.replace("curl ", f"curl {options} ", 1)],
+        input=standard_input,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
+    text, _, status = ended.stdout.decode().rpartition("\n")
+    return Reply(int(status), json.loads(text) if text.strip() else None)
 
 
-def curl(place: Place, method: str, path: str, body: Any = None, *headers: str, file: Path | None = None) -> Curled:
-    """Send a request: a `body` as JSON, or a file as it is."""
-    command = [*_options(place), "--request", method, f"http://localhost{path}"]
-    for header in headers:
-        command += ["--header", header]
+def ask(socket: Path, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+    """Send a request of one's own by curl; `headers` have _ for -."""
+    more = [f"--header {name.replace('_', '-')}:{value}" for name, value in headers.items()]
     if body is not None:
-        command += ["--header", "Content-Type: application/json", "--data-binary", json.dumps(body)]
-    if file is not None:
-        command += ["--data-binary", f"@{file}"]
-    return _run(command)
-
-
-def _options(place: Place) -> list[str]:
-    where = ["--unix-socket", str(place.root / "dialerd.sock")]
-    return [program("curl", "curl"), "--silent", "--show-error", *where, "--max-time", "60", "--write-out", _STATUS]
-
-
-def _run(command: list[str]) -> Curled:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
-    assert done.returncode == 0, done.stderr
-    text, _, status = done.stdout.rpartition("\n")
-    return Curled(int(status), text)
-
-
-_STATUS: Final = "\\n%{http_code}"
+        more.append("--data-binary @-")
+    command = f"curl --request {method} {' '.join(more)} 'http://localhost{path}'"
+    return curled(command, socket, standard_input=b"" if body is None else json.dumps(body).encode())

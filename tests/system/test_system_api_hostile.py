@@ -10,10 +10,11 @@ from place import Place, people, until
 
 pytestmark = pytest.mark.system
 
-TARGET = "/v1/campaigns"
+TARGET = "/v1/suppressions"
 STATUS = "/v1/status"
 SOCKETS = ("dialerd.sock", "dialerd-ro.sock")
-ROUNDS = 3
+ROUNDS = 2
+SPARE = 8  # descriptors of the process that reads files, which comes and goes, and of the database
 MORE_KIB = 32 * 1024  # what allocators keep; one monstrous body kept would be three times as much
 
 
@@ -40,13 +41,15 @@ def test_hostile_clients(place):
     """After each attack a normal request answers; descriptors and memory stay what they were; calls go on."""
     place.configure(api={"patience": "300ms"})
     place.start()
+    place.drop("first.json", {"name": "first", "agent": "reminder", "recipients": people(500, 10)})
+    place.until_reported("first")
     rage(place)  # so that whatever is made once has been made
     until(lambda: descriptors(place) < 100, "the first clients are gone")
     before, memory = descriptors(place), place.memory_kib()
     place.drop("meanwhile.json", {"name": "meanwhile", "agent": "reminder", "recipients": people(0, 500)})
     for _ in range(ROUNDS):
         rage(place)
-    until(lambda: descriptors(place) <= before, f"at most {before} descriptors are open")
+    until(lambda: descriptors(place) <= before + SPARE, f"at most {before + SPARE} descriptors are open")
     assert place.memory_kib() - memory < MORE_KIB
     place.until_reported("meanwhile")
     assert len(place.report("meanwhile")[1]) == 500

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from curled import Curled, curl
+from asking import Asked, curl
 from place import Place, until
 
 pytestmark = pytest.mark.system
@@ -51,7 +51,7 @@ def create(place: Place, count: int, **changes: Any) -> str:
     return uid
 
 
-def do(place: Place, uid: str, verb: str) -> Curled:
+def do(place: Place, uid: str, verb: str) -> Asked:
     """Have something done with a batch."""
     return curl(place, "POST", f"/batch-calls/{uid}/{verb}")
 

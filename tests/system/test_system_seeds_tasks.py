@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from curled import curl, printed
+from asking import curl, printed
 from place import Place, until
 
 pytestmark = pytest.mark.system
@@ -64,15 +64,11 @@ DATA: dict[str, Any] = {
 }
 
 
-def configure(place: Place, **tables: dict[str, Any]) -> None:
+def configure(place: Place, options: dict[str, Any] | None = None, **tables: dict[str, Any]) -> None:
     """Give the place the document's number and agent, and retries that are worth waiting for."""
+    scripted = {"no_answer_time": "0ms", "numbers": {PERSON: ["busy", "no_answer", "answered"]}}
     place.configure(
-        trunks={
-            "sim": {
-                "countries": ["US", "GB"],
-                "options": {"no_answer_time": "0ms", "numbers": {PERSON: ["busy", "no_answer", "answered"]}},
-            }
-        },
+        trunks={"sim": {"countries": ["US", "GB"], "options": options or scripted}},
         numbers={FROM: {"trunk": "sim"}},
         agents={"sales": {"id": AGENT, "say": "Hello."}},
         retry={"delay": "100ms"},
@@ -130,7 +126,7 @@ def test_the_printed_command(place):
 
 def test_retries_are_each_tasks_own(place):
     """Who has no `max_retries` is rung once; the others once more for each."""
-    configure(place, trunks={"sim": {"countries": ["US"], "options": {"outcomes": {"busy": 1}}}})
+    configure(place, {"outcomes": {"busy": 1}})
     place.start()
     tasks = [{"to_number": f"+121255501{index:02}", "max_retries": index} for index in range(4)]
     tasks.append({"to_number": "+12125550110"})
@@ -195,4 +191,5 @@ def test_a_dropped_file_is_dialled(place):
     place.until_in("rejected", "wrong.json", "wrong.json.error.txt")
     assert "tasks[0].to_number" in (note := (place.spool / "rejected" / "wrong.json.error.txt").read_text())
     assert "wrong.json:3:" in note
+    assert "agent_id: is required" in note  # there are two agents
     assert place.count("SELECT count(*) FROM campaigns WHERE state = 'draft' AND dialect = 'tasks'") == 1
