@@ -149,7 +149,7 @@ class Campaigns(Protocol):
     async def recipients(
         self, campaign: str, *, limit: int = 100, after: str | None = None, calls: bool = False
     ) -> Page[RecipientView]:
-        """Return a campaign's recipients in the order of its list, with their calls if wanted; `after` is `Page.next`."""
+        """Return a campaign's recipients in the order of its list, with their calls if wanted; `after` is `next`."""
 
 
 Handle = Callable[[Request, Campaigns], Awaitable[Answer]]

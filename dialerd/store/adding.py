@@ -40,8 +40,6 @@ _GIVE_UP = "UPDATE campaigns SET adds_to = NULL WHERE id = ?"
 _SOME = "SELECT min(id), max(id) FROM (SELECT id FROM recipients WHERE campaign_id = ? ORDER BY id LIMIT ?)"
 _MOVE = "UPDATE OR IGNORE recipients SET campaign_id = ? WHERE campaign_id = ? AND id BETWEEN ? AND ?"
 _DROP = "DELETE FROM recipients WHERE campaign_id = ? AND id BETWEEN ? AND ?"
-_SPAN = """UPDATE campaigns SET first_recipient = min(coalesce(first_recipient, ?1), ?1),
-    last_recipient = max(coalesce(last_recipient, ?2), ?2) WHERE id = ?3"""
 _END = ("DELETE FROM totals WHERE campaign_id = ?", "DELETE FROM campaigns WHERE id = ?")
 
 
@@ -170,7 +168,6 @@ def move_some(connection: Connection, key: int, *, now: Instant) -> Moved:
     moved = dbapi.execute(_MOVE, (target, key, first, last)).rowcount
     dropped = dbapi.execute(_DROP, (key, first, last)).rowcount
     if moved:
-        dbapi.execute(_SPAN, (first, last, target))
         add_totals(dbapi, target, {"recipients": moved}, now)
     add_totals(dbapi, key, {"recipients": -moved - dropped}, now)
     return Moved(step=Step.MOVED, rows=moved, dropped=dropped)

@@ -41,12 +41,11 @@ _OF_NUMBER: Final = f"""
 _OPEN_OF_CAMPAIGN: Final = f"""
     SELECT {_COLUMNS}, a.recipient_id FROM attempts AS a INDEXED BY attempts_open
     WHERE campaign_id = ? AND ended_at IS NULL AND (recipient_id, id) > (?, ?) ORDER BY recipient_id, id"""
-_SPAN: Final = "SELECT first_recipient, last_recipient FROM campaigns WHERE id = ?"
 _OF_CAMPAIGN: Final = f"""
     SELECT {_COLUMNS}, r.id
-    FROM recipients AS r LEFT JOIN attempts AS a INDEXED BY attempts_number
-        ON r.campaign_id = ? AND a.number = r.number AND a.recipient_id = r.id
-    WHERE r.id BETWEEN ? AND ? ORDER BY r.id, a.id"""
+    FROM recipients AS r INDEXED BY recipients_campaign LEFT JOIN attempts AS a INDEXED BY attempts_number
+        ON a.number = r.number AND a.recipient_id = r.id
+    WHERE r.campaign_id = ? AND r.id >= ? ORDER BY r.id, a.id"""
 _REPORT: Final = "UPDATE attempts SET result = ? WHERE uid = ?"
 _LAST: Final = 1 << 62  # beyond every key and every instant
 
@@ -152,13 +151,10 @@ def page(
     if wanted.open:
         values = (wanted.campaign_id, first, done)  # of the first page: (0, …), before every recipient
         return _fill(dbapi, _OPEN_OF_CAMPAIGN, values, wanted, limit=limit, place=lambda row: (row[-1], row[0]))
-    span = dbapi.execute(_SPAN, (wanted.campaign_id,)).fetchone()
-    if span is None or span[0] is None:
-        return [], None
     return _fill(
         dbapi,
         _OF_CAMPAIGN,
-        (wanted.campaign_id, max(span[0], first), span[1]),
+        (wanted.campaign_id, first),
         wanted,
         limit=limit,
         place=lambda row: (row[-1], row[0] or 0),

@@ -82,28 +82,21 @@ def loading(connection: Connection) -> list[int]:
 
 def discard_some(connection: Connection, campaign_id: int) -> bool:
     """Delete up to a chunk of a loading campaign's rows, at last itself; return whether there is more to do."""
-    span = connection.execute(
-        select(campaigns.c.uid, campaigns.c.first_recipient, campaigns.c.last_recipient).where(
+    uid = connection.scalar(
+        select(campaigns.c.uid).where(
             campaigns.c.id == campaign_id,
             campaigns.c.state == CampaignState.LOADING,
             campaigns.c.adds_to.is_(None),
             campaigns.c.ended_at.is_(None),
         )
-    ).first()
-    if span is None:
+    )
+    if uid is None:
         return False
-    if span.first_recipient is not None:
-        chunk = (
-            select(recipients.c.id)
-            .where(recipients.c.id.between(span.first_recipient, span.last_recipient))
-            .where(recipients.c.campaign_id == campaign_id)
-            .order_by(recipients.c.id)
-            .limit(_CHUNK)
-        )
-        if connection.execute(delete(recipients).where(recipients.c.id.in_(chunk))).rowcount:
-            return True
+    chunk = select(recipients.c.id).where(recipients.c.campaign_id == campaign_id).limit(_CHUNK)
+    if connection.execute(delete(recipients).where(recipients.c.id.in_(chunk))).rowcount:
+        return True
     # whatever names it goes with it: its key may be given again
-    connection.execute(delete(suppressions).where(suppressions.c.scope == f"campaign:{span.uid}"))
+    connection.execute(delete(suppressions).where(suppressions.c.scope == f"campaign:{uid}"))
     connection.execute(delete(spool_files).where(spool_files.c.campaign_id == campaign_id))
     connection.execute(delete(totals).where(totals.c.campaign_id == campaign_id))
     connection.execute(delete(campaigns).where(campaigns.c.id == campaign_id))

@@ -24,19 +24,12 @@ def prune_some(connection: Connection, *, ended_before: Instant, now: Instant | 
     kept = campaigns.c.reported_at.is_not(None) & (campaigns.c.ended_at < ended_before)
     forgotten = (campaigns.c.state == CampaignState.LOADING) & (campaigns.c.ended_at < (now or 0) - LOOK_BACK)
     campaign = connection.execute(
-        select(campaigns.c.id, campaigns.c.uid, campaigns.c.first_recipient, campaigns.c.last_recipient)
-        .where(kept | forgotten)
-        .order_by(campaigns.c.id)
-        .limit(1)
+        select(campaigns.c.id, campaigns.c.uid).where(kept | forgotten).order_by(campaigns.c.id).limit(1)
     ).first()
     if campaign is None:
         return False
     rows = connection.execute(
-        select(recipients.c.id, recipients.c.number)
-        .where(recipients.c.id.between(campaign.first_recipient or 0, campaign.last_recipient or -1))
-        .where(recipients.c.campaign_id == campaign.id)
-        .order_by(recipients.c.id)
-        .limit(_CHUNK)
+        select(recipients.c.id, recipients.c.number).where(recipients.c.campaign_id == campaign.id).limit(_CHUNK)
     ).all()
     if rows:
         keys = [row.id for row in rows]

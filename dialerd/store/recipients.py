@@ -34,9 +34,6 @@ _DUPLICATES = """
     WHERE r.position <> value ->> 0 OR r.campaign_id IS :into OR r.id <= :after
     """
 _HIGHEST = "SELECT coalesce(max(id), 0) FROM recipients"
-_SPAN = """UPDATE campaigns SET first_recipient = coalesce(first_recipient, ?),
-        last_recipient = (SELECT max(id) FROM recipients)
-    WHERE id = ?"""
 _COUNT = "UPDATE totals SET recipients = recipients + ? WHERE campaign_id = ?"
 _GROUP = "SELECT id FROM zone_groups WHERE country = ? AND zones = ? AND placeless = ?"
 _NEW_GROUP = "INSERT INTO zone_groups (country, zones, placeless) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
@@ -54,12 +51,10 @@ def add(
         after: `highest` before the first batch of their list: whoever was stored by then came with another one.
     """
     dbapi = driver(connection)
-    before = highest(connection)
     values = {"campaign_id": campaign_id, "rows": batch.rows, "into": into}
     groups = msgspec.json.encode([group_id(connection, group) for group in batch.groups]).decode()
     added = dbapi.execute(_ADD_ALL if into is None else _ADD_TO, {**values, "groups": groups}).rowcount
     if added:
-        dbapi.execute(_SPAN, (before + 1, campaign_id))
         dbapi.execute(_COUNT, (added, campaign_id))
     if added == batch.count:
         return ()

@@ -10,11 +10,10 @@ from dialerd.model.states import Final, Outcome, RecipientState
 from dialerd.store.counters import driver
 from dialerd.store.records import CallRow, UndialedRow
 
-_SPAN = "SELECT first_recipient, last_recipient FROM campaigns WHERE id = ?"
 _PAGE = """
     WITH page AS (
-        SELECT id, position, number, final, metadata, state FROM recipients
-        WHERE id BETWEEN ? AND ? AND campaign_id = ? ORDER BY id LIMIT ?
+        SELECT id, position, number, final, metadata, state FROM recipients INDEXED BY recipients_campaign
+        WHERE campaign_id = ? AND id > ? ORDER BY id LIMIT ?
     )
     SELECT p.id, p.position, p.number, p.state, p.final, p.metadata, a.uid, a.caller_id, a.trunk, a.claimed_at,
            a.ringing_at, a.answered_at, a.ended_at, a.outcome, a.refunded, a.cause, a.answered_by, a.digits
@@ -41,12 +40,8 @@ def report_page(connection: Connection, campaign_id: int, after_id: int, limit: 
     Returns:
         The rows, `id` being the recipient's key in both kinds, and where to go on; None = there are no more.
     """
-    dbapi = driver(connection)
-    span = dbapi.execute(_SPAN, (campaign_id,)).fetchone()
-    if span is None or span[0] is None:
-        return [], None
-    values = (max(span[0], after_id + 1), span[1], campaign_id, limit)
-    rows = [_undialed(row) if row[6] is None else _call(row) for row in dbapi.execute(_PAGE, values)]
+    found = driver(connection).execute(_PAGE, (campaign_id, after_id, limit))
+    rows = [_undialed(row) if row[6] is None else _call(row) for row in found]
     return rows, rows[-1].id if rows else None
 
 

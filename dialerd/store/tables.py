@@ -42,9 +42,6 @@ campaigns = Table(
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("reported_at", BigInteger),
-    # the recipients of a campaign lie between these keys, so that reports and clean-ups need no index of their own
-    Column("first_recipient", BigInteger),
-    Column("last_recipient", BigInteger),
     Column("alias", String),  # the id by which the dialect that made it knows it
     Column("dialect", String),
     Column("extra", Text),  # JSON object: what the dialect keeps with it

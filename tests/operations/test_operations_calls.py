@@ -224,7 +224,7 @@ async def test_each_list_reads_along_an_index(autojump_clock):
         for query, values, sorts in (
             (call_pages._NEWEST, (9,), False),
             (call_pages._OF_NUMBER, ("+1", 9, 9), False),
-            (call_pages._OF_CAMPAIGN, (1, 1, 9), False),
+            (call_pages._OF_CAMPAIGN, (1, 9), False),
         ):
             plan = await bench.store.read(
                 lambda c, q=query, v=values: [

@@ -267,9 +267,6 @@ _CONTRADICTIONS = {
         GROUP BY r.id HAVING count(a.id) < r.refunds""",
     "a number is in two calls at once": """
         SELECT number FROM attempts WHERE ended_at IS NULL GROUP BY 1 HAVING count(*) > 1""",
-    "a recipient lies outside of its campaign's span": """
-        SELECT r.id FROM recipients AS r JOIN campaigns AS c ON c.id = r.campaign_id
-        WHERE r.id NOT BETWEEN coalesce(first_recipient, 0) AND coalesce(last_recipient, 0)""",
 }  # fmt: skip
 
 

@@ -17,7 +17,10 @@ def upgrade() -> None:
     op.add_column('campaigns', sa.Column('adds_to', sa.BigInteger(), nullable=True))
     op.create_index('campaigns_alias', 'campaigns', ['alias'], unique=True, sqlite_where=sa.text('alias IS NOT NULL'))
     op.add_column('attempts', sa.Column('result', sa.Text(), nullable=True))
+    # recipients that were added later lie far from the first ones
     op.create_index('recipients_campaign', 'recipients', ['campaign_id'], unique=False)
+    op.drop_column('campaigns', 'first_recipient')
+    op.drop_column('campaigns', 'last_recipient')
     op.create_table('answers',
     sa.Column('key', sa.String(), nullable=False),
     sa.Column('fingerprint', sa.String(), nullable=False),
