@@ -23,6 +23,7 @@ from dialerd.model.errors import (
     TooLarge,
     WrongState,
 )
+from dialerd.operations.plans import PlanFailed
 
 MEDIA: Final = "application/problem+json"
 
@@ -116,7 +117,7 @@ def _refused(error: Exception, method: str, request_id: str) -> Refused:
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
             return Refused(status, str(error))
-    if isinstance(error, StoreError):
+    if isinstance(error, (StoreError, PlanFailed)):
         return Refused(503, str(error), headers={"Retry-After": str(_RETRY_AFTER_S)})
     if isinstance(error, HTTPException):
         return Refused(error.status_code, error.detail, headers=error.headers)

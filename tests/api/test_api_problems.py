@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 
 from dialerd.api.problems import Refused, answer_to
 from dialerd.model.errors import Fault, InvalidInput, KeyReused, NotFound, StoreError, StoreLost, TooLarge, WrongState
+from dialerd.operations.plans import PlanFailed
 
 FAULTY = InvalidInput([Fault("a", "is wrong")])
 
@@ -23,6 +24,7 @@ FAULTY = InvalidInput([Fault("a", "is wrong")])
         (KeyReused("it was used"), "POST", 422),
         (StoreError("the disk is full", "make room"), "POST", 503),
         (StoreLost("the disk is gone", "restore it"), "GET", 503),
+        (PlanFailed("the process died"), "POST", 503),
         (HTTPException(405, headers={"Allow": "GET"}), "POST", 405),
         (Refused(415, "no"), "POST", 415),
         (ValueError("secret"), "GET", 500),

@@ -14,6 +14,7 @@ from dialerd_simulator import Simulator
 
 from dialerd.model.errors import Fault, InvalidInput, PluginError
 from dialerd.model.settings import Settings, TrunkSettings
+from dialerd.plugin.dialect import Answer, Dialect
 from dialerd.plugin.hookspecs import ProviderFactory, hookimpl
 from dialerd.plugin.host import PluginHost
 
@@ -35,6 +36,15 @@ def offer(name: str, make: Callable[[str, Any], Any] = lambda *_: None) -> Calla
 
 async def deaf(_: object) -> None:
     """Be a screen or a notifier."""
+
+
+SIGN = Dialect(
+    name="sign",
+    routes=(),
+    token=lambda _: None,
+    refused=lambda *_: Answer(status=401),
+    failed=lambda *_: Answer(status=500),
+)
 
 
 def trunks(**settings: TrunkSettings) -> Settings:
@@ -70,9 +80,9 @@ class Whole:
         return deaf
 
     @hookimpl
-    def dialerd_dialects(self) -> list[str]:
+    def dialerd_dialects(self) -> list[Dialect]:
         """Understand a dialect."""
-        return ["dialect"]
+        return [SIGN]
 
 
 def test_every_hook_of_an_object_is_asked() -> None:
@@ -81,7 +91,18 @@ def test_every_hook_of_an_object_is_asked() -> None:
     assert list(host.providers()) == ["whole"]
     assert dict(host.screens()) == {"Whole": deaf, "Whole#2": deaf}
     assert dict(host.notifiers()) == {"Whole": deaf, "Whole#2": deaf}
-    assert dict(host.dialects()) == {"Whole": ("dialect",), "Whole#2": ("dialect",)}
+    assert host.dialects() == (SIGN,)
+    assert [broken.problem for broken in host.broken] == [
+        "offers the provider 'whole', which another plugin offers already",
+        "offers the dialect 'sign', which another plugin offers already",
+    ]
+
+
+def test_what_is_no_dialect_is_told() -> None:
+    """Dialects are records; anything else is the plugin's fault."""
+    host = PluginHost([plugin("a", dialerd_dialects=lambda: ["sign"])], entry_points=False)
+    assert host.dialects() == ()
+    assert ["Dialect" in broken.problem for broken in host.broken] == [True]
 
 
 def test_plugin_handed_over_twice_is_asked_once() -> None:
@@ -190,7 +211,7 @@ def test_plugin_without_a_screen_has_none() -> None:
     """A hook may answer None, and a plugin need not have every hook."""
     host = PluginHost([plugin("a", dialerd_screen=lambda: None), plugin("b")], entry_points=False)
     assert host.screens() == {}
-    assert host.dialects() == {}
+    assert host.dialects() == ()
     assert host.broken == ()
 
 
