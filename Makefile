@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+MAN    := build/man
 # Tests wait for daemons most of the time, so that two processes take half as long. The tests of one file stay in one
 # process: those of tests/system/test_system_nspawn.py share a machine that takes long to boot.
 AT_ONCE := -n 2 --dist loadfile
@@ -35,9 +36,11 @@ soak: $(VENV)/.dev peers  ## run the long tests
 	@$(BIN)/python -m pytest -q -m soak
 
 man: $(VENV)/.dev  ## write man pages into build/man
-	@mkdir -p build/man
-	@$(BIN)/click-man --target build/man dialerd
-	@$(BIN)/click-man --target build/man dialerctl
+	@mkdir -p $(MAN)
+	@$(BIN)/python -c 'from click_man.core import write_man_pages as write; from dialerd import __version__; \
+		from dialerd.cli.main import cli as dialerctl; from dialerd.daemon.main import cli as dialerd; \
+		write("dialerd", dialerd, version=__version__, target_dir="$(MAN)"); \
+		write("dialerctl", dialerctl, version=__version__, target_dir="$(MAN)")'
 
 clean:  ## take away what make has made
 	@rm -rf $(VENV) build demo-state .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache bench/.cache

@@ -6,34 +6,63 @@ who asks in the request's `state`.
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, Final
 
-from starlette.routing import BaseRoute, Route, Router
+import msgspec
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route, Router
 from starlette.types import Message, Receive, Scope, Send
 
 from dialerd.api.asking_routes import ASKING
 from dialerd.api.audit import Audit
 from dialerd.api.calls_routes import CALLS
 from dialerd.api.campaigns_routes import CAMPAIGNS
-from dialerd.api.dialects import dialect_routes
-from dialerd.api.endpoint import Endpoint
+from dialerd.api.dialects import ONLY_ANSWERS, dialect_routes
+from dialerd.api.endpoint import Asked, Endpoint
+from dialerd.api.events_routes import EVENTS
+from dialerd.api.health import HEALTH
 from dialerd.api.keys import Keys
+from dialerd.api.metrics import METRICS
 from dialerd.api.once import OnceOnly
 from dialerd.api.openapi import document
-from dialerd.api.problems import Refused, answer_to
+from dialerd.api.problems import RefusedRequest, answer_to
 from dialerd.api.recipients_routes import RECIPIENTS
 from dialerd.api.resources_routes import RESOURCES
 from dialerd.api.routes import native_routes
-from dialerd.api.streams import STREAMS, stream_routes
 from dialerd.api.suppressions_routes import SUPPRESSIONS
 from dialerd.operations.operations import Operations
 from dialerd.plugin.dialect import Dialect
 
-ENDPOINTS: Final[tuple[Endpoint, ...]] = (*CAMPAIGNS, *RECIPIENTS, *CALLS, *SUPPRESSIONS, *ASKING, *RESOURCES)
-"""The native API, but for the routes that have a form of their own."""
 
-_ASKING_PATHS: Final = frozenset({"/v1/plan"})  # are sent with POST, but change nothing
+@cache
+def _description() -> bytes:
+    return msgspec.json.encode(described())
+
+
+async def _describe(_: Asked) -> Response:
+    return Response(_description(), media_type="application/json")
+
+
+OPENAPI: Final = Endpoint(
+    method="GET",
+    path="/v1/openapi.json",
+    name="openapi",
+    summary="This document",
+    handle=_describe,
+    answer=dict[str, Any],
+)
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *(*CAMPAIGNS, *RECIPIENTS, *CALLS, *SUPPRESSIONS, *ASKING, *RESOURCES),
+    *(EVENTS, METRICS, HEALTH, OPENAPI),
+)
+"""The native API."""
+
 _SAFE: Final = frozenset({"GET", "HEAD"})
+_ASKING_PATHS: Final = frozenset(
+    endpoint.path for endpoint in ENDPOINTS if endpoint.method not in _SAFE and not endpoint.changes
+)
 _KNOWN: Final = frozenset({*_SAFE, "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -42,9 +71,12 @@ class Api:
 
     Args:
         routes: what it answers, those that are asked first in front.
+        others: what it answers for dialects; asked before those.
     """
 
-    def __init__(self, routes: Sequence[BaseRoute]) -> None:
+    def __init__(self, routes: Sequence[BaseRoute], others: Sequence[BaseRoute] = ()) -> None:
+        routes = [*others, *routes]
+        self._others = others
         self._paths = sorted({route.path for route in routes if isinstance(route, Route)})
         self._router = Router(routes, redirect_slashes=False, default=self._unknown)
         self._audit = Audit()
@@ -66,7 +98,7 @@ class Api:
             await send(message)
 
         try:
-            _allow(scope)
+            self._allow(scope)
             await self._router(scope, receive, watched)
         except Exception as error:
             if begun:
@@ -78,16 +110,16 @@ class Api:
         path: str = scope["path"]
         near = get_close_matches(path, self._paths, n=1, cutoff=0.6) if len(path) < 200 else []
         hint = f"did you mean {near[0]}?" if near else "GET /v1/openapi.json lists what there is"
-        raise Refused(404, f"there is nothing at this path; {hint}")
+        raise RefusedRequest(404, f"there is nothing at this path; {hint}")
 
-
-def _allow(scope: Scope) -> None:
-    """Refuse what changes something on the read-only socket."""
-    method = scope["method"]
-    if not scope["state"].get("read_only") or method in _SAFE or method not in _KNOWN:
-        return
-    if scope["path"] not in _ASKING_PATHS:
-        raise Refused(403, "this socket only answers; changes go to the other one, [daemon] socket in dialerd.toml")
+    def _allow(self, scope: Scope) -> None:
+        """Refuse what changes something on the read-only socket; a dialect does so in its own words."""
+        method = scope["method"]
+        if not scope["state"].get("read_only") or method in _SAFE or method not in _KNOWN:
+            return
+        if scope["path"] in _ASKING_PATHS or any(route.matches(scope)[0] is Match.FULL for route in self._others):
+            return
+        raise RefusedRequest(403, ONLY_ANSWERS)
 
 
 def create_app(operations: Operations, *, dialects: Sequence[Dialect] = (), keys: Keys | None = None) -> Api:
@@ -100,10 +132,9 @@ def create_app(operations: Operations, *, dialects: Sequence[Dialect] = (), keys
     """
     once_only = OnceOnly(operations.answers)
     others = dialect_routes(dialects, operations.campaigns, once_only=once_only, keys=keys)
-    native = native_routes(ENDPOINTS, operations, once_only)
-    return Api([*others, *native, *stream_routes(operations, described())])
+    return Api(native_routes(ENDPOINTS, operations, once_only), others)
 
 
 def described() -> dict[str, Any]:
     """Return the OpenAPI document of everything that is answered, dialects apart."""
-    return document((*ENDPOINTS, *STREAMS))
+    return document(ENDPOINTS)

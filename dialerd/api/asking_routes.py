@@ -41,8 +41,7 @@ class PlanQuery:
 
 async def _why(asked: Asked) -> Page[Reason]:
     query: WhyQuery = asked.query
-    reasons = await asked.operations.why.why(query.number, query.campaign)
-    return Page(items=reasons, total=len(reasons))
+    return Page.whole(await asked.operations.why.why(query.number, query.campaign))
 
 
 async def _plan(asked: Asked) -> PlanView:

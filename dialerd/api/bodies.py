@@ -1,7 +1,8 @@
 """Bodies of requests: their kinds, their limits, and how they are read without holding the daemon up.
 
 A body of any length is never in memory: what is larger than a few pages goes to a scratch file, written off the event
-loop, and is gone when the request is answered. Knows nothing of what is done with it.
+loop, and is gone when the request is answered. The database lies on the same disk, which no body may fill. Knows
+nothing of what is done with a body.
 """
 
 import hashlib
@@ -9,16 +10,18 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from errno import ENOSPC
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import IO, Any, Final
 
 import msgspec
 import trio
 from attrs import frozen
 from starlette.requests import ClientDisconnect, Request
 
-from dialerd.api.problems import Refused
+from dialerd.api.problems import RefusedRequest
 from dialerd.model.errors import Fault, InvalidInput, StoreError
+from dialerd.operations.shapes import Format
 
 IN_MEMORY: Final = 64 << 10
 """Bytes of a document up to which it stays in memory."""
@@ -29,7 +32,9 @@ UPLOAD_LIMIT: Final = 4 << 30
 
 _PIECE: Final = 1 << 20  # is written at once: 1 ms of a disk, so that its thread is worth its while
 
-Format = Literal["json", "jsonl", "csv"]
+_SPARED: Final = 256 << 20  # bytes of the disk that bodies leave to the database,
+_SPARED_SHARE: Final = 10  # or the tenth part of a disk, where that is less
+_COPIES: Final = 2  # of a body there is to be room for: its rows go through the log of the database into it
 
 MEDIA: Final[dict[str, Format]] = {
     "application/json": "json",
@@ -114,21 +119,23 @@ def media_of(headers: Mapping[str, str], media: Sequence[str]) -> str:
         media: what it may be, the usual one first.
 
     Raises:
-        Refused: it is none of these, in another character set, or compressed (415).
+        RefusedRequest: it is none of these, in another character set, or compressed (415).
     """
     coding = headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
-        raise Refused(415, f"a body in the content coding {coding!r} is not read; send it as it is")
+        raise RefusedRequest(415, f"a body in the content coding {coding!r} is not read; send it as it is")
     if (text := headers.get("content-type")) is None:
         return media[0]
     kind, *parameters = (part.strip() for part in text.lower().split(";"))
     accepted = " or ".join(media)
     if kind not in media:
-        raise Refused(415, f"the body is {kind or 'of no kind'}; send it with the header Content-Type: {accepted}")
+        raise RefusedRequest(
+            415, f"the body is {kind or 'of no kind'}; send it with the header Content-Type: {accepted}"
+        )
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "charset" and value.strip(" \"'") not in ("utf-8", "utf8", "us-ascii"):
-            raise Refused(415, f"the body is in {value}; send it in UTF-8")
+            raise RefusedRequest(415, f"the body is in {value}; send it in UTF-8")
     return kind
 
 
@@ -142,18 +149,30 @@ async def received(request: Request, body: Body, scratch: Path) -> AsyncIterator
         scratch: directory for the file.
 
     Raises:
-        Refused: it is too long (413), of a kind that is not read (415), or did not arrive whole (400).
+        RefusedRequest: it is too long (413), of a kind that is not read (415), or did not arrive whole (400).
+        StoreError: it cannot be kept: the disk fails, or has no room to spare.
     """
     media = media_of(request.headers, body.media)
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > body.limit:
         raise _too_long(body.limit)
-    held = _Held(scratch, body.limit, in_memory=-1 if isinstance(body, Upload) else IN_MEMORY)
+    held = _Held(scratch, body.limit, in_memory=_in_memory(body))
     try:
         yield await _all_of(request, held, media, scratch)
     finally:
         with trio.CancelScope(shield=True):
             await held.drop()
+
+
+def _in_memory(body: Body) -> int:
+    """Return the bytes up to which a body stays in memory; -1 = it never does."""
+    match body:
+        case Record():
+            return body.limit
+        case Document():
+            return IN_MEMORY
+        case Upload():
+            return -1
 
 
 async def _all_of(request: Request, held: "_Held", media: str, scratch: Path) -> Received:
@@ -165,19 +184,19 @@ async def _all_of(request: Request, held: "_Held", media: str, scratch: Path) ->
     except OSError as error:
         raise StoreError(f"the body cannot be kept in {scratch}: {error.strerror}", "make room on that disk") from error
     except ClientDisconnect as error:
-        raise Refused(400, "the body did not arrive whole; nothing was done") from error
+        raise RefusedRequest(400, "the body did not arrive whole; nothing was done") from error
 
 
 def decoded(content: bytes) -> Any:
     """Return the plain data of a small JSON body.
 
     Raises:
-        Refused: it is not JSON (400).
+        RefusedRequest: it is not JSON (400).
     """
     try:
         return msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(400, f"the body is not JSON: {error}", faults=[Fault("", str(error))]) from error
+        raise RefusedRequest(400, f"the body is not JSON: {error}", faults=[Fault("", str(error))]) from error
 
 
 def an_object(data: Any) -> dict[str, Any]:
@@ -198,8 +217,7 @@ class _Held:
         self._scratch = scratch
         self._limit = limit
         self._in_memory = in_memory
-        self._pieces: list[bytes] = []
-        self._waiting = 0
+        self._waiting = bytearray()  # not a list: of a million pieces each would have a head of its own
         self._size = 0
         self._hash = hashlib.sha256()
         self._file: IO[bytes] | None = None
@@ -210,15 +228,14 @@ class _Held:
         self._size += len(piece)
         if self._size > self._limit:
             raise _too_long(self._limit)
-        self._pieces.append(piece)
-        self._waiting += len(piece)
-        if self._size > self._in_memory and self._waiting >= _PIECE:
+        self._waiting += piece
+        if self._size > self._in_memory and len(self._waiting) >= _PIECE:
             await trio.to_thread.run_sync(self._write)
 
     async def whole(self, media: str) -> Received:
         """Return the body; nothing more arrives."""
         if self._size <= self._in_memory:
-            content = b"".join(self._pieces)
+            content = bytes(self._waiting)
             self._hash.update(content)
             return Received(content=content, media=media, digest=self._hash.digest(), size=self._size)
         await trio.to_thread.run_sync(self._close)
@@ -231,14 +248,16 @@ class _Held:
             await trio.to_thread.run_sync(self._remove)
 
     def _write(self) -> None:
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        self._waiting = 0
+        if self._size > IN_MEMORY and not _has_room(self._scratch, _COPIES * self._size):
+            raise OSError(ENOSPC, "too little room would be left there")
+        data, self._waiting = self._waiting, bytearray()
         self._hash.update(data)
         if self._file is None:
             handle, name = tempfile.mkstemp(prefix="body-", dir=self._scratch)
             self._path, self._file = Path(name), os.fdopen(handle, "wb", buffering=0)
-        self._file.write(data)
+        rest = memoryview(data)
+        while rest:  # a disk that is nearly full takes a part of what it is given, without a word
+            rest = rest[self._file.write(rest) :]
 
     def _close(self) -> None:
         self._write()
@@ -252,6 +271,13 @@ class _Held:
             self._path.unlink(missing_ok=True)
 
 
-def _too_long(limit: int) -> Refused:
+def _has_room(scratch: Path, size: int) -> bool:
+    """Tell whether a disk keeps enough to spare when so many bytes more are written; blocks."""
+    disk = os.statvfs(scratch)
+    spared = min(_SPARED, disk.f_blocks * disk.f_frsize // _SPARED_SHARE)
+    return disk.f_bavail * disk.f_frsize - size >= spared
+
+
+def _too_long(limit: int) -> RefusedRequest:
     # what was not read of the body would be taken for the next request
-    return Refused(413, f"the body is longer than {limit >> 20} MiB, the most for this request")
+    return RefusedRequest(413, f"the body is longer than {limit >> 20} MiB, the most for this request")

@@ -22,11 +22,16 @@ from starlette.types import Receive, Scope, Send
 
 from dialerd.api.keys import Keys
 from dialerd.api.once import OnceOnly, once_of
-from dialerd.api.problems import Refused
+from dialerd.api.own import Own
+from dialerd.api.problems import RefusedRequest
 from dialerd.api.routes import refuse_method, target_of
-from dialerd.model.errors import DialerdError, TooLarge
-from dialerd.plugin.dialect import Answer, Campaigns, Dialect, Request, Route
+from dialerd.model.errors import DialerdError, Fault, InvalidInput, TooLarge
+from dialerd.operations.campaigns import CampaignOperations
+from dialerd.plugin.dialect import Answer, Dialect, NotAllowed, Request, Route
 from dialerd.plugin.raised import leaves, spare_ctrl_c, words
+
+ONLY_ANSWERS: Final = "this socket only answers; changes go to the other one, [daemon] socket in dialerd.toml"
+"""Why the read-only socket refuses a change."""
 
 MAX_BODY: Final = 16 << 20
 """Bytes of a request's body; it is held in memory as a whole."""
@@ -53,22 +58,22 @@ class _Failed(Exception):
 
 
 def dialect_routes(
-    dialects: Sequence[Dialect], campaigns: Campaigns, *, once_only: OnceOnly, keys: Keys | None = None
+    dialects: Sequence[Dialect], campaigns: CampaignOperations, *, once_only: OnceOnly, keys: Keys | None = None
 ) -> list[HttpRoute]:
     """Return a route for every path of the dialects.
 
     Args:
-        dialects: in the order in which they are asked.
-        campaigns: what they may do.
+        dialects: of two with the same method and path the first is asked.
+        campaigns: what they may do, each with its own.
         once_only: minds idempotency keys.
         keys: the accepted keys.
     """
-    places: dict[str, dict[str, list[_Offer]]] = {}
+    places: dict[str, dict[str, _Offer]] = {}
     for dialect in dialects:
         for route in dialect.routes:
             numbers = iter(range(route.path.count("{")))
             shape = _PLACE.sub(lambda _: f"{{p{next(numbers)}}}", route.path)  # noqa: B023  # used up at once
-            places.setdefault(shape, {}).setdefault(route.method, []).append(_Offer(dialect, route))
+            places.setdefault(shape, {}).setdefault(route.method, _Offer(dialect, route))
     keys = keys or Keys()
     return [HttpRoute(shape, _Place(offers, campaigns, keys, once_only)) for shape, offers in places.items()]
 
@@ -77,7 +82,7 @@ class _Place:
     """Whatever dialects answer at one path; an ASGI application, so that every method comes here."""
 
     def __init__(
-        self, offers: Mapping[str, Sequence[_Offer]], campaigns: Campaigns, keys: Keys, once_only: OnceOnly
+        self, offers: Mapping[str, _Offer], campaigns: CampaignOperations, keys: Keys, once_only: OnceOnly
     ) -> None:
         self._offers = offers
         self._campaigns = campaigns
@@ -85,28 +90,30 @@ class _Place:
         self._once_only = once_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"]
-        offers = self._offers.get("GET" if method == "HEAD" and "HEAD" not in self._offers else method)
-        if offers is None:
-            raise refuse_method(list(self._offers), method)
-        scope["state"]["changes"] = method not in ("GET", "HEAD")
-        response = await self._answer(offers, HttpRequest(scope, receive))
+        http = HttpRequest(scope, receive)
+        try:
+            response = await self._answer(http)
+        except _Failed as error:
+            raise RefusedRequest(500, "the plugin of this request failed; the daemon's log says how") from error
         await response(scope, receive, send)
 
-    async def _answer(self, offers: Sequence[_Offer], http: HttpRequest) -> Response:
+    async def _answer(self, http: HttpRequest) -> Response:
+        method = "GET" if http.method == "HEAD" else http.method
+        if (offer := self._offers.get(method)) is None:
+            refusal = refuse_method(list(self._offers), http.method)
+            return _barred(next(iter(self._offers.values())), http, refusal)
+        state = http.scope["state"]
+        state["changes"] = method != "GET"
+        if state["changes"] and state.get("read_only"):
+            return _barred(offer, http, RefusedRequest(403, ONLY_ANSWERS))
         body = await _body(http)
-        asked = _request(http, body or b"")
-        try:
-            offer = _suiting(offers, asked)
-            asked = evolve(asked, params=offer.params(http.path_params))
-            if body is None:
-                refusal: Exception = TooLarge("the body is larger than 16 MiB; send fewer recipients at once")
-                return _response(offer, _failed(offer, asked, refusal))
-            if (refused := await self._refused(offer, asked)) is not None:
-                return _response(offer, refused)
-            return await self._once(offer, asked, http)
-        except _Failed as error:
-            raise Refused(500, "the plugin of this request failed; the daemon's log says how") from error
+        asked = evolve(_request(http, body or b""), params=offer.params(http.path_params))
+        if body is None:
+            large = TooLarge("the body is larger than 16 MiB; send fewer recipients at once")
+            return _response(offer, _failed(offer, asked, large))
+        if (refused := await self._refused(offer, asked)) is not None:
+            return _response(offer, refused)
+        return await self._once(offer, asked, http)
 
     async def _refused(self, offer: _Offer, asked: Request) -> Answer | None:
         """Return what is answered to a request without an accepted key, or None where it has one or needs none."""
@@ -122,27 +129,30 @@ class _Place:
         """Carry the request out, if it was not yet."""
         once = None
         if offer.route.creates:
-            once = once_of(
-                asked.headers,
-                method=asked.method,
-                target=target_of(http.scope),
-                media=asked.headers.get("content-type", ""),
-                digest=sha256(asked.body).digest(),
-            )
+            try:
+                once = once_of(
+                    asked.headers,
+                    method=asked.method,
+                    target=target_of(http.scope),
+                    media=asked.headers.get("content-type", ""),
+                    digest=sha256(asked.body).digest(),
+                )
+            except RefusedRequest as error:
+                return _response(offer, _failed(offer, asked, InvalidInput([Fault("", error.detail)])))
 
         async def make() -> Response:
             return _response(offer, await self._handled(offer, evolve(asked, once=once)))
 
         try:
             return await self._once_only.answered(once, make, http.scope["state"])
-        except Refused:
+        except RefusedRequest:
             raise
         except DialerdError as error:  # of the key itself
             return _response(offer, _failed(offer, asked, error))
 
     async def _handled(self, offer: _Offer, asked: Request) -> Answer:
         try:
-            answer = await offer.route.handle(asked, self._campaigns)
+            answer = await offer.route.handle(asked, Own(self._campaigns, offer.dialect.name))
         except Exception as error:  # noqa: BLE001  # a third party's code may raise anything; its dialect has words for it
             return _failed(offer, asked, error)
         except BaseException as error:
@@ -155,7 +165,7 @@ async def _body(http: HttpRequest) -> bytes | None:
     """Return a request's body, or None where it is larger than it may be.
 
     Raises:
-        Refused: it did not arrive whole.
+        RefusedRequest: it did not arrive whole.
     """
     pieces: list[bytes] = []
     size = 0
@@ -167,7 +177,7 @@ async def _body(http: HttpRequest) -> bytes | None:
                     return None
                 pieces.append(piece)
     except ClientDisconnect as error:
-        raise Refused(400, "the body did not arrive whole; nothing was done") from error
+        raise RefusedRequest(400, "the body did not arrive whole; nothing was done") from error
     return b"".join(pieces)
 
 
@@ -185,13 +195,10 @@ def _request(http: HttpRequest, body: bytes) -> Request:
     )
 
 
-def _suiting(offers: Sequence[_Offer], asked: Request) -> _Offer:
-    """Return the route that is meant; the last is not asked."""
-    for offer in offers[:-1]:
-        suits = offer.route.suits
-        if suits is None or _told(offer, "suits", lambda: suits(asked)):  # noqa: B023  # called at once
-            return offer
-    return offers[-1]
+def _barred(offer: _Offer, http: HttpRequest, refused: RefusedRequest) -> Response:
+    """Return how the dialect words a refusal whose status and headers are not its own to choose."""
+    answer = _failed(offer, _request(http, b""), NotAllowed(refused.status, refused.detail))
+    return _response(offer, evolve(answer, status=refused.status, headers={**answer.headers, **refused.headers}))
 
 
 def _failed(offer: _Offer, asked: Request, error: Exception) -> Answer:

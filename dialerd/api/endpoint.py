@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from dialerd.api.bodies import Body
 from dialerd.api.queries import Nothing
+from dialerd.model.once import Once
 from dialerd.operations.operations import Operations
 
 
@@ -35,7 +36,7 @@ class Asked:
     query: Any
     body: Any = None
     media: str = ""
-    once: Any = None
+    once: Once | None = None
 
 
 Handle = Callable[[Asked], Awaitable[Any]]

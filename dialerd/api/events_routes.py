@@ -1,19 +1,16 @@
 """`GET /v1/events`: what happens, as server-sent events (WHATWG HTML, "Server-sent events")."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import structlog
 import trio
 from attrs import frozen
-from starlette.datastructures import QueryParams
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
-from dialerd.api.problems import Refused
-from dialerd.api.queries import read_query
+from dialerd.api.endpoint import Asked, Endpoint
+from dialerd.api.problems import RefusedRequest
 from dialerd.model.errors import Fault, StoreError
 from dialerd.operations.event_text import ALIVE, place
 from dialerd.operations.events import Events
@@ -23,8 +20,6 @@ MEDIA: Final = "text/event-stream"
 
 HEARTBEAT_S: Final = 15.0
 """Seconds of silence after which a comment is sent (what the standard's authoring notes advise)."""
-
-_REPEATABLE: Final = ("campaign", "kind")
 
 _log = structlog.get_logger()
 
@@ -39,18 +34,9 @@ class Following:
         last_event_id: for clients that cannot send the header of that name.
     """
 
-    campaign: str | None = None
-    kind: str | None = None
+    campaign: tuple[str, ...] = ()
+    kind: tuple[str, ...] = ()
     last_event_id: int | None = None
-
-
-def event_routes(events: Events) -> list[BaseRoute]:
-    """Return the route of the event stream."""
-
-    async def answer(request: Request) -> Response:
-        return EventStream(events, request)
-
-    return [Route("/v1/events", answer, methods=["GET"])]
 
 
 class EventStream(Response):
@@ -58,27 +44,23 @@ class EventStream(Response):
 
     Args:
         events: what happens.
-        request: who wants to follow.
-
-    Raises:
-        Refused: the query, or the header, is not understood.
+        query: what of it is wanted.
+        after: id of the last event that the client has; None = it has none.
     """
 
     media_type = MEDIA
 
-    def __init__(self, events: Events, request: Request) -> None:
-        pairs = request.query_params.multi_items()
-        query = read_query(QueryParams(_unrepeated(pairs)), Following)
-        told = _last_event_id(request.headers.get("last-event-id", ""))
+    def __init__(self, events: Events, query: Following, after: int | None) -> None:
         self._events = events
-        self._after = query.last_event_id if told is None else told  # the header's is of the stream that broke off
-        self._campaigns, self._kinds = ([value for key, value in pairs if key == name] for name in _REPEATABLE)
+        self._query = query
+        self._after = after
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream."""
-        async with self._events.follow(self._after, campaigns=self._campaigns, kinds=self._kinds) as follower:
+        query = self._query
+        async with self._events.follow(self._after, campaigns=query.campaign, kinds=query.kind) as follower:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             gone: OSError | None = None
             if scope["method"] != "HEAD":
@@ -123,10 +105,23 @@ def _last_event_id(text: str) -> int | None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
         message = "is none of this daemon's ids; leave it out to follow from now on"
-        raise Refused(400, f"Last-Event-ID {message}", faults=[Fault("Last-Event-ID", message)])
+        raise RefusedRequest(400, f"Last-Event-ID {message}", faults=[Fault("Last-Event-ID", message)])
     return int(text)
 
 
-def _unrepeated(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the pairs of a query without those that repeat a parameter which may be repeated."""
-    return [pair for at, pair in enumerate(pairs) if pair[0] not in _REPEATABLE or pair[0] not in dict(pairs[:at])]
+async def _follow(asked: Asked) -> Response:
+    query: Following = asked.query
+    told = _last_event_id(asked.request.headers.get("last-event-id", ""))
+    after = query.last_event_id if told is None else told  # the header's is of the stream that broke off
+    return EventStream(asked.operations.events, query, after)
+
+
+EVENTS = Endpoint(
+    method="GET",
+    path="/v1/events",
+    name="follow_events",
+    summary="What happens, as server-sent events; Last-Event-ID goes on where a former stream ended",
+    handle=_follow,
+    query=Following,
+    media=MEDIA,
+)

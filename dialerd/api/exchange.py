@@ -15,7 +15,7 @@ from typing import Any, Final
 import h11
 import trio
 
-from dialerd.api.limits import PIPELINED_BYTES
+from dialerd.api.limits import PIPELINED_BYTES, TURNS
 from dialerd.api.wire import Gone, Late, Poked, Wire
 
 Message = MutableMapping[str, Any]
@@ -46,7 +46,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_bodiless", "_closes", "_head", "_http", "_identity", "_patience_s", "_piece", "_wire",
+        "_bodiless", "_closes", "_head", "_http", "_identity", "_patience_s", "_piece", "_turns", "_wire",
         "begun", "fault", "finished", "left", "read",
     )  # fmt: skip
 
@@ -59,6 +59,7 @@ class Exchange:
         self._piece: bytes | None = None
         self._bodiless = method == "HEAD"
         self._closes = False
+        self._turns = 0
         self.fault: tuple[int, str] | None = None
         self.read = self.begun = self.finished = self.left = False
         self._take()
@@ -67,6 +68,7 @@ class Exchange:
 
     async def receive(self) -> Message:
         """Return the next piece of the body; after the last, wait until the client is gone and say so."""
+        await self._take_turns()
         if self._piece is None and not self.read and not self.finished:
             await self._await_piece()
         if self._piece is not None:
@@ -110,6 +112,7 @@ class Exchange:
         """Read the rest of a body that nobody wanted, as far as it is short."""
         due = trio.current_time() + self._patience_s
         while not self.read and self.fault is None and most > 0:
+            await self._take_turns()
             if self._piece is None:
                 await self._await_piece(due)
             if self._piece is not None:
@@ -119,6 +122,13 @@ class Exchange:
                     self._take()
 
     # the request
+
+    async def _take_turns(self) -> None:
+        """Let others run now and then: what is read at once may hold thousands of pieces."""
+        self._turns += 1
+        if self._turns > TURNS:
+            self._turns = 0
+            await trio.lowlevel.checkpoint()
 
     def _take(self) -> bool:
         """Take a piece of the body, or its end, from what has been read; tell whether more must be read."""

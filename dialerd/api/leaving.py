@@ -6,7 +6,7 @@ from typing import TypeVar
 import trio
 from starlette.requests import Request
 
-from dialerd.api.problems import Refused
+from dialerd.api.problems import RefusedRequest
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ async def unless_gone(request: Request, work: Callable[[], Awaitable[T]]) -> T:
         work: changes nothing, so that it may end anywhere.
 
     Raises:
-        Refused: the client has left; nobody reads it.
+        RefusedRequest: the client has left; nobody reads it.
         Exception: whatever `work` raises.
     """
     failure: Exception | None = None
@@ -40,5 +40,5 @@ async def unless_gone(request: Request, work: Callable[[], Awaitable[T]]) -> T:
     if failure is not None:
         raise failure
     if not results:
-        raise Refused(400, "the client has left")
+        raise RefusedRequest(400, "the client has left")
     return results[0]

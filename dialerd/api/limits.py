@@ -10,7 +10,7 @@ READ_BYTES: Final = 64 * 1024
 """What is read of a connection at once."""
 
 TURNS: Final = 8
-"""Reads and writes in a row that a client need not be waited for, before others have their turn."""
+"""Reads, writes and pieces in a row that a client need not be waited for, before others have their turn."""
 
 JOINED_BYTES: Final = 64 * 1024
 """Pieces of an answer up to this sum are copied into one write; longer ones go out as they are."""

@@ -12,15 +12,16 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
 from dialerd import __version__
+from dialerd.api.endpoint import Asked, Endpoint
 from dialerd.model.histogram import Histogram
-from dialerd.operations.metrics import Look, Metrics
+from dialerd.operations.metrics import Look
 
 PREFIX: Final = "dialerd"
+
+_PROCESS: Final = ProcessCollector(registry=None)
 
 
 class LookCollector(Collector):
@@ -74,18 +75,22 @@ class LookCollector(Collector):
         yield InfoMetricFamily(f"{PREFIX}_build", "What runs here.", value={"version": __version__})
 
 
-def metrics_routes(metrics: Metrics) -> list[BaseRoute]:
-    """Return the route of the metrics."""
-    process = ProcessCollector(registry=None)
+async def _metrics(asked: Asked) -> Response:
+    registry = CollectorRegistry()
+    registry.register(LookCollector(await asked.operations.metrics.look()))
+    registry.register(_PROCESS)
+    encode, media = choose_encoder(asked.request.headers.get("accept", ""))
+    return Response(encode(registry), headers={"Content-Type": media})
 
-    async def answer(request: Request) -> Response:
-        registry = CollectorRegistry()
-        registry.register(LookCollector(await metrics.look()))
-        registry.register(process)
-        encode, media = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(registry), headers={"Content-Type": media})
 
-    return [Route("/metrics", answer, methods=["GET"])]
+METRICS = Endpoint(
+    method="GET",
+    path="/metrics",
+    name="metrics",
+    summary="The daemon's figures, as Prometheus scrapes them",
+    handle=_metrics,
+    media="text/plain",
+)
 
 
 def _gauge(name: str, words: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:

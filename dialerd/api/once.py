@@ -13,7 +13,7 @@ import trio
 from attrs import define, field
 from starlette.responses import Response
 
-from dialerd.api.problems import Refused
+from dialerd.api.problems import RefusedRequest
 from dialerd.model.errors import Fault
 from dialerd.model.once import Once
 from dialerd.operations.answers import Answers
@@ -38,15 +38,15 @@ def once_of(headers: Mapping[str, str], *, method: str, target: str, media: str,
         digest: SHA-256 of the body.
 
     Raises:
-        Refused: there are two keys, or one that cannot be used (400).
+        RefusedRequest: there are two keys, or one that cannot be used (400).
     """
     given = {name: _unquoted(headers[name].strip()) for name in HEADERS if name in headers}
     if len(set(given.values())) > 1:
-        raise Refused(400, "Idempotency-Key and X-Idempotency-Key differ; send one of them")
+        raise RefusedRequest(400, "Idempotency-Key and X-Idempotency-Key differ; send one of them")
     for name, key in given.items():
         if _KEY.fullmatch(key) is None:
             message = "must be 1 to 255 printable ASCII characters"
-            raise Refused(400, f"the header {name} {message}", faults=[Fault("", f"{name} {message}")])
+            raise RefusedRequest(400, f"the header {name} {message}", faults=[Fault("", f"{name} {message}")])
         whole = "\0".join((method, target, media)).encode(errors="surrogateescape") + b"\0" + digest
         return Once(key=key, fingerprint=hashlib.sha256(whole).hexdigest())
     return None

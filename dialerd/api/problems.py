@@ -40,7 +40,7 @@ _STEP: Final = re.compile(r'\[(\d+)\]|\.?"(.*?)"(?=[.\[]|$)|\.?([^.\["]+)')
 _log = structlog.get_logger()
 
 
-class Refused(DialerdError):
+class RefusedRequest(DialerdError):
     """A request that is refused for its form, before anything is asked for.
 
     Args:
@@ -84,7 +84,7 @@ def plain_fault(fault: Fault) -> dict[str, Any]:
     return plain
 
 
-def problem(refused: Refused, request_id: str) -> Response:
+def problem(refused: RefusedRequest, request_id: str) -> Response:
     """Return the answer to a refused request."""
     faults, detail = refused.faults, refused.detail
     if len(faults) > SHOWN:
@@ -105,22 +105,22 @@ def answer_to(error: Exception, *, method: str, request_id: str) -> Response:
     return problem(_refused(error, method, request_id), request_id)
 
 
-def _refused(error: Exception, method: str, request_id: str) -> Refused:
+def _refused(error: Exception, method: str, request_id: str) -> RefusedRequest:
     """Return what an error means to the client."""
-    if isinstance(error, Refused):
+    if isinstance(error, RefusedRequest):
         return error
     if isinstance(error, InvalidInput):
         # of a request that only asks, nothing but its address can be invalid
-        return Refused(400 if method in ("GET", "HEAD") else 422, _count(error.faults), faults=error.faults)
+        return RefusedRequest(400 if method in ("GET", "HEAD") else 422, _count(error.faults), faults=error.faults)
     if isinstance(error, KeyReused):
-        return Refused(422, str(error), kind=KEY_REUSED)
+        return RefusedRequest(422, str(error), kind=KEY_REUSED)
     for kind, status in _STATUSES.items():
         if isinstance(error, kind):
-            return Refused(status, str(error))
+            return RefusedRequest(status, str(error))
     if isinstance(error, (StoreError, PlanFailed)):
-        return Refused(503, str(error), headers={"Retry-After": str(_RETRY_AFTER_S)})
+        return RefusedRequest(503, str(error), headers={"Retry-After": str(_RETRY_AFTER_S)})
     if isinstance(error, HTTPException):
-        return Refused(error.status_code, error.detail, headers=error.headers)
+        return RefusedRequest(error.status_code, error.detail, headers=error.headers)
     _log.error(
         "api.request_failed",
         error=error,
@@ -128,7 +128,7 @@ def _refused(error: Exception, method: str, request_id: str) -> Refused:
         exc_info=error,
         remedy="this is a fault of dialerd's or of a dialect's; report it with this line",
     )
-    return Refused(500, "something is wrong inside the daemon; its log says what, under this request_id")
+    return RefusedRequest(500, "something is wrong inside the daemon; its log says what, under this request_id")
 
 
 def _count(faults: Sequence[Fault]) -> str:

@@ -3,15 +3,14 @@
 Knows nothing of routes.
 """
 
-from collections import Counter
 from datetime import datetime
 from types import NoneType
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
 from attrs import evolve, field, frozen, validators
 from starlette.datastructures import QueryParams
 
-from dialerd.api.problems import Refused
+from dialerd.api.problems import RefusedRequest
 from dialerd.api.rendering import fields_of
 from dialerd.model.errors import Fault, InvalidInput
 from dialerd.model.instants import Instant, to_instant
@@ -41,26 +40,29 @@ class Paged:
 
 
 def read_query(params: QueryParams, cls: type[T]) -> T:
-    """Return the record of `cls` that a query describes.
+    """Return the record of `cls` that a query describes; what is a tuple there may be given several times.
 
     Raises:
-        Refused: with every fault: unknown and repeated parameters, and values that are not allowed (400).
+        RefusedRequest: with every fault: unknown and repeated parameters, and values that are not allowed (400).
     """
-    pairs = params.multi_items()
-    faults = [
-        Fault(name, "is given more than once; give it once")
-        for name, times in Counter(name for name, _ in pairs).items()
-        if times > 1
-    ]
     types = {a.name: of for a, of in fields_of(cast(Any, cls))}
-    plain = {name: _typed(text, types.get(name)) for name, text in pairs}
+    faults: list[Fault] = []
+    plain: dict[str, Any] = {}
+    for name in params:
+        texts = params.getlist(name)
+        if get_origin(types.get(name)) is tuple:
+            plain[name] = texts
+            continue
+        plain[name] = _typed(texts[-1], types.get(name))
+        if len(texts) > 1:
+            faults.append(Fault(name, "is given more than once; give it once"))
     try:
         record = structure(plain, cls)
     except InvalidInput as error:
         faults += [evolve(fault, message=_of_parameters(fault.message)) for fault in error.faults]
     if faults:
         told = "; ".join(f"{fault.path}: {fault.message}" for fault in faults[:3])
-        raise Refused(400, f"the query is not understood: {told}", faults=faults)
+        raise RefusedRequest(400, f"the query is not understood: {told}", faults=faults)
     return record
 
 
@@ -68,13 +70,13 @@ def instant_of(moment: datetime | None, name: str) -> Instant | None:
     """Return the instant of a moment in a query.
 
     Raises:
-        Refused: it has no offset (400).
+        RefusedRequest: it has no offset (400).
     """
     try:
         return None if moment is None else to_instant(moment)
     except ValueError as error:
         message = 'must have an offset, as in "2027-06-15T09:00:00Z"; a + in it is written %2B'
-        raise Refused(400, f"{name}: {message}", faults=[Fault(name, message)]) from error
+        raise RefusedRequest(400, f"{name}: {message}", faults=[Fault(name, message)]) from error
 
 
 def _typed(text: str, target: Any) -> Any:

@@ -9,18 +9,15 @@ from dialerd.model.resource_views import AgentView, NumberView, StatusView, Trun
 
 
 async def _trunks(asked: Asked) -> Page[TrunkView]:
-    trunks = asked.operations.resources.trunks()
-    return Page(items=trunks, total=len(trunks))
+    return Page.whole(asked.operations.resources.trunks())
 
 
 async def _numbers(asked: Asked) -> Page[NumberView]:
-    numbers = asked.operations.resources.numbers()
-    return Page(items=numbers, total=len(numbers))
+    return Page.whole(asked.operations.resources.numbers())
 
 
 async def _agents(asked: Asked) -> Page[AgentView]:
-    agents = asked.operations.resources.agents()
-    return Page(items=agents, total=len(agents))
+    return Page.whole(asked.operations.resources.agents())
 
 
 async def _status(asked: Asked) -> StatusView:

@@ -4,9 +4,9 @@ Knows nothing of any endpoint in particular.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from attrs import evolve
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from dialerd.api.bodies import Received, Record, an_object, decoded, received
 from dialerd.api.endpoint import Asked, Endpoint
 from dialerd.api.once import OnceOnly, once_of
-from dialerd.api.problems import Refused
+from dialerd.api.problems import RefusedRequest
 from dialerd.api.queries import read_query
 from dialerd.api.rendering import encode
 from dialerd.model.structuring import structure
@@ -36,10 +36,10 @@ def native_routes(endpoints: Sequence[Endpoint], operations: Operations, once_on
     return [Route(path, _Place(methods, operations, once_only)) for path, methods in paths.items()]
 
 
-def refuse_method(allowed: Sequence[str], method: str) -> Refused:
+def refuse_method(allowed: Sequence[str], method: str) -> RefusedRequest:
     """Return the refusal of a method, with those that are allowed."""
     names = ", ".join(sorted({*allowed, *({"HEAD"} if "GET" in allowed else ())}))
-    return Refused(405, f"{method} is not allowed here; allowed are {names}", headers={"Allow": names})
+    return RefusedRequest(405, f"{method} is not allowed here; allowed are {names}", headers={"Allow": names})
 
 
 class _Place:
@@ -73,27 +73,19 @@ class _Place:
     async def _once(self, endpoint: Endpoint, asked: Asked, body: Received | None) -> Response:
         """Carry the request out, if it was not yet."""
         scope = asked.request.scope
+        media = "" if body is None else body.media
         once = None
         if endpoint.creates:
             once = once_of(
                 asked.request.headers,
                 method=endpoint.method,
                 target=target_of(scope),
-                media="" if body is None else body.media,
+                media=media,
                 digest=b"" if body is None else body.digest,
             )
 
         async def make() -> Response:
-            read = _read(endpoint, body)
-            filled = Asked(
-                operations=asked.operations,
-                request=asked.request,
-                params=asked.params,
-                query=asked.query,
-                body=read,
-                media="" if body is None else body.media,
-                once=once,
-            )
+            filled = evolve(asked, body=_read(endpoint, body), media=media, once=once)
             return _response(endpoint, await endpoint.handle(filled))
 
         response = await self._once_only.answered(once, make, scope["state"])
@@ -115,7 +107,8 @@ def _read(endpoint: Endpoint, body: Received | None) -> Any:
         return None
     if not isinstance(endpoint.body, Record):
         return body.content
-    content = body.content.read_bytes() if isinstance(body.content, Path) else body.content
+    assert isinstance(body.content, bytes)
+    content = body.content
     if not content and not endpoint.body.required:
         return endpoint.body.cls()
     data = an_object(decoded(content))

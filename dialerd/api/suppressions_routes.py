@@ -138,8 +138,7 @@ async def _export(asked: Asked) -> Response:
 
 
 async def _check(asked: Asked) -> Page[Suppression]:
-    entries = await asked.operations.suppressions.check(asked.params["number"])
-    return Page(items=entries, total=len(entries))
+    return Page.whole(await asked.operations.suppressions.check(asked.params["number"]))
 
 
 async def _remove(asked: Asked) -> None:

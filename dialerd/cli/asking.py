@@ -7,6 +7,7 @@ import click
 
 from dialerd.cli import documents, plan_text, why_text
 from dialerd.cli.context import CAMPAIGN, Asked, asks
+from dialerd.cli.instants import FORMS, INSTANT
 
 
 @click.command()
@@ -15,19 +16,23 @@ from dialerd.cli.context import CAMPAIGN, Asked, asks
 @asks
 def why(asked: Asked, number: str, campaign: str | None) -> None:
     """Say which rule holds a number, since when, and when it may be dialled."""
-    named = None if campaign is None else asked.daemon.campaign(campaign).rpartition("/")[2]
+    named = None if campaign is None else asked.daemon.campaign(campaign)["id"]
     found = asked.daemon.get("/v1/why", number=number, campaign=named)
     asked.show(found, _print_reasons)
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--start", metavar="INSTANT", help="From when, such as 2027-06-15T09:00:00Z.  [default: now]")
+@click.option("--start", type=INSTANT, help=f"From when: {FORMS}.  [default: now]")
 @asks
 def plan(asked: Asked, file: Path, start: str | None) -> None:
-    """Forecast the campaign that a file describes; nothing is stored and nobody is rung."""
-    body = documents.read(file).whole()
-    result = asked.daemon.post("/v1/plan", body, query={"start": start})
+    """Forecast the campaign that a file describes; nothing is stored and nobody is rung.
+
+    FILE is TOML or JSON; - is JSON on the standard input.
+    """
+    document = documents.read(file).whole()
+    result = asked.daemon.post("/v1/plan", document.data, query={"start": start}, place=document.place)
+    result["warnings"] = [document.place(fault) for fault in result["warnings"]]
     asked.show(result, plan_text.show)
     if result["ends_at"] is None:
         click.get_current_context().exit(1)

@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 import click
 
+from dialerd.cli.client import path_of
 from dialerd.cli.context import CAMPAIGN, Asked, asks
 from dialerd.cli.output import brief, moment, pairs, table
+from dialerd.model.states import AttemptState, Outcome
 
-_STATES: Final = ("claimed", "placed", "ringing", "answered", "uncertain", "ended")
-_OUTCOMES: Final = (
-    "answered", "voicemail", "busy", "no_answer", "rejected", "invalid_number", "unreachable", "congestion", "failed",
-    "cancelled", "uncertain",
-)  # fmt: skip
+_STATES: Final = tuple(state.value for state in AttemptState)
+_OUTCOMES: Final = tuple(outcome.value for outcome in Outcome)
 
 
 @click.group()
@@ -30,7 +28,7 @@ def call() -> None:
 @asks
 def list_(asked: Asked, /, limit: int, campaign: str | None, **filters: str | None) -> None:
     """List calls, latest first; those of one campaign in the order of its recipients."""
-    named = None if campaign is None else asked.daemon.campaign(campaign).rpartition("/")[2]
+    named = None if campaign is None else asked.daemon.campaign(campaign)["id"]
     found = asked.daemon.items("/v1/calls", most=limit, campaign=named, **filters)
     asked.show(list(found), _print_list)
 
@@ -40,7 +38,7 @@ def list_(asked: Asked, /, limit: int, campaign: str | None, **filters: str | No
 @asks
 def show(asked: Asked, call_id: str) -> None:
     """Show what is known of a call."""
-    asked.show(asked.daemon.get(_path(call_id)), _print_one)
+    asked.show(asked.daemon.get(path_of("calls", call_id)), _print_one)
 
 
 @call.command()
@@ -48,12 +46,8 @@ def show(asked: Asked, call_id: str) -> None:
 @asks
 def hangup(asked: Asked, call_id: str) -> None:
     """End a call that is in progress."""
-    ended = asked.daemon.post(f"{_path(call_id)}/hangup")
+    ended = asked.daemon.post(path_of("calls", call_id, "hangup"))
     asked.show(ended, lambda one: click.echo(f"{one['id']} to {one['number']} is being hung up"))
-
-
-def _path(call_id: str) -> str:
-    return f"/v1/calls/{quote(call_id, safe='')}"
 
 
 def _print_list(found: list[Any]) -> None:
@@ -62,15 +56,15 @@ def _print_list(found: list[Any]) -> None:
             one["id"],
             brief(one["claimed_at"]),
             one["number"],
-            one["caller_id"],
-            one["trunk"],
             one["outcome"] or one["state"],
             None if one["talk_s"] is None else f"{one['talk_s']:.0f} s",
             None if one["counted"] else "no",
+            one["trunk"],
+            one["caller_id"],
         )
         for one in found
     )
-    table(("id", "at", "number", "caller id", "trunk", "outcome", "talk", "counted"), rows, right=("talk",))
+    table(("id", "at", "number", "outcome", "talk", "counted", "trunk", "caller id"), rows, right=("talk",))
 
 
 def _print_one(one: Mapping[str, Any]) -> None:

@@ -1,19 +1,19 @@
 """`dialerctl campaign`: campaigns listed, shown, created and moved from state to state."""
 
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 import click
 
-from dialerd.cli import documents
-from dialerd.cli.client import Client, Refused
+from dialerd.cli import creation, documents, faults
+from dialerd.cli.client import path_of
 from dialerd.cli.context import CAMPAIGN, Asked, asks
 from dialerd.cli.output import Share, brief, moment, pairs, percent, table
+from dialerd.cli.saving import save
+from dialerd.model.states import CampaignState
 
-_STATES: Final = ("loading", "draft", "scheduled", "running", "paused", "completed", "cancelled")
+_STATES: Final = tuple(state.value for state in CampaignState if state is not CampaignState.LOADING)
 _SHOWN: Final = 20  # findings printed of a list; --json has them all
 
 _file = click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
@@ -42,7 +42,7 @@ def list_(asked: Asked, agent: str | None, state: str | None, name: str | None, 
 @asks
 def show(asked: Asked, campaign: str) -> None:
     """Show how far a campaign is."""
-    asked.show(asked.daemon.get(asked.daemon.campaign(campaign)), _print_one)
+    asked.show(asked.daemon.campaign(campaign), _print_one)
 
 
 @campaign.command()
@@ -52,55 +52,33 @@ def show(asked: Asked, campaign: str) -> None:
 @click.option("--key", default="", help="Idempotency key: the same command again creates nothing new.")
 @asks
 def create(asked: Asked, file: Path, draft: bool, start: bool, key: str) -> None:
-    """Create the campaign that a file describes, TOML or JSON, with its recipients' file beside it."""
+    """Create the campaign that a file describes, TOML or JSON, with its recipients' file beside it.
+
+    FILE may be -, JSON on the standard input. Without --key a command that was killed midway may leave a draft behind.
+    """
     if draft and start:
         raise click.UsageError("a draft is not started; leave out --draft or --start")
     document = documents.read(file)
     if document.data.pop("state", None) == "draft":
         draft = True
-    created = _create(asked.daemon, document, draft, start, key or str(uuid4()))
+    created = creation.create(asked.daemon, document, draft=draft, start=start, key=key)
     asked.show(created, _print_created)
-
-
-def _create(daemon: Client, document: documents.Document, draft: bool, start: bool, key: str) -> Any:
-    """Create a campaign; one whose recipients come in a file of their own is a draft until they are all there."""
-    whole = document.rows is None
-    state = "draft" if draft or start or not whole else "scheduled"
-    created = daemon.post("/v1/campaigns", {**document.data, "state": state}, key=key)
-    path = daemon.campaign(created["campaign"]["id"])
-    if document.rows is not None:
-        try:
-            created["recipients"] = _add(daemon, path, document.rows, bool(document.data.get("skip_invalid")))
-        except Refused:
-            daemon.delete(path)
-            raise
-    if start:
-        created["campaign"] = daemon.post(f"{path}/start")
-    elif state == "draft" and not draft:
-        created["campaign"] = daemon.post(f"{path}/schedule")
-    elif document.rows is not None:
-        created["campaign"] = daemon.get(path)
-    return created
 
 
 @campaign.command()
 @_name
 @_file
+@click.option("--format", "form", type=click.Choice(documents.FORMATS), help="Of FILE.  [default: by its ending]")
 @click.option("--skip-invalid", is_flag=True, help="Add the valid recipients and list the others.")
 @asks
-def add(asked: Asked, campaign: str, file: Path, skip_invalid: bool) -> None:
-    """Add the recipients of a CSV, JSONL or JSON file to a campaign."""
-    asked.show(_add(asked.daemon, asked.daemon.campaign(campaign), file, skip_invalid), _print_added)
+def add(asked: Asked, campaign: str, file: Path, form: str | None, skip_invalid: bool) -> None:
+    """Add the recipients of a CSV, JSONL or JSON file to a campaign.
 
-
-def _add(daemon: Client, path: str, rows: Path, skip_invalid: bool) -> Any:
-    kind = documents.media_type(rows)
-    try:
-        with rows.open("rb") as file:
-            query = {"skip_invalid": "true" if skip_invalid else None}
-            return daemon.upload(f"{path}/recipients", file, kind, query=query)
-    except OSError as error:
-        raise click.UsageError(f"{rows} cannot be read: {error.strerror}") from error
+    FILE may be -, the standard input; then --format says what it is.
+    """
+    one = asked.daemon.campaign(campaign)
+    added = creation.add(asked.daemon, one["id"], file, form=form, skip_invalid=skip_invalid)
+    asked.show(added, lambda told: _print_added(told, f" to {_named(one)}"))
 
 
 @campaign.command()
@@ -145,8 +123,8 @@ def cancel(asked: Asked, campaign: str, now: bool) -> None:
 
 
 def _move(asked: Asked, campaign: str, verb: str, body: Mapping[str, Any] | None = None) -> None:
-    moved = asked.daemon.post(f"{asked.daemon.campaign(campaign)}/{verb}", body)
-    asked.show(moved, lambda one: click.echo(f"{one['spec']['name']} ({one['id']}) is {one['state']}"))
+    moved = asked.daemon.post(path_of("campaigns", asked.daemon.campaign(campaign)["id"], verb), body)
+    asked.show(moved, lambda one: click.echo(f"{_named(one)} is {one['state']}"))
 
 
 @campaign.command()
@@ -154,8 +132,9 @@ def _move(asked: Asked, campaign: str, verb: str, body: Mapping[str, Any] | None
 @asks
 def delete(asked: Asked, campaign: str) -> None:
     """Delete a draft, or a campaign that is over."""
-    asked.daemon.delete(asked.daemon.campaign(campaign))
-    asked.show(None, lambda _: click.echo(f"{campaign} is deleted"))
+    one = asked.daemon.campaign(campaign)
+    asked.daemon.delete(path_of("campaigns", one["id"]))
+    asked.show(None, lambda _: click.echo(f"{_named(one)} is deleted"))
 
 
 @campaign.command()
@@ -164,31 +143,7 @@ def delete(asked: Asked, campaign: str) -> None:
 @asks
 def export(asked: Asked, campaign: str, output: Path | None) -> None:
     """Write every recipient with its calls as CSV."""
-    path = asked.daemon.campaign(campaign)
-    save(asked.daemon, f"{path}/export", output)
-
-
-def save(daemon: Client, path: str, output: Path | None) -> None:
-    """Copy what a path answers into a file, put in its place when it is whole, or to the standard output."""
-    with daemon.stream(path) as answer:
-        if output is None or str(output) == "-":
-            _copy(answer.iter_bytes(), sys.stdout.buffer.write)
-            sys.stdout.buffer.flush()
-            return
-        unfinished = output.with_name(f".{output.name}.{uuid4().hex[:8]}")
-        try:
-            with unfinished.open("wb") as file:
-                _copy(answer.iter_bytes(), file.write)
-            unfinished.replace(output)
-        except OSError as error:
-            raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
-        finally:
-            unfinished.unlink(missing_ok=True)
-
-
-def _copy(pieces: Iterable[bytes], write: Callable[[bytes], Any]) -> None:
-    for piece in pieces:
-        write(piece)
+    save(asked.daemon, path_of("campaigns", asked.daemon.campaign(campaign)["id"], "export"), output)
 
 
 def progress(one: Mapping[str, Any]) -> Share:
@@ -212,7 +167,7 @@ def _print_list(found: list[Any]) -> None:
         )
         for one in found
     )
-    table(heads, rows, right=("calls", "answered"))
+    table(heads, rows, right=("calls", "answered"), text=("name",))
 
 
 def _print_one(one: Mapping[str, Any]) -> None:
@@ -243,20 +198,23 @@ def _print_one(one: Mapping[str, Any]) -> None:
     )
 
 
+def _named(one: Mapping[str, Any]) -> str:
+    return f"{one['spec']['name']} ({one['id']})"
+
+
 def _print_created(created: Mapping[str, Any]) -> None:
     one = created["campaign"]
-    click.echo(f"{one['spec']['name']} ({one['id']}) is {one['state']}")
+    click.echo(f"{_named(one)} is {one['state']}")
     _print_added(created["recipients"])
 
 
-def _print_added(added: Mapping[str, Any]) -> None:
+def _print_added(added: Mapping[str, Any], whereto: str = "") -> None:
     left_out = [("duplicates", "stand in it already"), ("invalid_count", "are invalid and left out")]
-    words = [f"{added['added']} recipients added"]
+    words = [f"{added['added']} recipients added{whereto}"]
     words += [f"{added[key]} {why}" for key, why in left_out if added[key]]
     click.echo(", ".join(words))
     for fault in [*added["invalid"], *added["warnings"]][:_SHOWN]:
-        place = "" if fault.get("line") is None else f"line {fault['line']}: "
-        click.echo(f"  {place}{fault['pointer']}: {fault['detail']}", err=True)
+        click.echo(f"  {faults.words(fault)}", err=True)
     rest = len(added["invalid"]) + len(added["warnings"]) - _SHOWN
     if rest > 0:
         click.echo(f"  and {rest} more; --json lists them", err=True)

@@ -1,16 +1,17 @@
 """The daemon as `dialerctl` sees it: requests over its Unix socket, and what it objects to as exceptions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, Final
 from urllib.parse import quote
-from uuid import UUID
 
 import httpx
 from attrs import frozen
 
 from dialerd.cli.exits import Exit
+from dialerd.cli.faults import Fault, nowhere, told
+from dialerd.cli.output import moment
 from dialerd.model.errors import DialerdError
 
 _CONNECT_S: Final = 5.0
@@ -48,7 +49,15 @@ class Client:
         """Return the JSON that a path answers; what is None in the query is left out."""
         return self._json("GET", path, query=query)
 
-    def post(self, path: str, body: Any = None, *, query: Mapping[str, Any] | None = None, key: str = "") -> Any:
+    def post(
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        key: str = "",
+        place: Callable[[Fault], Fault] = nowhere,
+    ) -> Any:
         """Send JSON and return the JSON that is answered.
 
         Args:
@@ -56,19 +65,18 @@ class Client:
             body: plain data; None = no body.
             query: parameters.
             key: idempotency key.
+            place: returns a fault of the body with the place where its author finds it.
         """
         headers = {"Idempotency-Key": key} if key else {}
-        return self._json("POST", path, query=query, headers=headers, json=body)
-
-    def patch(self, path: str, body: Any) -> Any:
-        """Change what stands at a path."""
-        return self._json("PATCH", path, json=body)
+        return self._json("POST", path, place, query=query, headers=headers, json=body)
 
     def delete(self, path: str, **query: Any) -> None:
         """Delete what stands at a path."""
         self._json("DELETE", path, query=query)
 
-    def upload(self, path: str, file: BinaryIO, kind: str, *, query: Mapping[str, Any] | None = None) -> Any:
+    def upload(
+        self, path: str, file: IO[bytes], kind: str, *, query: Mapping[str, Any] | None = None, key: str = ""
+    ) -> Any:
         """Send a file of any size as the body and return the JSON that is answered.
 
         Args:
@@ -76,9 +84,11 @@ class Client:
             file: read to its end, never held as a whole.
             kind: its media type.
             query: parameters.
+            key: idempotency key.
         """
+        headers = {"Content-Type": kind} | ({"Idempotency-Key": key} if key else {})
         pieces = iter(lambda: file.read(_PIECE), b"")
-        return self._json("POST", path, query=query, headers={"Content-Type": kind}, content=pieces)
+        return self._json("POST", path, query=query, headers=headers, content=pieces)
 
     def items(self, path: str, *, most: int | None = None, **query: Any) -> Iterator[Any]:
         """Yield the items of a list, page by page.
@@ -113,26 +123,43 @@ class Client:
                 raise _refusal(answer)
             yield answer
 
-    def campaign(self, wanted: str) -> str:
-        """Return the path of a campaign that is named by its id, its alias or its name.
+    def campaign(self, wanted: str) -> Any:
+        """Return the campaign that is named by its id, its alias or else its name.
 
         Raises:
             Refused: several have that name; none has any of the three.
         """
-        if not _is_id(wanted):
-            named = self.get("/v1/campaigns", name=wanted)["items"]
-            if len(named) > 1:
-                ids = "\n".join(f"  {one['id']}  {one['state']}, created {one['created_at']}" for one in named)
-                raise Refused(f"{len(named)} campaigns are named {wanted!r}; name one by its id:\n{ids}", Exit.CONFLICT)
-            if named:
-                wanted = named[0]["id"]
-        return f"/v1/campaigns/{quote(wanted, safe='')}"
+        try:
+            found = self.get(path_of("campaigns", wanted))
+            if wanted in (found["id"], found["alias"]):
+                return found
+            problem = None
+        except Refused as refused:
+            if refused.code is not Exit.NOT_FOUND:
+                raise
+            problem = refused.problem
+        named = [one for one in self.items("/v1/campaigns", name=wanted) if one["spec"]["name"] == wanted]
+        if not named:
+            words = f"there is no campaign with the id or the name {wanted!r}"
+            raise Refused(words, Exit.NOT_FOUND, {**(problem or {}), "detail": words})
+        if len(named) > 1:
+            ids = "\n".join(f"  {one['id']}  {one['state']}, created {moment(one['created_at'])}" for one in named)
+            raise Refused(f"{len(named)} campaigns are named {wanted!r}; name one by its id:\n{ids}", Exit.CONFLICT)
+        return named[0]
 
-    def _json(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, **more: Any) -> Any:
+    def _json(
+        self,
+        method: str,
+        path: str,
+        place: Callable[[Fault], Fault] | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Any:
         with self._open() as http, self._told():
             answer = http.request(method, path, params=_given(query or {}), **more)
         if answer.is_error:
-            raise _refusal(answer)
+            raise _refusal(answer, place)
         return answer.json() if answer.content else None
 
     def _open(self, patience_s: float | None = _ANSWER_S) -> httpx.Client:
@@ -143,12 +170,10 @@ class Client:
     @contextmanager
     def _told(self) -> Iterator[None]:
         """Say what a failed connection means."""
-        if not self.socket.exists():
-            raise Refused(
-                f"{self.socket} is not there: start dialerd (systemctl start dialerd), or name its socket with "
-                "--socket or DIALERD_SOCKET",
-                Exit.UNREACHABLE,
-            )
+        try:
+            self.socket.stat()
+        except OSError as error:
+            raise Refused(self._no_way(error), Exit.UNREACHABLE) from error
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -157,28 +182,43 @@ class Client:
             message = f"{self.socket}: the daemon did not answer to the end ({error or type(error).__name__})"
             raise Refused(f"{message}; see: journalctl -u dialerd", Exit.UNREACHABLE) from error
 
-    def _no_way(self, error: Exception) -> str:
-        if "Permission denied" in str(error):
-            return f"{self.socket}: permission denied; only members of its group may connect (ls -l {self.socket})"
+    def _no_way(self, error: BaseException) -> str:
+        innermost = error
+        while innermost.__context__ is not None:  # that is the system's own
+            innermost = innermost.__context__
+        if isinstance(innermost, PermissionError):
+            return (
+                f"{self.socket}: permission denied; only members of the socket's group may connect: become one "
+                "(sudo adduser YOU dialerd, then log in again), or use sudo"
+            )
+        if isinstance(innermost, (FileNotFoundError, NotADirectoryError)):
+            return (
+                f"{self.socket} is not there: start dialerd (systemctl start dialerd), or name its socket with "
+                "--socket or DIALERD_SOCKET"
+            )
         return f"{self.socket} does not answer ({error}): is dialerd running? see: systemctl status dialerd"
+
+
+def path_of(*steps: str) -> str:
+    """Return the path of a thing, of which each step may be any text.
+
+    Raises:
+        Refused: a step is one that leads to another thing.
+    """
+    for step in steps:
+        if step in ("", ".", ".."):
+            raise Refused(f"nothing is called {step!r}", Exit.NOT_FOUND)
+    return "/v1/" + "/".join(quote(step, safe="") for step in steps)
 
 
 def _given(query: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in query.items() if value is not None}
 
 
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
 _CODES: Final = {404: Exit.NOT_FOUND, 409: Exit.CONFLICT}
 
 
-def _refusal(answer: httpx.Response) -> Refused:
+def _refusal(answer: httpx.Response, place: Callable[[Fault], Fault] | None = None) -> Refused:
     """Return what an answer with a problem means (RFC 9457)."""
     code = _CODES.get(answer.status_code, Exit.FAILED)
     try:
@@ -187,13 +227,6 @@ def _refusal(answer: httpx.Response) -> Refused:
         problem = None
     if not isinstance(problem, dict):
         return Refused(f"the daemon answered {answer.status_code}: {answer.text[:500]}", code)
-    faults = [_fault(one) for one in problem.get("errors") or ()]
-    words = problem.get("detail") or problem.get("title") or f"the daemon answered {answer.status_code}"
-    return Refused("\n".join([words, *faults]), code, problem)
-
-
-def _fault(error: Mapping[str, Any]) -> str:
-    line, column = error.get("line"), error.get("column")
-    place = "" if line is None else f"line {line}" + ("" if column is None else f", column {column}")
-    parts = (place, error.get("pointer") or "", error.get("detail") or "")
-    return "  " + ": ".join(part for part in parts if part)
+    if place is not None:
+        problem["errors"] = [place(fault) for fault in problem.get("errors") or ()]
+    return Refused(told(problem), code, problem)

@@ -72,6 +72,12 @@ class CampaignName(click.ParamType[str]):
 
     name = "campaign"
 
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it as it was given; an empty one is no name, though a script's empty variable makes it one."""
+        if not value.strip():
+            self.fail("is empty; name a campaign by its id or its name", param, ctx)
+        return value
+
     def shell_complete(self, ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return campaigns whose id or name begins as was typed; nothing where the daemon does not answer."""
         try:

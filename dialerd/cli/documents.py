@@ -2,9 +2,10 @@
 
 import csv
 import json
+import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +13,14 @@ from typing import Any, Final
 import click
 from attrs import frozen
 
-_ROWS: Final = {".csv": "text/csv", ".jsonl": "application/x-ndjson", ".json": "application/json"}
+from dialerd.cli.faults import Fault, nowhere
+
+_ROWS: Final = {"csv": "text/csv", "jsonl": "application/x-ndjson", "json": "application/json"}
+FORMATS: Final = tuple(_ROWS)
+"""What a recipients' file may be written in."""
+
 _OWN: Final = ("phone", "timezone", "prompt")  # columns that are not variables; max_attempts is a number besides
+_ROW: Final = re.compile(r"/recipients/(?P<nth>[0-9]+)(?P<rest>(/.*)?$)")
 
 
 @frozen(kw_only=True)
@@ -28,9 +35,37 @@ class Document:
     data: dict[str, Any]
     rows: Path | None
 
-    def whole(self) -> dict[str, Any]:
+    def whole(self) -> "Whole":
         """Return its data with the recipients of the other file inline."""
-        return self.data if self.rows is None else {**self.data, "recipients": list(_recipients(self.rows))}
+        if self.rows is None:
+            return Whole(data=self.data)
+        found = list(_recipients(self.rows))
+        people, lines = [one for _, one in found], [line for line, _ in found]
+        return Whole(data={**self.data, "recipients": people}, file=self.rows.name, lines=lines)
+
+
+@frozen(kw_only=True)
+class Whole:
+    """A campaign file in one piece.
+
+    Args:
+        data: its keys.
+        file: name of the file that its recipients are from, or None.
+        lines: of each recipient in that file; None where it has no lines.
+    """
+
+    data: dict[str, Any]
+    file: str | None = None
+    lines: Sequence[int | None] = ()
+
+    def place(self, fault: Fault) -> Fault:
+        """Return a fault of the data with the place of the row that it is in."""
+        row = None if self.file is None else _ROW.match(fault.get("pointer") or "")
+        if row is None:
+            return nowhere(fault)
+        line = self.lines[int(row["nth"])]
+        pointer = row["rest"] if line is not None else f"/{row['nth']}{row['rest']}"
+        return {**nowhere(fault), "file": self.file, "line": line, "pointer": pointer}
 
 
 def read(file: Path) -> Document:
@@ -54,15 +89,15 @@ def read(file: Path) -> Document:
     return Document(data=data, rows=rows)
 
 
-def media_type(rows: Path) -> str:
-    """Return the media type of a recipients' file by its ending.
+def media_type(rows: Path, form: str | None = None) -> str:
+    """Return the media type of a recipients' file, by its ending where its form is not said.
 
     Raises:
         click.UsageError: it is none of the three.
     """
-    kind = _ROWS.get(rows.suffix.lower())
+    kind = _ROWS.get(form or rows.suffix.lower().removeprefix("."))
     if kind is None:
-        raise click.UsageError(f"{rows}: must end in one of {', '.join(_ROWS)}")
+        raise click.UsageError(f"{rows}: must end in one of .{', .'.join(FORMATS)}, or its --format must be said")
     return kind
 
 
@@ -88,26 +123,39 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _recipients(rows: Path) -> Iterator[Any]:
-    """Yield what stands in a recipients' file as it would stand inline."""
+def _recipients(rows: Path) -> Iterator[tuple[int | None, Any]]:
+    """Yield what stands in a recipients' file as it would stand inline, each with its line."""
     try:
         if rows.suffix.lower() == ".json":
-            yield from json.loads(rows.read_bytes())
+            yield from ((None, one) for one in json.loads(rows.read_bytes()))
         elif rows.suffix.lower() == ".jsonl":
-            yield from (json.loads(line) for line in rows.read_bytes().splitlines() if line.strip())
+            yield from _jsonl(rows)
         else:
             yield from _csv(rows)
     except (OSError, ValueError, csv.Error) as error:
         raise click.UsageError(f"{rows}: {error}") from error
 
 
-def _csv(rows: Path) -> Iterator[dict[str, Any]]:
+def _jsonl(rows: Path) -> Iterator[tuple[int, Any]]:
+    for line, text in enumerate(rows.read_bytes().splitlines(), 1):
+        try:
+            if text.strip():
+                yield line, json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"line {line}, column {error.colno}: {error.msg}") from error
+
+
+def _csv(rows: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     with rows.open(newline="", encoding="utf-8-sig") as file:
         head = file.readline()
         file.seek(0)
-        mark = max(",;\t|", key=head.count)
-        for row in csv.DictReader(file, delimiter=mark):
-            yield _recipient({name.strip(): text for name, text in row.items() if name is not None and text})
+        reader = csv.reader(file, delimiter=max(",;\t", key=head.count))
+        names = [name.strip() for name in next(reader, ())]
+        end = reader.line_num
+        for cells in reader:
+            line, end = end + 1, reader.line_num  # a quoted cell may go over several
+            if cells:
+                yield line, _recipient({name: text for name, text in zip(names, cells, strict=False) if text})
 
 
 def _recipient(cells: dict[str, str]) -> dict[str, Any]:

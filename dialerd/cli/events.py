@@ -36,16 +36,19 @@ class Event:
 @click.command()
 @click.option("-f", "--follow", is_flag=True, help="Go on when the daemon is restarted, missing nothing.")
 @click.option("--campaign", type=CAMPAIGN, help="Only those of this campaign.")
-@click.option("--since", metavar="ID", help="Those after the event of this id, as far as they are kept.")
+@click.option("--since", type=click.IntRange(min=0), help="Those after the event of this id, as far as they are kept.")
 @asks
-def events(asked: Asked, follow: bool, campaign: str | None, since: str | None) -> None:
-    """Print events as they happen, until interrupted."""
-    named = None if campaign is None else asked.daemon.campaign(campaign).rpartition("/")[2]
-    for event in _followed(asked.daemon, named, since, follow):
-        if asked.json:
-            as_json({"id": event.id, "kind": event.kind, "data": event.data})
-        else:
-            click.echo(_line(event))
+def events(asked: Asked, follow: bool, campaign: str | None, since: int | None) -> None:
+    """Print events as they happen, until Ctrl-C."""
+    named = None if campaign is None else asked.daemon.campaign(campaign)["id"]
+    try:
+        for event in _followed(asked.daemon, named, None if since is None else str(since), follow):
+            if asked.json:
+                as_json({"id": event.id, "kind": event.kind, "data": event.data})
+            else:
+                click.echo(_line(event))
+    except KeyboardInterrupt:
+        return  # the way to end it
 
 
 def _followed(daemon: Client, campaign: str | None, last: str | None, follow: bool) -> Iterator[Event]:
@@ -55,15 +58,21 @@ def _followed(daemon: Client, campaign: str | None, last: str | None, follow: bo
         try:
             headers = {} if last is None else {"Last-Event-ID": last}
             with daemon.stream("/v1/events", headers=headers, campaign=campaign) as answer:
+                if lost_s is not None:
+                    click.echo("dialerd answers again", err=True)
+                lost_s = None
                 for event in read(answer.iter_lines()):
-                    lost_s = None
                     last = event.id or last
                     if event.kind:
                         yield event
         except (Refused, httpx.HTTPError) as error:
             away = not isinstance(error, Refused) or error.code is Exit.UNREACHABLE
-            lost_s = lost_s or time.monotonic()
-            if not (follow and away) or time.monotonic() - lost_s > _PATIENCE_S:
+            if not (follow and away):
+                raise
+            if lost_s is None:
+                lost_s = time.monotonic()
+                click.echo(f"{error}\nwaiting up to {_PATIENCE_S:.0f} s for dialerd", err=True)
+            elif time.monotonic() - lost_s > _PATIENCE_S:
                 raise
         if not follow:
             return

@@ -1,5 +1,6 @@
 """The `dialerctl` command: what people and scripts say to a running daemon."""
 
+import errno
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +9,7 @@ import click
 from dialerd.cli import asking, calls, campaigns, completion, events, standing, suppressions, top
 from dialerd.cli.client import Refused
 from dialerd.cli.context import json_option, wants_json
+from dialerd.cli.exits import Exit
 from dialerd.cli.output import as_json
 
 _SOCKET: Final = "/run/dialerd/dialerd.sock"
@@ -25,12 +27,17 @@ class _Group(click.Group):
             else:
                 click.echo(str(refused), err=True)
             ctx.exit(refused.code)
+        except OSError as error:  # files are minded where they are used; this is the standard output
+            if error.errno == errno.EPIPE:  # whoever read it has seen enough; click ends quietly
+                raise
+            click.echo(f"the output cannot be written: {error.strerror}", err=True)
+            ctx.exit(Exit.FAILED)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--socket",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # whether it is open to us is told by connecting
     default=_SOCKET,
     show_default=True,
     envvar="DIALERD_SOCKET",

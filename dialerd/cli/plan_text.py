@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dialerd.cli.faults import words
 from dialerd.cli.local import hour, moment, zone
 from dialerd.cli.output import console
 
@@ -43,7 +44,7 @@ def show(plan: Mapping[str, Any], out: Console | None = None) -> None:
             out.print(f"{title:<12} " + ", ".join(f"{count} by {rule}" for rule, count in counts.items()))
     _hours(out, plan["calls_per_hour"], local)
     for warning in plan["warnings"][:_WARNINGS_SHOWN]:
-        out.print(f"[yellow]warning:[/yellow] {escape(_fault(warning))}")
+        out.print(f"[yellow]warning:[/yellow] {escape(words(warning))}")
     if (more := plan["warnings_count"] - _WARNINGS_SHOWN) > 0:
         out.print(f"[yellow]and {more} more warnings[/yellow]")
 
@@ -59,13 +60,3 @@ def _hours(out: Console, counts: Mapping[str, int], local: tzinfo) -> None:
     out.print(table)
     if len(counts) > _HOURS_SHOWN:
         out.print(f"and {len(counts) - _HOURS_SHOWN} more hours; --json lists them all")
-
-
-def _fault(fault: Mapping[str, Any]) -> str:
-    """Return a fault as `people.csv:3:7: /phone: …`."""
-    line = fault.get("line")
-    place = fault.get("file") or ("" if line is None else "line")
-    if line is not None:
-        place += f":{line}" if fault.get("file") else f" {line}"
-        place += f":{fault['column']}" if fault.get("column") is not None else ""
-    return ": ".join(part for part in (place, fault["pointer"], fault["detail"]) if part)

@@ -1,12 +1,12 @@
 """`dialerctl status`, `trunk` and `reload`: how the daemon stands."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from dialerd.cli.context import Asked, asks
-from dialerd.cli.output import Share, pairs, table
+from dialerd.cli.output import Share, moment, pairs, span, table
 
 
 @click.command()
@@ -37,15 +37,19 @@ def reload(asked: Asked) -> None:
 
 
 def _print_status(one: Mapping[str, Any]) -> None:
-    pairs({name.removesuffix("_s").replace("_", " "): _words(value) for name, value in one.items()})
-
-
-def _words(value: Any) -> Any:
-    if isinstance(value, dict):
-        return ", ".join(f"{count} {name}" for name, count in value.items() if count) or None
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or None
-    return round(value, 1) if isinstance(value, float) else value
+    pairs(
+        {
+            "dialerd": f"{one['version']}, {one['state']}",
+            "up for": span(one["uptime_s"]),
+            "its clock": moment(one["at"]),
+            "lines": f"{one['lines_in_use']} of {one['max_concurrent']} in use",
+            "calls": f"{one['calls_started']} let go since its start, {one['calls_per_second']:.1f} a second of late",
+            "campaigns": ", ".join(f"{count} {state}" for state, count in one["campaigns"].items() if count) or None,
+            "trunks down": ", ".join(one["trunks_down"]) or None,
+            "unread notices": one["notice_backlog"],
+            "in short": one["line"],
+        }
+    )
 
 
 def trunk_rows(trunks: list[Any]) -> list[tuple[Any, ...]]:
@@ -56,8 +60,8 @@ def trunk_rows(trunks: list[Any]) -> list[tuple[Any, ...]]:
     ]
 
 
-TRUNK_HEADS = ("trunk", "provider", "state", "lines", "")
+TRUNK_HEADS: Final = ("trunk", "provider", "state", "lines", "why")
 
 
 def _print_trunks(trunks: list[Any]) -> None:
-    table(TRUNK_HEADS, trunk_rows(trunks))
+    table(TRUNK_HEADS, trunk_rows(trunks), text=("why",))

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 
-from dialerd.cli.campaigns import save
+from dialerd.cli.client import path_of
 from dialerd.cli.context import Asked, asks
-from dialerd.cli.output import moment, table
+from dialerd.cli.instants import FORMS, INSTANT
+from dialerd.cli.output import brief, table
+from dialerd.cli.saving import save
 
 _scope = click.option(
     "--scope", default="all", show_default=True, help="Whom it binds: all, agent:NAME or campaign:ID."
@@ -28,7 +29,7 @@ def suppress() -> None:
 @_scope
 @_reason
 @_source
-@click.option("--expires", "expires_at", help="Until when, such as 2027-06-15T09:00:00Z; until then it holds people.")
+@click.option("--expires", "expires_at", type=INSTANT, help=f"Until when it holds people: {FORMS}.")
 @asks
 def add(asked: Asked, /, numbers: tuple[str, ...], **entry: str | None) -> None:
     """Enter numbers; when this returns, no call to them leaves any more."""
@@ -43,7 +44,7 @@ def add(asked: Asked, /, numbers: tuple[str, ...], **entry: str | None) -> None:
 @asks
 def remove(asked: Asked, number: str, scope: str) -> None:
     """Take a number out; recipients that were ended because of it stay so."""
-    asked.daemon.delete(_path(number), scope=scope)
+    asked.daemon.delete(path_of("suppressions", number), scope=scope)
     asked.show(None, lambda _: click.echo(f"{number} may be called again, as far as {scope} goes"))
 
 
@@ -52,20 +53,23 @@ def remove(asked: Asked, number: str, scope: str) -> None:
 @asks
 def check(asked: Asked, number: str) -> None:
     """Say what forbids a number."""
-    found = asked.daemon.get(_path(number))
+    found = asked.daemon.get(path_of("suppressions", number))
     asked.show(found, lambda answer: _print_entries(answer["items"], number))
 
 
 @suppress.command("import")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True))
 @_scope
 @_reason
 @_source
 @asks
 def import_(asked: Asked, file: Path, scope: str, reason: str | None, source: str | None) -> None:
-    """Enter the numbers of a CSV file: a column `number`, and `scope`, `reason`, `source`, `expires_at` at will."""
+    """Enter the numbers of a CSV file: a column `number`, and `scope`, `reason`, `source`, `expires_at` at will.
+
+    FILE may be -, the standard input.
+    """
     query = {"scope": scope, "reason": reason, "source": source}
-    with file.open("rb") as rows:
+    with click.open_file(str(file), "rb") as rows:
         done = asked.daemon.upload("/v1/suppressions/import", rows, "text/csv", query=query)
     asked.show(done, lambda one: click.echo(f"{one['entries']} entered, {one['ended']} waiting recipients ended"))
 
@@ -78,10 +82,6 @@ def export(asked: Asked, output: Path | None) -> None:
     save(asked.daemon, "/v1/suppressions/export", output)
 
 
-def _path(number: str) -> str:
-    return f"/v1/suppressions/{quote(number, safe='')}"
-
-
 def _print_entries(entries: list[Mapping[str, Any]], number: str) -> None:
     if not entries:
         click.echo(f"nothing on the list forbids {number}")
@@ -90,11 +90,11 @@ def _print_entries(entries: list[Mapping[str, Any]], number: str) -> None:
         (
             one["number"],
             one["scope"],
-            moment(one["created_at"]),
-            moment(one["expires_at"]),
             one["reason"],
+            brief(one["created_at"]),
+            brief(one["expires_at"]),
             one["source"],
         )
         for one in entries
     )
-    table(("number", "scope", "since", "until", "reason", "source"), rows)
+    table(("number", "scope", "reason", "since", "until", "source"), rows, text=("reason", "source"))

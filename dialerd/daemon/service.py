@@ -16,9 +16,9 @@ from trio.lowlevel import Task
 
 from dialerd.daemon.beginning import tell_created
 from dialerd.daemon.bulletin import Bulletin
-from dialerd.daemon.doors import SCRATCH, Doors, Sockets, make_scratch
 from dialerd.daemon.housekeeping import keep_house
 from dialerd.daemon.instance import places, sole_instance, store_url
+from dialerd.daemon.local_api import SCRATCH, LocalApi, Sockets, make_scratch
 from dialerd.daemon.settings import load_settings
 from dialerd.daemon.slowness import tell_slow
 from dialerd.daemon.stall import Stall
@@ -35,18 +35,17 @@ from dialerd.intake.reading import Reader
 from dialerd.intake.reports import Reports
 from dialerd.intake.spool import Spool
 from dialerd.intake.status_files import StatusFiles
-from dialerd.model.errors import DialerdError, StoreError, StoreLost
+from dialerd.model.errors import DialerdError, StoreLost
 from dialerd.model.instants import SECOND
 from dialerd.model.settings import Settings
+from dialerd.operations.ground import Ground
 from dialerd.operations.operations import Operations
 from dialerd.plugin.host import PluginHost
-from dialerd.rules.reminders import Reminder
 from dialerd.store.database import database_path
 from dialerd.store.store import Store, open_store
 
 _log = structlog.get_logger()
 
-_STORE_RETRY_S = 1.0
 _HELD_UP_S = 10.0  # how long what is left of a stop, once all is stored, may take before it is told
 _LEAVE_S = 30.0  # and how long then, before the process goes without it
 _SETTLE_S = 0.1
@@ -154,16 +153,18 @@ class Daemon:
             now=clock.now,
         )
         operations = Operations(
-            store=store,
-            engine=self.engine,
-            reader=reader,
-            settings=self._current,
-            now=clock.now,
-            scratch=settings.daemon.state_dir.absolute() / SCRATCH,
-            reload=self.reload,
-            standing=bulletin.line,
+            Ground(
+                store=store,
+                engine=self.engine,
+                reader=reader,
+                settings=self._current,
+                now=clock.now,
+                scratch=settings.daemon.state_dir.absolute() / SCRATCH,
+                reload=self.reload,
+                standing=bulletin.line,
+            )
         )
-        self._api = Doors(operations, host.dialects(), sockets, settings)
+        self._api = LocalApi(operations, host.dialects(), sockets, settings)
         self._taking = trio.CancelScope()
         self._reloading = trio.Lock()
         self._lost: StoreLost | None = None
@@ -307,15 +308,7 @@ class Daemon:
             keys = [campaign_id]
             while self._adopted.statistics().current_buffer_used:  # those of a burst of small files together
                 keys.append(self._adopted.receive_nowait())
-            trouble = Reminder()
-            while True:
-                try:
-                    await self.engine.campaigns.adopt(*keys)
-                    break
-                except StoreError as error:
-                    if trouble.due(trio.current_time()):
-                        _log.error("store.campaign_not_read", keys=keys, error=str(error), retry_s=_STORE_RETRY_S)
-                    await trio.sleep(_STORE_RETRY_S)
+            await self.engine.campaigns.adopt(*keys)
 
     async def _last_words(self) -> None:
         """Bring reports and status files up to what the last calls left."""

@@ -312,5 +312,6 @@ class _Asking:
             sticky=campaign.sticky,
             caller_ids=[line.number for line in usable],
             told=campaign.telling.on,
+            max_attempts=campaign.retry.max_attempts,
             day_keys=day_keys,
         )

@@ -232,7 +232,9 @@ class Calling:
         hold = order.hold
         self._return_probe(call)
         next_at = now + SECOND  # a provider that withdraws of itself must not go round and round
-        if hold is not None:
+        if call.recalled is not None:
+            next_at = now + call.recalled.rest
+        elif hold is not None:
             self._dispatcher.held[hold.rule] += 1
             next_at = now if hold.until is None else min(hold.until, now + MINUTE)
             if hold.rule is Rule.SUPPRESSED:  # the entry is stored any moment, and then the claim says what it means

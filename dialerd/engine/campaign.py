@@ -47,7 +47,8 @@ class LiveCampaign:
         blocked_until: monotonic seconds before which it gets no line.
         parked: groups for which it waits for a line; empty while it does not wait.
         wake_at: when it next has something due in an open group, as far as is known; NEVER = not by itself.
-        closing: its pending recipients are being ended.
+        closing: its pending recipients are being ended, or it is.
+        look_again: somebody asked for that while it was closing.
         ended: set when nothing of it is left to do.
         was_claimed: somebody of it was dialled in this life of the daemon.
         changes: grows with every recipient that becomes due again.
@@ -75,6 +76,7 @@ class LiveCampaign:
         "hours",
         "limit",
         "live",
+        "look_again",
         "pace",
         "pacing",
         "parked",
@@ -109,6 +111,7 @@ class LiveCampaign:
         self.parked: frozenset[int] = frozenset()
         self.wake_at: Instant = NEVER
         self.closing = False
+        self.look_again = False
         self.changes = 0
         self.hopeless_since: Instant | None = None
         self.was_claimed = False

@@ -48,6 +48,11 @@ class DayCount:
         self.key(now)
         return max(0, self.cap - self.calls - self.asked)
 
+    def began_at(self, now: Instant) -> Instant:
+        """Return when the present day began."""
+        self.key(now)
+        return self._starts_at
+
     def resets_at(self, now: Instant) -> Instant:
         """Return when the next day begins."""
         self.key(now)

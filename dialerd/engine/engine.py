@@ -25,6 +25,7 @@ from dialerd.engine.recovery import open_calls
 from dialerd.engine.registry import Registry
 from dialerd.engine.scheduler import Held, Scheduler
 from dialerd.engine.shift import HANG_UP_S
+from dialerd.engine.steering import Steering
 from dialerd.engine.suppressing import Suppressing
 from dialerd.engine.telling import Telling
 from dialerd.engine.trunks import MakeProvider, Trunks
@@ -62,6 +63,8 @@ class Engine:
         hurried: set once the calls in progress were to be ended at once.
         telling: whether notices are written.
         figures: what it counts of its calls.
+        campaigns: those that are not over.
+        steering: gives orders to them.
         suppressing: enters do-not-call entries.
     """
 
@@ -114,6 +117,15 @@ class Engine:
             random=self._random,
             settings=settings,
             telling=self.telling,
+        )
+        self.steering = Steering(
+            store=store,
+            registry=self.campaigns,
+            scheduler=self._scheduler,
+            dispatcher=self.dispatcher,
+            clock=clock,
+            telling=self.telling,
+            settings=lambda: self.settings,
         )
         self.suppressing = Suppressing(
             store=store,

@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.checked import as_text
@@ -12,13 +12,26 @@ from dialerd.engine.clock import Clock
 from dialerd.engine.days import DayCount
 from dialerd.engine.limits import Permit
 from dialerd.engine.lines import Trunk
-from dialerd.model.instants import Instant
+from dialerd.model.instants import Duration, Instant
 from dialerd.model.states import AnsweredBy, AttemptState
 from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import STATE_BYTES, Accepted, AmdResult, Answered, CallEvent, Digits, Ringing
 from dialerd.rules.lifecycle import ATTEMPT
 from dialerd.store.claiming import Claimed
 from dialerd.store.ending import Progress
+
+
+@frozen
+class Recall:
+    """Why a call that was claimed is not to leave any more, though its campaign goes on.
+
+    Args:
+        reason: for the log and the report.
+        rest: how long its recipient is left alone, in milliseconds.
+    """
+
+    reason: str
+    rest: Duration
 
 
 @define(kw_only=True, eq=False, slots=True)
@@ -41,6 +54,7 @@ class LiveCall:
     Attributes:
         hangup: set when it is to be ended.
         left_at: when the gate let it go: from then on a phone may ring.
+        recalled: why it is not to leave any more, or None.
         ringing_s, answered_s: monotonic seconds of `ringing_at` and `answered_at`, where they were of this life.
     """
 
@@ -58,6 +72,7 @@ class LiveCall:
     hangup: HangUp = field(factory=HangUp)
     phase: AttemptState = AttemptState.CLAIMED
     left_at: Instant | None = None
+    recalled: Recall | None = None
     heard: bool = False
     ended: bool = False
     dirty: bool = False

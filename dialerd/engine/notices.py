@@ -1,14 +1,18 @@
-"""What is told to the outside, as plain data or as JSON text."""
+"""What is told to the outside: the bodies of notices, and those of campaigns written."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from sqlalchemy import Connection
 
 from dialerd.engine.live import LiveCall
+from dialerd.engine.telling import Telling
 from dialerd.model.instants import NEVER, Instant, to_iso
 from dialerd.model.states import CampaignState
+from dialerd.store import notices
 from dialerd.store.ending import Ended
+from dialerd.store.records import CampaignRow
 
 
 def call_ended(call: LiveCall, end: Ended) -> str:
@@ -39,9 +43,28 @@ def call_ended(call: LiveCall, end: Ended) -> str:
     return msgspec.json.encode({key: value for key, value in body.items() if value is not None}).decode()
 
 
-def campaign_body(uid: str, name: str, state: CampaignState, now: Instant) -> dict[str, Any]:
-    """Return the body of a notice of a campaign that came into a state, or was changed in it."""
-    return {"campaign_id": uid, "campaign": name, "state": state, "at": to_iso(now)}
+def tell_campaign(
+    connection: Connection,
+    telling: Telling,
+    row: CampaignRow,
+    state: CampaignState,
+    *,
+    what: str | None = None,
+    now: Instant,
+) -> None:
+    """Write the notice of a campaign, in the transaction in which that happens; nothing, where nobody is told.
+
+    Args:
+        connection: of the transaction.
+        telling: whether notices are written.
+        row: the campaign.
+        state: the one that it has from now on.
+        what: happened to it; None = that it came into the state.
+        now: the present instant.
+    """
+    if telling.on:
+        body = {"campaign_id": row.uid, "campaign": row.spec.name, "state": state, "at": to_iso(now)}
+        notices.add(connection, f"campaign.{what or state}", row.uid, body, now=now)
 
 
 def suppression_added(

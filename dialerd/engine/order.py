@@ -37,11 +37,13 @@ class Order(CallOrder):
 
     def leave(self) -> None:
         """See `CallOrder.leave`."""
-        now = self.call.clock.now()
+        call = self.call
+        if call.recalled is not None:
+            raise Withdrawn(call.recalled.reason)
+        now = call.clock.now()
         self.hold = hold = self._objection(now)
         if hold is not None:
             raise Withdrawn(f"{hold.rule}: {hold.detail}" if hold.detail else str(hold.rule))
-        call = self.call
         call.left_at = now
         claimed = call.claimed
         self.figures.left((now - call.campaign.since(claimed.group_id, claimed.due_at, now)) / SECOND)

@@ -1,29 +1,30 @@
-"""The registry: campaigns taken in, paused, resumed, cancelled, and ended when nothing of them is left to do."""
+"""The registry: which campaigns live; taken in when they are stored, ended when nothing of them is left to do.
 
-from collections import Counter
+Whether anything is left, and whether more recipients are on their way, the store alone says, in the very transaction
+that ends a campaign. Orders to campaigns are given through `dialerd.engine.steering`.
+"""
+
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from random import Random
 
 import structlog
 import trio
-from attrs import evolve
 from sqlalchemy import Connection
 
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import Clock
 from dialerd.engine.dispatcher import Dispatcher
-from dialerd.engine.notices import campaign_body
+from dialerd.engine.notices import tell_campaign
 from dialerd.engine.scheduler import Scheduler
 from dialerd.engine.telling import Telling
 from dialerd.model.campaign import ZoneGroup
-from dialerd.model.errors import NotFound, StoreError, WrongState
+from dialerd.model.errors import NotFound, StoreError
 from dialerd.model.instants import Instant
 from dialerd.model.settings import Settings
-from dialerd.model.states import AttemptState, CampaignState, Final
+from dialerd.model.states import CampaignState, Final
 from dialerd.rules import lifecycle
 from dialerd.rules.reminders import Reminder
-from dialerd.store import adding, campaigns, days, notices, recipients
-from dialerd.store.records import CampaignRow
+from dialerd.store import adding, campaigns, days, recipients
 from dialerd.store.store import Store
 
 _log = structlog.get_logger()
@@ -66,7 +67,7 @@ class Registry:
         self._groups: dict[int, ZoneGroup] = {}
         self._by_uid: dict[str, LiveCampaign] = {}
         self._nursery: trio.Nursery | None = None
-        self._expected: Counter[int] = Counter()  # by key of a campaign, the additions on their way to it
+        self._unread = Reminder()  # that campaigns could not be read
 
     def open(self, nursery: trio.Nursery) -> None:
         """Begin: campaigns are ended in tasks of `nursery`."""
@@ -74,7 +75,6 @@ class Registry:
 
     async def load(self) -> None:
         """Take in every campaign that the store has and that is not over; none is ended before `settle`."""
-        self._expected.update(target for _, target in await self._store.read(adding.under_way))
         for some in _batched(await self._store.read(campaigns.open_keys)):
             await self._take_in(some)
 
@@ -84,38 +84,29 @@ class Registry:
             self.idle(campaign)
 
     async def adopt(self, *campaign_ids: int) -> None:
-        """Take in campaigns that were stored just now.
-
-        Raises:
-            StoreError: they could not be read; none of them was taken in.
-        """
-        for campaign in await self._take_in(campaign_ids):
-            self.idle(campaign)
-
-    async def take_over(self, campaign_id: int) -> None:
-        """Take in a campaign that was stored just now; where it cannot be read now, it is a second later."""
-        try:
-            await self.adopt(campaign_id)
-        except StoreError as error:
-            _log.error("store.campaign_not_read", keys=[campaign_id], error=str(error), retry_s=_STORE_RETRY_S)
+        """Take in campaigns that were stored just now; where they cannot be read now, they are as soon as they can."""
+        if not await self._adopt(campaign_ids):
             assert self._nursery is not None
-            self._nursery.start_soon(self._take_over_later, campaign_id)
+            self._nursery.start_soon(self._adopt_later, campaign_ids)
 
-    async def _take_over_later(self, campaign_id: int) -> None:
-        await trio.sleep(_STORE_RETRY_S)
-        await self.take_over(campaign_id)
+    async def _adopt_later(self, keys: Sequence[int]) -> None:
+        adopted = False
+        while not adopted:
+            await trio.sleep(_STORE_RETRY_S)
+            adopted = await self._adopt(keys)
 
-    def expect(self, campaign_id: int) -> None:
-        """Take note of recipients that are on their way to a campaign: it is not ended before `arrived`."""
-        self._expected[campaign_id] += 1
-
-    def arrived(self, campaign_id: int) -> None:
-        """Take note that recipients who were expected are there, or will not come; each `expect` needs one."""
-        self._expected[campaign_id] -= 1
-        if not self._expected[campaign_id]:
-            del self._expected[campaign_id]
-            if (campaign := self.by_key(campaign_id)) is not None:
-                self.idle(campaign)
+    async def _adopt(self, keys: Sequence[int]) -> bool:
+        """Take in campaigns, or none of them; return whether they could be read."""
+        try:
+            found = await self._take_in(keys)
+        except StoreError as error:
+            if self._unread.due(trio.current_time()):
+                _log.error("store.campaign_not_read", keys=keys, error=str(error), retry_s=_STORE_RETRY_S)
+            return False
+        self._unread.over()
+        for campaign in found:
+            self.idle(campaign)
+        return True
 
     def campaign(self, uid: str) -> LiveCampaign:
         """Return the live campaign of that id.
@@ -135,83 +126,6 @@ class Registry:
     def by_key(self, campaign_id: int) -> LiveCampaign | None:
         """Return the live campaign of the store's key, or None."""
         return self._scheduler.campaigns.get(campaign_id)
-
-    async def pause(self, uid: str) -> None:
-        """Hold a campaign: when this returns, no call of it leaves any more; calls in progress go on."""
-        await self._move(self.campaign(uid), CampaignState.PAUSED)
-
-    async def resume(self, uid: str) -> None:
-        """Let a paused campaign go on."""
-        campaign = self.campaign(uid)
-        await self._move(campaign, CampaignState.RUNNING if campaign.started else CampaignState.SCHEDULED)
-
-    async def launch(self, uid: str) -> None:
-        """Let a scheduled campaign begin now, whatever its start says; its windows hold its calls all the same.
-
-        Raises:
-            NotFound: it is not live.
-            WrongState: it is not scheduled.
-            StoreError: it could not be stored; nothing has changed.
-        """
-        campaign = self.campaign(uid)
-        old, row, now = campaign.state, campaign.row, self._clock.now()
-        if old is not CampaignState.SCHEDULED:
-            raise WrongState(f"a campaign that is {old} cannot be started: only a draft or a scheduled one can")
-        campaign.state = CampaignState.RUNNING
-        campaign.follow(evolve(row, start_at=None, started_at=now), self._settings)
-        try:
-            await self._store.write(self._write_launch, campaign)
-        except StoreError:
-            if campaign.state is CampaignState.RUNNING and not campaign.was_claimed:
-                campaign.state = old
-            campaign.follow(row, self._settings)
-            raise
-        self._log(campaign, CampaignState.RUNNING)
-        self._scheduler.changed(campaign, self._clock.now())
-        self._dispatcher.wake()
-
-    async def change(self, campaign: LiveCampaign, row: CampaignRow) -> None:
-        """Change a live campaign's pacing, windows, retry or end: in memory first, so that the very next call obeys.
-
-        A daily cap that is new counts from now on.
-
-        Args:
-            campaign: which.
-            row: as it shall be.
-
-        Raises:
-            WrongState: it is ending.
-            StoreError: it could not be stored; nothing has changed.
-        """
-        old = campaign.row
-        if campaign.closing or not (campaign.dialable or campaign.state is CampaignState.PAUSED):
-            raise WrongState(f"campaign {old.uid} is ending: nobody of it will be dialled, there is nothing to change")
-        campaign.follow(row, self._settings)
-        try:
-            changed = await self._store.write(self._write_change, row)
-        except StoreError:
-            campaign.follow(old, self._settings)
-            self._scheduler.changed(campaign, self._clock.now())
-            raise
-        if not changed:  # it was cancelled, or its last call has ended meanwhile
-            raise WrongState(f"campaign {old.uid} has ended meanwhile")
-        _log.info("campaign.changed", campaign=row.uid, name=row.spec.name)
-        self._scheduler.changed(campaign, self._clock.now())
-        self._dispatcher.wake()
-
-    async def cancel(self, uid: str, *, now: bool = False) -> None:
-        """End a campaign: nobody is dialled any more, and calls that were not answered yet are ended.
-
-        Args:
-            uid: its id.
-            now: answered calls are ended too.
-        """
-        campaign = self.campaign(uid)
-        await self._move(campaign, CampaignState.CANCELLED)
-        for call in self._dispatcher.calls.values():
-            if call.campaign is campaign and (now or call.phase is not AttemptState.ANSWERED):
-                call.hangup.set()
-        self.idle(campaign)
 
     async def refresh(self, campaign: LiveCampaign) -> None:
         """Learn from the store who of a campaign is due when, because recipients were added or ended."""
@@ -234,12 +148,16 @@ class Registry:
         self._dispatcher.wake()
 
     def idle(self, campaign: LiveCampaign) -> None:
-        """End what can be ended of a campaign that may have nothing left to do."""
-        now = self._clock.now()
-        cancelled = campaign.state is CampaignState.CANCELLED
-        if campaign.closing or campaign.row.uid not in self._by_uid or campaign.row.id in self._expected:
+        """End what can be ended of a campaign that may have nothing left to do.
+
+        One that is found to wait for recipients on their way is left alone: who brings them asks again.
+        """
+        if campaign.row.uid not in self._by_uid:
             return
-        if not (campaign.over or cancelled or campaign.given_up(now)):
+        if campaign.closing:
+            campaign.look_again = True
+            return
+        if not (campaign.over or campaign.state is CampaignState.CANCELLED or campaign.given_up(self._clock.now())):
             return
         if campaign.heads or not campaign.live:
             assert self._nursery is not None
@@ -276,52 +194,12 @@ class Registry:
             if group_id not in self._groups:
                 self._groups[group_id] = await self._store.read(recipients.group, group_id)
 
-    async def _move(self, campaign: LiveCampaign, state: CampaignState) -> None:
-        """Change a campaign's state: in memory first, so that the very next call obeys, then in the store."""
-        old = campaign.state
-        lifecycle.check(old, state)
-        campaign.state = state
-        try:
-            await self._store.write(self._write_state, campaign, state)
-        except StoreError:
-            campaign.state = old
-            raise
-        self._log(campaign, state)
-        now = self._clock.now()
-        if old is CampaignState.PAUSED:
-            campaign.dialable_since = now
-        self._scheduler.touch(campaign, now)
-        self._dispatcher.wake()
-
-    def _write_state(self, connection: Connection, campaign: LiveCampaign, state: CampaignState) -> None:
-        campaigns.set_state(connection, campaign.row.id, state, now=self._clock.now())
-        self.tell(connection, campaign.row, state)
-
-    def _write_launch(self, connection: Connection, campaign: LiveCampaign) -> None:
-        waits = (CampaignState.SCHEDULED, CampaignState.RUNNING)  # it may have been claimed from meanwhile
-        key, now = campaign.row.id, self._clock.now()
-        campaigns.release(connection, key, CampaignState.RUNNING, expected=waits, now=now)
-        self.tell(connection, campaign.row, CampaignState.RUNNING)
-
-    def _write_change(self, connection: Connection, row: CampaignRow) -> bool:
-        live = (CampaignState.SCHEDULED, CampaignState.RUNNING, CampaignState.PAUSED)
-        changed = campaigns.change(connection, row, expected=live, now=self._clock.now())
-        if changed:
-            self.tell(connection, row, row.state, "changed")
-        return changed
-
-    def tell(self, connection: Connection, row: CampaignRow, state: CampaignState, what: str | None = None) -> None:
-        """Write the notice that a campaign came into a state, in that transaction, or that `what` happened to it."""
-        if self._telling.on:
-            now = self._clock.now()
-            body = campaign_body(row.uid, row.spec.name, state, now)
-            notices.add(connection, f"campaign.{what or state}", row.uid, body, now=now)
-
     async def _close(self, campaign: LiveCampaign) -> None:
         """End pending recipients who will not be dialled, and the campaign itself when nobody is left."""
         trouble = Reminder()
         try:
             while True:
+                campaign.look_again = False
                 try:
                     await self._finish_pending(campaign)
                     if campaign.live:  # it is over when its calls are
@@ -336,7 +214,8 @@ class Registry:
                     break
         finally:
             campaign.closing = False
-        self.idle(campaign)  # its last call may have ended meanwhile, and found this at work
+        if campaign.look_again or campaign.heads:  # its last call ended meanwhile, say, and found this at work
+            self.idle(campaign)
 
     async def _finish_pending(self, campaign: LiveCampaign) -> None:
         now = self._clock.now()
@@ -371,7 +250,7 @@ class Registry:
                 await self.refresh(campaign)
             return
         if campaign.state is CampaignState.COMPLETED:
-            self._log(campaign, CampaignState.COMPLETED)
+            _log.info("campaign.completed", campaign=campaign.row.uid, name=campaign.row.spec.name)
         campaign.heads = {}
         self._scheduler.remove(campaign)
         del self._by_uid[campaign.row.uid]
@@ -383,17 +262,15 @@ class Registry:
         Returns:
             Whether it has ended, and when those who are pending are due, by zone group.
         """
-        heads = recipients.heads(connection, campaign.row.id)
-        ends = not heads and not adding.is_expected(connection, campaign.row.id)
-        if ends:
-            if campaign.state is CampaignState.CANCELLED:
-                campaigns.end(connection, campaign.row.id, now=self._clock.now())
-            else:
-                self._write_state(connection, campaign, CampaignState.COMPLETED)
+        row, now = campaign.row, self._clock.now()
+        heads = recipients.heads(connection, row.id)
+        ends = not heads and not adding.is_expected(connection, row.id)
+        if ends and campaign.state is CampaignState.CANCELLED:
+            campaigns.end(connection, row.id, now=now)
+        elif ends:
+            campaigns.set_state(connection, row.id, CampaignState.COMPLETED, now=now)
+            tell_campaign(connection, self._telling, row, CampaignState.COMPLETED, now=now)
         return ends, heads
-
-    def _log(self, campaign: LiveCampaign, state: CampaignState) -> None:
-        _log.info(f"campaign.{state}", campaign=campaign.row.uid, name=campaign.row.spec.name)
 
 
 def _batched(keys: Sequence[int]) -> Iterator[Sequence[int]]:

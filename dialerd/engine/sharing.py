@@ -102,7 +102,7 @@ class Sharing:
         """Take the lines back that an answer did not use; a campaign that can use none of those free rests a while."""
         campaign = asked.campaign
         self._scheduler.unused(campaign, len(asked.slots) - len(answer.claimed))
-        if answer.claimed or answer.held or answer.suppressed or not campaign.due_groups(now):
+        if answer.claimed or answer.held or answer.finished or not campaign.due_groups(now):
             campaign.stalls = 0
         elif campaign.stalls < len(campaign.caller_ids):
             campaign.stalls += 1  # those who are due keep other caller ids; the rotation comes to each of them

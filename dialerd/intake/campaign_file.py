@@ -102,13 +102,13 @@ def check_spec(
         whole = structure(data, CampaignFile)
     except InvalidInput as error:
         faults += error.faults
-        spec = _remains(data, {_first_step(fault) for fault in faults}, settings)
+        spec = _remains(data, {first_step(fault) for fault in faults}, settings)
     else:
         spec = _spec(whole)
     faults += after
     resolved, found = resolve(spec, settings, now, sound=not faults, draft=draft, launch=launch)
-    wrong = {_first_step(fault) for fault in faults}
-    return resolved, [*faults, *(fault for fault in found if _first_step(fault) not in wrong)]
+    wrong = {first_step(fault) for fault in faults}
+    return resolved, [*faults, *(fault for fault in found if first_step(fault) not in wrong)]
 
 
 def recipients_name(data: dict[str, Any], own_name: str) -> str | Fault | None:
@@ -272,7 +272,8 @@ def _remains(data: dict[str, Any], wrong: set[str], settings: Settings) -> Campa
     return structure({**made_up, **sound}, CampaignSpec)
 
 
-def _first_step(fault: Fault) -> str:
+def first_step(fault: Fault) -> str:
+    """Return the key of a campaign file in which a fault lies, or "" for the whole."""
     match = _FIRST_STEP.match(fault.path)
     return match[0] if match else ""
 

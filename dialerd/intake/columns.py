@@ -41,10 +41,10 @@ class Columns:
     faults: tuple[tuple[str, str, int], ...] = ()
 
 
-def separator(header: str) -> str:
+def separator(header: str, wanted: str) -> str:
     """Return the separator of a file whose header's first line is `header`.
 
-    It is the one that yields a column `phone`; where none or several do, the one that yields the most columns.
+    It is the one that yields a column `wanted`; where none or several do, the one that yields the most columns.
     """
 
     def merit(candidate: str) -> tuple[bool, int]:
@@ -52,7 +52,7 @@ def separator(header: str) -> str:
             names = next(csv.reader([header.strip("\r\n")], delimiter=candidate), [])
         except csv.Error:  # told when the header is read in earnest
             return False, header.count(candidate)
-        return "phone" in names, len(names)
+        return wanted in names, len(names)
 
     return max(SEPARATORS, key=merit)
 

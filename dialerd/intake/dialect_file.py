@@ -92,7 +92,7 @@ def translated(
             problems.append(f"the dialect {dialect.name} failed to read it: {words(error)}")
             continue
         if translation is not None:
-            return _foreign(document, translation), []
+            return _foreign(document, evolve(translation, dialect=dialect.name)), []
     doubt = "whether it is of a dialect cannot be told"
     remedy = "mend the plugin or uninstall it, and drop the file again"
     return None, [Fault("", f"{doubt}: {problem}; {remedy}", file=file) for problem in problems]
@@ -129,6 +129,8 @@ def _guarded(translation: Translation) -> Callable[[str], str]:
 
 
 def _placed(document: Document, file: str, fault: Fault) -> Fault:
+    if fault.file is not None:  # it stands in another file, which the dialect has read
+        return fault
     line, column = document.locator.find(fault.path)
     return evolve(fault, file=file, line=line, column=column)
 

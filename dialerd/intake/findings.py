@@ -1,6 +1,6 @@
 """Findings: what is wrong with an input, counted whole and held only in part.
 
-Every finding is written to a listing as it is found, so that a file of a million bad rows costs no memory.
+Findings are written to a listing as they are found, so that a file of a million bad rows costs no memory.
 """
 
 import re
@@ -51,8 +51,12 @@ class RowCount:
 _ENTRY: Final = re.compile(r"[a-z]*\[[0-9]+\]")
 
 
+LISTED_MOST: Final = 64 << 20
+"""Bytes of a listing after which nothing is added: a file of nothing but line ends would fill the disk with faults."""
+
+
 class Listing:
-    """A file to which every finding is appended, one a line; it comes into being with the first.
+    """A file to which findings are appended, one a line; it comes into being with the first.
 
     Two processes may append to the same file: each write is of whole lines.
 
@@ -76,12 +80,13 @@ class Listing:
         """Write what was noted."""
         if self._lines:
             with self._path.open("ab", buffering=0) as file:
-                file.write("".join(self._lines).encode(errors="backslashreplace"))
+                if file.tell() < LISTED_MOST:
+                    file.write("".join(self._lines).encode(errors="backslashreplace"))
             self._lines.clear()
 
 
 class Collector:
-    """Counts findings of one kind, holds the first of them and lists them all.
+    """Counts findings of one kind, holds the first of them and lists them.
 
     Args:
         listing: where they are listed.

@@ -1,7 +1,7 @@
 """A page of a list, and where the next one begins."""
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from attrs import frozen
 
@@ -21,3 +21,8 @@ class Page(Generic[T]):
     items: Sequence[T]
     next: str | None = None
     total: int | None = None
+
+    @classmethod
+    def whole(cls, items: Sequence[T]) -> Self:
+        """Return the page of a list that has one page only."""
+        return cls(items=items, total=len(items))

@@ -7,6 +7,7 @@ import math
 import re
 from datetime import date, datetime, time
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
@@ -168,10 +169,7 @@ def read_path(value: Any, _: Any) -> Path:
 
 def read_choice(value: Any, target: Any) -> Any:
     """Return the member of an enum or `Literal` that is spelled `value`."""
-    if isinstance(target, type) and issubclass(target, Enum):
-        choices = {member.value: member for member in target}
-    else:
-        choices = {choice.value if isinstance(choice, Enum) else choice: choice for choice in get_args(target)}
+    choices = _choices(target)
     if type(value) in {type(choice) for choice in choices} and value in choices:
         return choices[value]
     names = ", ".join(shown(choice) if isinstance(choice, str) else str(choice) for choice in choices)
@@ -180,6 +178,14 @@ def read_choice(value: Any, target: Any) -> Any:
     near = hint(value, (choice for choice in choices if isinstance(choice, str)))
     guess = near.removeprefix("; ") + " " if near.startswith("; did you mean") else ""
     raise Wrong.because(f"{shown(value)} is not known; {guess}known are {names}")
+
+
+@cache
+def _choices(target: Any) -> dict[Any, Any]:
+    """Return the members of an enum or `Literal` by their spelling."""
+    if isinstance(target, type) and issubclass(target, Enum):
+        return {member.value: member for member in target}
+    return {choice.value if isinstance(choice, Enum) else choice: choice for choice in get_args(target)}
 
 
 def read_plain(value: Any, _: Any) -> Any:

@@ -1,14 +1,13 @@
 """Idempotency: a request that is sent again gets what the first one made, and the same answer.
 
-A door asks `begin` before it does anything and hands the answer to `keep`. In between, what creates asks `made` whether
-the thing is there already, under a lock of its key, and notes it by `dialerd.store.answers.claim` in the transaction
-that creates it. So the promise holds where the daemon dies between the commit and the answer.
+A door lets one request of a key in at a time, asks `begin` before it does anything, and hands the answer to `keep`. In
+between, what creates asks `made` whether the thing is there already, and notes it by `dialerd.store.answers.claim` in
+the transaction that creates it. So the promise holds where the daemon dies between the commit and the answer; and where
+two come in at once, the store refuses the second.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
-import trio
 from attrs import frozen
 
 from dialerd.model.errors import KeyReused
@@ -45,7 +44,6 @@ class Answers:
     def __init__(self, store: Store, now: Callable[[], Instant]) -> None:
         self._store = store
         self._now = now
-        self._locks: dict[str, _Lock] = {}
 
     async def begin(self, once: Once) -> Stored | None:
         """Return what was answered to the same request before, or None where it is to be carried out.
@@ -60,41 +58,24 @@ class Answers:
             return None
         return Stored(status=row.status, content_type=row.content_type or "", body=row.body or "")
 
-    async def keep(self, once: Once, status: int, content_type: str, body: str) -> Stored:
-        """Note an answer and return the one to send: of several that were made at once, all send the first.
-
-        Only the answer to what made something is kept; a refusal is not, so that it can be put right.
-        """
+    async def keep(self, once: Once, status: int, content_type: str, body: str) -> None:
+        """Note the answer to what made something, unless one is noted already; a refusal may be put right."""
         await self._store.write(answers.keep, once, status, content_type, body)
-        first = await self.begin(once)
-        return first or Stored(status=status, content_type=content_type, body=body)
 
-    @asynccontextmanager
-    async def made(self, once: Once | None) -> AsyncIterator[str | None]:
-        """Hold a key for as long as the block lasts, and tell what was made with it before.
+    async def made(self, once: Once | None) -> str | None:
+        """Tell what was made with a key before.
 
         Args:
-            once: the request; None = it has no key, and nothing is held.
+            once: the request; None = it has no key.
 
-        Yields:
+        Returns:
             The JSON text that `dialerd.store.answers.claim` was given, or None where nothing was made yet.
 
         Raises:
             KeyReused: the key was used for another request.
         """
-        if once is None:
-            yield None
-            return
-        held = self._locks.setdefault(once.key, _Lock())
-        held.users += 1
-        try:
-            async with held.lock:
-                row = await self._look(once)
-                yield None if row is None else row.result
-        finally:
-            held.users -= 1
-            if not held.users:
-                del self._locks[once.key]
+        row = None if once is None else await self._look(once)
+        return None if row is None else row.result
 
     async def _look(self, once: Once) -> AnswerRow | None:
         row = await self._store.read(answers.result, once.key, now=self._now())
@@ -103,11 +84,3 @@ class Answers:
                 f"the idempotency key {once.key!r} was used for another request; use a new key for a new request"
             )
         return row
-
-
-class _Lock:
-    """A key that somebody holds or waits for."""
-
-    def __init__(self) -> None:
-        self.lock = trio.Lock()
-        self.users = 0

@@ -6,17 +6,18 @@ import structlog
 from attrs import evolve
 from sqlalchemy import Connection
 
+from dialerd.engine.live import Recall
 from dialerd.model.call_view import CallResult, CallView
-from dialerd.model.errors import Fault, InvalidInput, NotFound, WrongState
+from dialerd.model.errors import NotFound, WrongState
 from dialerd.model.instants import Instant, to_iso
 from dialerd.model.page import Page
 from dialerd.model.states import AttemptState, Outcome
 from dialerd.model.unstructuring import unstructure
 from dialerd.operations.ground import Ground
 from dialerd.operations.live_view import freshened
-from dialerd.rules.numbers import BadNumber, parse_number
+from dialerd.operations.paging import check_limit, going_on
 from dialerd.store import call_pages, notices
-from dialerd.store.call_pages import BadCursor, StoredCall, Wanted
+from dialerd.store.call_pages import StoredCall, Wanted
 
 _LONGEST = 100  # calls of a page
 _OPT_OUT = "opt-out"
@@ -65,17 +66,14 @@ class CallOperations:
         """
         wanted = Wanted(
             campaign_id=None if campaign is None else (await self._ground.campaign(campaign)).id,
-            number=None if number is None else self._number(number),
+            number=None if number is None else self._ground.number(number),
             state=state,
             outcome=outcome,
             phases={key: call.phase for key, call in self._live.items()} if state is not None else None,
         )
-        if not 1 <= limit <= _LONGEST:
-            raise InvalidInput([Fault("limit", f"must be 1 to {_LONGEST}")])
-        try:
+        check_limit(limit, _LONGEST)
+        with going_on(after):
             found, further = await self._ground.store.read(call_pages.page, wanted, limit=limit, after=after)
-        except BadCursor:
-            raise InvalidInput([Fault("after", "is no place in this list; take the next of the page before")]) from None
         return Page(items=[freshened(stored, self._live) for stored in found], next=further)
 
     async def get(self, call_id: str) -> CallView:
@@ -89,6 +87,9 @@ class CallOperations:
     async def hangup(self, call_id: str) -> CallView:
         """Have a call ended; it is ended by its provider, moments after this returns.
 
+        A person who had not answered yet is tried again as after no answer; one whose phone did not ring yet, too, and
+        that call does not count. Who is not to be called any more belongs among the suppressions.
+
         Raises:
             NotFound: there is none with this id.
             WrongState: it is over.
@@ -97,6 +98,8 @@ class CallOperations:
         call = self._live.get(stored.key)
         if stored.view.ended_at is not None or call is None or call.ended:
             raise WrongState(f"call {call_id} is over; there is nothing to hang up")
+        if not call.left:
+            call.recalled = Recall("it was hung up before it left", call.campaign.retry.delay)
         call.hangup.set()
         _log.info("call.hung_up", call_id=call_id, campaign=stored.view.campaign_id)
         return freshened(stored, self._live)
@@ -134,9 +137,3 @@ class CallOperations:
         if stored is None:
             raise NotFound(f"there is no call with the id {call_id!r}")
         return stored
-
-    def _number(self, number: str) -> str:
-        try:
-            return parse_number(number, self._ground.settings().daemon.default_region).number
-        except BadNumber as error:
-            raise InvalidInput([Fault("number", str(error))]) from error

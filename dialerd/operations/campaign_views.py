@@ -1,5 +1,7 @@
 """Stored campaigns as doors show them."""
 
+from typing import Final as Constant
+
 from dialerd.engine.hours import hours_of
 from dialerd.model.campaign_view import CampaignView, Counters
 from dialerd.model.instants import MINUTE, Instant
@@ -7,6 +9,9 @@ from dialerd.model.states import Final, Outcome
 from dialerd.operations.expectation import expected_end
 from dialerd.store.campaign_pages import Listed
 from dialerd.store.records import Totals
+
+_NO_FINALS: Constant = dict.fromkeys(Final, 0)
+_NO_OUTCOMES: Constant = dict.fromkeys(Outcome, 0)
 
 
 def view_of(listed: Listed, now: Instant) -> CampaignView:
@@ -34,13 +39,13 @@ def view_of(listed: Listed, now: Instant) -> CampaignView:
 
 def counters_of(totals: Totals) -> Counters:
     """Return a campaign's counters as doors show them."""
-    outcomes = {outcome: totals.outcomes.get(outcome, 0) for outcome in Outcome}
+    outcomes = {**_NO_OUTCOMES, **totals.outcomes}
     calls = sum(outcomes.values())
     return Counters(
         total=totals.recipients,
         pending=totals.pending,
         dialing=totals.dialing,
-        done={final: totals.finals.get(final, 0) for final in Final},
+        done={**_NO_FINALS, **totals.finals},
         outcomes=outcomes,
         calls=calls,
         refunded=totals.refunded,

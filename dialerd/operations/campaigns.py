@@ -14,6 +14,7 @@ from attrs import evolve
 from sqlalchemy import Connection
 
 from dialerd.engine.campaign import LiveCampaign
+from dialerd.engine.notices import tell_campaign
 from dialerd.intake.terms import Terms
 from dialerd.model.call_view import RecipientView
 from dialerd.model.campaign_view import Added, CampaignView, Created
@@ -22,11 +23,11 @@ from dialerd.model.once import Once
 from dialerd.model.page import Page
 from dialerd.model.settings import Settings
 from dialerd.model.states import CampaignState
-from dialerd.model.wording import shown
 from dialerd.operations.campaign_views import view_of
 from dialerd.operations.changing import changed
 from dialerd.operations.creation import Creation
-from dialerd.operations.ground import Ground
+from dialerd.operations.ground import Ground, no_campaign
+from dialerd.operations.paging import limit_faults, place_fault
 from dialerd.operations.recipients import RecipientOperations
 from dialerd.plugin.dialect import Order
 from dialerd.rules import lifecycle
@@ -34,6 +35,7 @@ from dialerd.rules.routes import agent_name
 from dialerd.store import adding, campaign_pages, campaigns, reports
 from dialerd.store.campaign_pages import Filter
 from dialerd.store.records import CampaignRow
+from dialerd.store.scanning import BadCursor, cursor_of, place_of
 
 MOST: Final = 100
 """Campaigns of a page."""
@@ -55,7 +57,7 @@ class CampaignOperations:
         self._ground = ground
         self._recipients = recipients
         self._creation = Creation(ground)
-        self._changing = trio.Lock()  # who changes a campaign has read what it changes
+        self._changing = trio.Lock()  # who changes a campaign has read what it changes; held for moments only
 
     @property
     def settings(self) -> Settings:
@@ -104,7 +106,10 @@ class CampaignOperations:
         Raises:
             NotFound: there is none with this id or alias.
         """
-        return await self._view((await self._ground.campaign(campaign)).id, campaign)
+        listed = await self._ground.store.read(campaign_pages.one_by_name, campaign)
+        if listed is None:
+            raise no_campaign(campaign)
+        return view_of(listed, self._ground.now())
 
     async def list(
         self,
@@ -123,7 +128,7 @@ class CampaignOperations:
             dialect: in which they were ordered.
             agent: name or id of their agent.
             states: any of them.
-            name: a part of their name, in capitals or not.
+            name: their name, to the letter.
             limit: how many, 1 to `MOST`.
             offset: how many are passed over.
             after: `next` of the page before; the filters must be the same.
@@ -131,14 +136,13 @@ class CampaignOperations:
         Raises:
             InvalidInput: `limit`, `offset` or `after` makes no sense.
         """
-        faults = []
-        if not 1 <= limit <= MOST:
-            faults.append(Fault("limit", f"{limit} is not between 1 and {MOST}"))
+        faults = limit_faults(limit, MOST)
         if not 0 <= offset < 2**31:
             faults.append(Fault("offset", f"{offset} is not between 0 and {2**31 - 1}"))
-        before = None if after is None else _key(after)
-        if after is not None and before is None:
-            faults.append(Fault("after", f"{shown(after)} is not what the page before gave as next"))
+        try:
+            (before,) = place_of(after, 1) or (None,)
+        except BadCursor:
+            faults.append(place_fault(after or ""))
         if faults:
             raise InvalidInput(faults)
         wanted = Filter(dialect=dialect, agents=self._agents(agent), states=tuple(states), name=name)
@@ -147,7 +151,7 @@ class CampaignOperations:
         )
         now = self._ground.now()
         items = tuple(view_of(listed, now) for listed in found[:limit])
-        return Page(items=items, next=str(found[limit - 1].row.id) if len(found) > limit else None, total=total)
+        return Page(items=items, next=cursor_of(found[limit - 1].row.id) if len(found) > limit else None, total=total)
 
     async def update(
         self, campaign: str, changes: Mapping[str, Any], *, extra: Mapping[str, Any] | None = None
@@ -169,11 +173,13 @@ class CampaignOperations:
                 wanted = evolve(wanted, extra=dict(extra))
             with trio.CancelScope(shield=True):
                 if live is not None:
-                    await self._ground.engine.campaigns.change(live, wanted)
+                    await self._ground.engine.steering.change(live, wanted)
                 elif not await self._ground.store.write(
                     campaigns.change, wanted, expected=(CampaignState.DRAFT,), now=self._ground.now()
                 ):
                     raise WrongState(f"campaign {row.uid} is no draft any more; try again")
+        if live is not None and wanted.spec.retry != row.spec.retry:
+            await self._ground.engine.steering.rejudge(live)
         return await self._view(row.id, campaign)
 
     async def delete(self, campaign: str) -> None:
@@ -187,11 +193,12 @@ class CampaignOperations:
             WrongState: it is neither.
             StoreError: it could not be deleted now.
         """
+        _, live = await self._with_life(campaign)
+        if live is not None and live.state is CampaignState.CANCELLED:
+            with trio.move_on_after(_ENDS_S):
+                await live.ended.wait()
         async with self._changing:
-            row, live = await self._with_life(campaign)
-            if live is not None and live.state is CampaignState.CANCELLED:
-                with trio.move_on_after(_ENDS_S):
-                    await live.ended.wait()
+            row, _ = await self._with_life(campaign)
             hidden = await self._ground.store.write(campaigns.hide, row.id)
         if hidden is None:
             now = "its last calls are still on" if row.state is CampaignState.CANCELLED else "cancel it first"
@@ -228,7 +235,7 @@ class CampaignOperations:
                 await self._release(row, CampaignState.RUNNING)
             else:
                 with trio.CancelScope(shield=True):
-                    await self._ground.engine.campaigns.launch(row.uid)
+                    await self._ground.engine.steering.launch(row.uid)
         return await self._view(row.id, campaign)
 
     async def pause(self, campaign: str) -> CampaignView:
@@ -239,7 +246,7 @@ class CampaignOperations:
             WrongState: it is a draft, paused already, or over.
         """
         row = await self._live(campaign, CampaignState.PAUSED)
-        await self._ground.engine.campaigns.pause(row.uid)
+        await self._ground.engine.steering.pause(row.uid)
         return await self._view(row.id, campaign)
 
     async def resume(self, campaign: str) -> CampaignView:
@@ -252,7 +259,7 @@ class CampaignOperations:
         row, live = await self._with_life(campaign)
         if live is None or row.state is not CampaignState.PAUSED:
             raise WrongState(f"campaign {row.uid} is {row.state}: only a paused one can be resumed")
-        await self._ground.engine.campaigns.resume(row.uid)
+        await self._ground.engine.steering.resume(row.uid)
         return await self._view(row.id, campaign)
 
     async def cancel(self, campaign: str, *, now: bool = False) -> CampaignView:
@@ -269,10 +276,10 @@ class CampaignOperations:
                 await self._release(row, CampaignState.CANCELLED)
                 live = self._ground.engine.campaigns.by_key(row.id)
             else:
-                await self._ground.engine.campaigns.cancel(row.uid, now=now)
-            if live is not None and not live.live:  # its people are ended bit by bit
-                with trio.move_on_after(_ENDS_S):
-                    await live.ended.wait()
+                await self._ground.engine.steering.cancel(row.uid, now=now)
+        if live is not None and not live.live:  # its people are ended bit by bit
+            with trio.move_on_after(_ENDS_S):
+                await live.ended.wait()
         return await self._view(row.id, campaign)
 
     async def add_recipients(
@@ -294,18 +301,18 @@ class CampaignOperations:
             if not await ground.store.read(_has_people, row.id):
                 raise WrongState(f"campaign {row.uid} has no recipients; add some first")
             start_at = None if state is CampaignState.RUNNING else row.start_at
-            changed(evolve(row, start_at=start_at, state=state), {}, self.settings, ground.now())
+            changed(evolve(row, start_at=start_at, state=state), {}, self.settings, ground.now(), released=True)
 
         def release(connection: Connection) -> bool:
             released = campaigns.release(connection, row.id, state, expected=(CampaignState.DRAFT,), now=ground.now())
             if released:
-                ground.engine.campaigns.tell(connection, row, state)
+                tell_campaign(connection, ground.engine.telling, row, state, now=ground.now())
             return released
 
         with trio.CancelScope(shield=True):
             if not await ground.store.write(release):
                 raise WrongState(f"campaign {row.uid} is no draft any more; look at it again")
-            await ground.engine.campaigns.take_over(row.id)
+            await ground.engine.campaigns.adopt(row.id)
         _log.info(f"campaign.{state}", campaign=row.uid, name=row.spec.name)
 
     async def _with_life(self, campaign: str) -> tuple[CampaignRow, LiveCampaign | None]:
@@ -349,7 +356,3 @@ def _has_people(connection: Connection, campaign_id: int) -> bool:
     """Tell whether a campaign has recipients, or some are on their way to it."""
     counted = reports.totals(connection, [campaign_id]).get(campaign_id)
     return bool(counted and counted.recipients) or adding.is_expected(connection, campaign_id)
-
-
-def _key(after: str) -> int | None:
-    return int(after) if after.isascii() and after.isdigit() and len(after) < 19 else None

@@ -9,7 +9,7 @@ from typing import Any, Final
 import attrs
 from attrs import evolve
 
-from dialerd.intake.campaign_file import check_spec
+from dialerd.intake.campaign_file import check_spec, first_step
 from dialerd.intake.defaults import completed
 from dialerd.model.campaign import CampaignSpec
 from dialerd.model.errors import Fault, InvalidInput, WrongState
@@ -18,6 +18,7 @@ from dialerd.model.settings import Settings
 from dialerd.model.states import CampaignState
 from dialerd.model.structuring import structure
 from dialerd.model.unstructuring import unstructure
+from dialerd.rules.localtime import instant_of
 from dialerd.store.records import CampaignRow
 
 LATER: Final = ("end", "pacing", "retry", "windows")
@@ -30,7 +31,9 @@ _ELSEWHERE: Final = {
 }
 
 
-def changed(row: CampaignRow, changes: Mapping[str, Any], settings: Settings, now: Instant) -> CampaignRow:
+def changed(
+    row: CampaignRow, changes: Mapping[str, Any], settings: Settings, now: Instant, *, released: bool = False
+) -> CampaignRow:
     """Return a campaign with some keys of its spec changed.
 
     A draft is resolved anew, with its start and its zone. Later these stay as they are: a campaign that was launched
@@ -39,8 +42,9 @@ def changed(row: CampaignRow, changes: Mapping[str, Any], settings: Settings, no
     Args:
         row: the campaign, in the state that counts.
         changes: keys of a campaign file; None takes a key away; a table replaces the whole table.
-        settings: what the outcome is checked against, as a whole.
+        settings: what the outcome is checked against: of a draft as a whole, later as far as it is changed.
         now: the present instant.
+        released: it is a draft that comes into this state now, so that all of it is checked.
 
     Raises:
         InvalidInput: with everything that is wrong with the outcome.
@@ -61,15 +65,18 @@ def changed(row: CampaignRow, changes: Mapping[str, Any], settings: Settings, no
         before=elsewhere,
         draft=draft,
     )
+    if not draft and not released:
+        # what the settings have lost since is no reason to leave its windows as they are
+        faults = [fault for fault in faults if first_step(fault) in {*changes, ""}]
     if faults:
         raise InvalidInput(faults)
-    new = resolved.new
-    assert new is not None, "what has no faults is a campaign"
     if draft:
+        new = resolved.new
+        assert new is not None, "what has no faults is a campaign"
         return evolve(row, spec=new.spec, timezone=new.timezone, start_at=new.start_at, end_at=new.end_at)
     spec = structure(data, CampaignSpec)
     _check_allowed(row, spec)
-    return evolve(row, spec=spec, end_at=new.end_at)
+    return evolve(row, spec=spec, end_at=None if spec.end is None else instant_of(spec.end, row.timezone))
 
 
 def _as_it_stands(row: CampaignRow, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,24 +2,32 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import structlog
+import trio
 from attrs import evolve
 
+from dialerd.intake.campaign_file import read_campaign
+from dialerd.intake.duplicate import Origin
+from dialerd.intake.read_now import Kept
+from dialerd.intake.reading import Reading
+from dialerd.intake.source import Source
 from dialerd.intake.terms import Terms
-from dialerd.model.campaign_view import Created
-from dialerd.model.errors import Fault, InvalidInput, NotFound
+from dialerd.model.campaign_view import Added, Created
+from dialerd.model.errors import Fault, InvalidInput
 from dialerd.model.once import Once
 from dialerd.model.states import CampaignState
-from dialerd.operations.arrival import Made, check_alias
 from dialerd.operations.campaign_views import view_of
-from dialerd.operations.documents import Documents, Named
-from dialerd.operations.ground import Ground
+from dialerd.operations.ground import Ground, no_campaign
+from dialerd.operations.incoming_campaign import IncomingCampaign, Made, Named, Published, check_alias
+from dialerd.operations.taking import take_in
 from dialerd.plugin.dialect import Order
 from dialerd.store import campaign_pages
-from dialerd.store.records import CampaignRow, NewCampaign
+from dialerd.store.records import NewCampaign
+
+_NAME: Final = "campaign.json"  # its suffix tells how a document is written
 
 _log = structlog.get_logger()
 
@@ -33,7 +41,6 @@ class Creation:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._documents = Documents(ground)
 
     async def order(self, order: Order, once: Once | None) -> Created:
         """Make a campaign of a dialect's order; return it as it was stored.
@@ -70,23 +77,44 @@ class Creation:
         self, document: bytes | Path, terms: Terms, once: Once | None, named: Named, alias: str | None
     ) -> Created:
         ground = self._ground
-        async with ground.answers.made(once) as earlier:
-            if earlier is not None:
-                made = Made.read(earlier)
-                row = await ground.campaign(made.campaign)
-                listed = await ground.store.read(campaign_pages.one, row.id)
-                if listed is None:
-                    raise NotFound(f"campaign {made.campaign} was deleted meanwhile")
-                return Created(campaign=view_of(listed, ground.now()), recipients=made.recipients)
+        earlier = await ground.answers.made(once)
+        if earlier is not None:
+            made = Made.read(earlier)
+            listed = await ground.store.read(campaign_pages.one_by_name, made.campaign)
+            if listed is None:
+                raise no_campaign(made.campaign)
+            return Created(campaign=view_of(listed, ground.now()), recipients=made.recipients)
+        if alias is not None:  # before a long list is read; it is looked at again when it is stored
             await ground.store.read(check_alias, alias)
-            published = await self._documents.store(document, terms, named, once, then=self._take_over)
+        published = await self._store(document, terms, once, named)
         row = published.listed.row
         _log.info("campaign.created", campaign=row.uid, name=row.spec.name)
         return Created(campaign=view_of(published.listed, ground.now()), recipients=published.recipients)
 
-    async def _take_over(self, row: CampaignRow) -> None:
-        if row.state is not CampaignState.DRAFT:
-            await self._ground.engine.campaigns.take_over(row.id)
+    async def _store(self, document: bytes | Path, terms: Terms, once: Once | None, named: Named) -> Published:
+        """Take a document into the store, and let the engine have its campaign."""
+        ground = self._ground
+
+        def make() -> IncomingCampaign:
+            return IncomingCampaign(store=ground.store, telling=ground.engine.telling, named=named)
+
+        def small(source: Source, kept: Kept) -> None:
+            read_campaign(source, ground.settings(), ground.now(), kept, terms)
+
+        async def large(file: Path, incoming: IncomingCampaign, listing: Path) -> Reading:
+            return await ground.reader.read(
+                file, ground.settings(), ground.now(), incoming, listing=listing, terms=terms
+            )
+
+        async def publish(incoming: IncomingCampaign, outcome: Added, origin: Origin) -> Published:
+            with trio.CancelScope(shield=True):  # also where whoever asked does not wait for it any more
+                published = await incoming.publish(outcome, origin, once, ground.now())
+                row = published.listed.row
+                if row.state is not CampaignState.DRAFT:
+                    await ground.engine.campaigns.adopt(row.id)
+            return published
+
+        return await take_in(ground, document, _NAME, make=make, small=small, large=large, publish=publish)
 
 
 def _as_it_is(new: NewCampaign) -> NewCampaign:

@@ -1,16 +1,21 @@
 """What every operation stands on: the store, the engine, and the few things of the daemon that they ask for."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
-from attrs import frozen
+import trio
+from attrs import field, frozen
 
 from dialerd.engine.engine import Engine
 from dialerd.intake.reading import Reader
-from dialerd.model.errors import NotFound
+from dialerd.model.errors import Fault, InvalidInput, NotFound, StoreError
 from dialerd.model.instants import Instant
 from dialerd.model.settings import Settings
+from dialerd.model.wording import shown
 from dialerd.operations.answers import Answers
+from dialerd.rules.numbers import BadNumber, parse_number
 from dialerd.store import campaign_pages
 from dialerd.store.records import CampaignRow
 from dialerd.store.store import Store
@@ -23,12 +28,14 @@ class Ground:
     Args:
         store: where everything is durable.
         engine: dials.
-        reader: reads large documents, in a process of its own.
+        reader: reads large documents, in a process of its own; nobody else uses it.
         settings: returns the settings in force.
         now: returns the present instant.
-        scratch: directory for what is on its way.
-        reload: reads the settings file anew.
+        scratch: directory for what is on its way; it is there, and nobody else's.
+        reload: reads the settings file anew; raises `InvalidInput` with all its faults, and then the old ones stay.
         standing: says in one line how the daemon stands.
+
+    Attributes:
         answers: what was answered to requests with an idempotency key.
     """
 
@@ -40,7 +47,11 @@ class Ground:
     scratch: Path
     reload: Callable[[], Awaitable[None]]
     standing: Callable[[], str]
-    answers: Answers
+    answers: Answers = field(init=False)
+
+    @answers.default
+    def _answers(self) -> Answers:
+        return Answers(self.store, self.now)
 
     async def campaign(self, wanted: str) -> CampaignRow:
         """Return the campaign whose id or alias is `wanted`.
@@ -50,5 +61,50 @@ class Ground:
         """
         row = await self.store.read(campaign_pages.by_name, wanted)
         if row is None:
-            raise NotFound(f"there is no campaign with the id {wanted!r}")
+            raise no_campaign(wanted)
         return row
+
+    def number(self, text: str) -> str:
+        """Return a number in E.164.
+
+        Args:
+            text: in any form that a campaign file may use.
+
+        Raises:
+            InvalidInput: it cannot be read.
+        """
+        return read_number(text, self.settings())
+
+    @asynccontextmanager
+    async def scratch_file(self) -> AsyncIterator[Path]:
+        """Name a file for the time of the block; it is gone afterwards.
+
+        Raises:
+            StoreError: the disk refused what the block did.
+        """
+        file = self.scratch / str(uuid4())
+        try:
+            yield file
+        except OSError as error:
+            message = f"{self.scratch} cannot be used: {error.strerror or error}"
+            raise StoreError(message, "free space on the disk of state_dir, and try again") from error
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.Path(file).unlink(missing_ok=True)
+
+
+def read_number(text: str, settings: Settings) -> str:
+    """Return a number in E.164; see `Ground.number`.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
+    try:
+        return parse_number(text, settings.daemon.default_region).number
+    except BadNumber as error:
+        raise InvalidInput([Fault("number", f"{shown(text)} {error}")]) from error
+
+
+def no_campaign(wanted: str) -> NotFound:
+    """Return the error that says that there is no campaign with an id or alias."""
+    return NotFound(f"there is no campaign with the id {wanted!r}")

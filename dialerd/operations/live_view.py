@@ -1,12 +1,13 @@
-"""A stored call as it stands at this instant: what its provider has reported since is in memory alone."""
+"""Stored calls as they stand at this instant: what their provider has reported since is in memory alone."""
 
 from collections.abc import Mapping
 
 from attrs import evolve
 
 from dialerd.engine.live import LiveCall
-from dialerd.model.call_view import CallView
+from dialerd.model.call_view import CallView, RecipientView
 from dialerd.store.call_pages import StoredCall
+from dialerd.store.recipient_pages import StoredRecipient
 
 
 def freshened(stored: StoredCall, live: Mapping[int, LiveCall]) -> CallView:
@@ -28,3 +29,15 @@ def freshened(stored: StoredCall, live: Mapping[int, LiveCall]) -> CallView:
         digits=call.digits or view.digits,
         reference=call.reference or view.reference,
     )
+
+
+def with_calls(stored: StoredRecipient, live: Mapping[int, LiveCall]) -> RecipientView:
+    """Return a recipient with its calls, where they were asked for.
+
+    Args:
+        stored: the recipient and its calls as they are stored.
+        live: the calls in progress, by key.
+    """
+    if stored.calls is None:
+        return stored.view
+    return evolve(stored.view, calls=tuple(freshened(call, live) for call in stored.calls))

@@ -20,7 +20,7 @@ _STORE_RETRY_S = 1.0
 
 
 class Mover:
-    """Moves additions. The registry is told to expect each before it is published.
+    """Moves additions; their campaigns do not end before, see `dialerd.store.adding`.
 
     Args:
         store: where they are.
@@ -105,6 +105,6 @@ class Mover:
                 break
         while step is Step.LOST and key is not None and await self._store.write_bulk(campaigns.discard_some, key):
             _log.debug("addition.chunk_discarded", campaign=campaign_id)
-        if key is not None:
-            registry.arrived(campaign_id)
+        if (campaign := registry.by_key(campaign_id)) is not None:
+            registry.idle(campaign)  # it may have had nobody else left, and waited
         return dropped

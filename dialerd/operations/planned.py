@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from attrs import evolve
-
 from dialerd.intake.formats import MAX_SPEC
 from dialerd.intake.read_now import read_now
 from dialerd.intake.source import Source
@@ -15,6 +13,7 @@ from dialerd.model.instants import SECOND, Instant, to_iso
 from dialerd.model.plan_view import PlanView
 from dialerd.model.settings import Settings
 from dialerd.operations.forecast import Forecast, forecast
+from dialerd.operations.incoming import plain
 from dialerd.store.records import NewCampaign
 
 _WARNINGS: Final = 1_000
@@ -41,8 +40,8 @@ def plan_document(document: bytes | Path, settings: Settings, start_at: Instant)
         source = Source.of(document, _DOCUMENT)
         new, people = read_now(source, settings, start_at, warn=warnings.append, terms=_TERMS)
     except InvalidInput as error:
-        raise InvalidInput(_unnamed(error.faults)) from None
-    return plan_view(new, forecast(new, people, settings, start_at), _unnamed(warnings))
+        raise InvalidInput(map(plain, error.faults)) from None
+    return plan_view(new, forecast(new, people, settings, start_at), tuple(map(plain, warnings)))
 
 
 def plan_view(new: NewCampaign, result: Forecast, warnings: Sequence[Fault]) -> PlanView:
@@ -73,8 +72,3 @@ def plan_view(new: NewCampaign, result: Forecast, warnings: Sequence[Fault]) -> 
         warnings_count=len(warnings),
         warnings=tuple(warnings[:_WARNINGS]),
     )
-
-
-def _unnamed(faults: Sequence[Fault]) -> list[Fault]:
-    """Return faults without the name that their document has here alone."""
-    return [evolve(fault, file=None) for fault in faults]

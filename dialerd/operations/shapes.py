@@ -4,6 +4,7 @@ from typing import Literal
 
 from attrs import frozen
 
+from dialerd.intake.addition import Format as Format  # noqa: PLC0414  # doors find it here
 from dialerd.intake.recipients import RecipientSpec as RecipientSpec  # noqa: PLC0414  # doors find it here
 from dialerd.model.campaign import CampaignSpec
 from dialerd.model.instants import Plain

@@ -4,23 +4,21 @@ Runs in a thread: a million rows must hold nobody up. What is sound goes to a fi
 does not grow with the list, and so that nothing is stored before the last row was found to be sound.
 """
 
-import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
-from pathlib import Path
+from functools import partial
 from typing import BinaryIO, Final
 
 import msgspec
 from attrs import define, field
 
-from dialerd.intake.csv_rows import advice, field_places
+from dialerd.intake.csv_records import Records
 from dialerd.intake.findings import SHOWN
-from dialerd.intake.lines import MAX_RECORD, Lines, LongLine
 from dialerd.intake.source import Source
 from dialerd.model.errors import Fault, InvalidInput
 from dialerd.model.instants import NEVER, Instant, to_instant
 from dialerd.model.wording import hint, shown
+from dialerd.operations.incoming import refusal
 from dialerd.rules.numbers import BadNumber, parse_number
 from dialerd.store.suppressions import Entry
 
@@ -33,7 +31,6 @@ MOST_WORDS: Final = 1_000
 CHUNK: Final = 1_000
 """Entries of one transaction; each may end a recipient in every campaign, while dispatch waits."""
 
-_SEPARATORS: Final = (",", ";", "\t")
 _YEARS: Final = range(1970, 10_000)
 
 
@@ -63,23 +60,20 @@ class Rows:
     _scopes: dict[str, str | None] = field(factory=dict)
     _advice: dict[str, str] = field(factory=dict)
 
-    def read(self, file: Path, sound: Path) -> None:
-        """Read a CSV file; what is sound in it goes to the file `sound`, see `chunks`.
+    def read(self, source: Source, sound: BinaryIO) -> None:
+        """Read a CSV file and close it; what is sound in it is written to `sound`, see `chunks`.
 
         Raises:
             InvalidInput: there are faults; the first of them are told, and how many more there are.
         """
-        csv.field_size_limit(MAX_RECORD)
         try:
-            with Source(file) as source, sound.open("wb") as out:
-                self._read(source, out)
+            with source:
+                self._read(source, sound)
         except InvalidInput as error:
             for fault in error.faults:
                 self.fault(fault.path, fault.message, fault.line, fault.column)
         if self.fault_count:
-            more = self.fault_count - len(self.faults)
-            rest = (Fault("", f"there are {more} faults more; mend these first"),) if more else ()
-            raise InvalidInput([*self.faults, *rest])
+            raise refusal(self.faults, self.fault_count)
 
     def fault(self, path: str, message: str, line: int | None, column: int | None = None) -> None:
         """Note a fault."""
@@ -88,66 +82,42 @@ class Rows:
             self.faults.append(Fault(path, message, line=line, column=column))
 
     def _read(self, source: Source, out: BinaryIO) -> None:
-        lines = Lines(source)
-        lines.begin()
-        first = next((line for line in lines if line.strip()), None)
-        if first is None:
+        records = Records(source, "number")
+        if (header := records.header()) is None:
             self.fault("", 'is empty; the first line names the columns, one of them "number"', None)
             return
-        separator = max(_SEPARATORS, key=lambda one: ("number" in _split(first, one), len(_split(first, one))))
-        at = lines.number
-        names = [name.strip() for name in _split(first, separator)]
-        if not self._header(names, at, list(field_places(first, separator))):
+        names = [name.strip() for name in header]
+        if not self._header(names, records):
             return
         index = {name: names.index(name) for name in COLUMNS if name in names}
-        # chain, as a generator would be over after the first exception that passes through it
-        reader = csv.reader(chain((), lines), delimiter=separator, strict=True)
         waiting: list[Entry] = []
-        while True:
-            lines.begin()
-            at = lines.number + 1
-            try:
-                fields = next(reader)
-            except StopIteration:
-                break
-            except csv.Error as error:
-                self.fault("", advice(error), at)
+        for fields in records.rows(partial(self.fault, "")):
+            if len(fields) == 1 and not fields[0].strip():
                 continue
-            except LongLine as error:
-                self.fault("", str(error), lines.number)
-                continue
-            if not fields or (len(fields) == 1 and not fields[0].strip()):
-                continue
-            if len(fields) != len(names):
-                self.fault("", f"has {len(fields)} fields, but the header names {len(names)}", at)
-                continue
-            cells = {name: fields[where] for name, where in index.items()}
-            entry = self._entry(cells, at, _Places("".join(lines.record), separator, index))
+            entry = self._entry({name: fields[where] for name, where in index.items()}, index, records)
             if entry is not None and not self.fault_count:
                 waiting.append(entry)
                 if len(waiting) == CHUNK:
                     self._write(waiting, out)
         self._write(waiting, out)
 
-    def _header(self, names: Sequence[str], line: int, places: Sequence[tuple[int, int]]) -> bool:
+    def _header(self, names: Sequence[str], records: Records) -> bool:
         before = self.fault_count
         for where, name in enumerate(names):
-            column = places[where][1] if where < len(places) else None
             if name not in COLUMNS:
-                self.fault(name, f"is not a column of such a list{hint(name, COLUMNS)}", line, column)
+                self.fault(name, f"is not a column of such a list{hint(name, COLUMNS)}", *records.place(where))
             elif name in names[:where]:
-                self.fault(name, "is named twice; leave one of them out", line, column)
+                self.fault(name, "is named twice; leave one of them out", *records.place(where))
         if "number" not in names:
-            self.fault("number", 'there is no column "number"; the first line names the columns', line)
+            self.fault("number", 'there is no column "number"; the first line names the columns', records.line)
         return self.fault_count == before
 
-    def _entry(self, cells: dict[str, str], line: int, places: "_Places") -> Entry | None:
-        """Return the entry of a row, or None where it has faults."""
+    def _entry(self, cells: Mapping[str, str], index: Mapping[str, int], records: Records) -> Entry | None:
+        """Return the entry of the present row, or None where it has faults."""
         before = self.fault_count
 
         def bad(name: str, message: str) -> None:
-            below, column = places.of(name)
-            self.fault(name, message, line + below, column)
+            self.fault(name, message, *records.place(index[name]))
 
         number, scope, expires_at = "", self.defaults.scope, self.defaults.expires_at
         try:
@@ -194,20 +164,6 @@ class Rows:
             entries.clear()
 
 
-class _Places:
-    """Where fields stand in a row; looked for only when there is something to tell."""
-
-    def __init__(self, text: str, separator: str, index: dict[str, int]) -> None:
-        self._text = text
-        self._separator = separator
-        self._index = index
-
-    def of(self, name: str) -> tuple[int, int]:
-        """Return the lines between the row's first and the field's, and its column."""
-        places = field_places(self._text, self._separator)
-        return next((place for at, place in enumerate(places) if at == self._index.get(name)), (0, 1))
-
-
 def chunks(sound: BinaryIO) -> Iterator[list[Entry]]:
     """Yield the entries that `Rows.read` found to be sound, `CHUNK` at a time."""
     for line in sound:
@@ -242,10 +198,3 @@ def read_expiry(text: str, now: Instant) -> Instant:
     if moment.year not in _YEARS or not now < instant < NEVER:
         raise ValueError(f"{shown(text)} is past; leave it out for an entry for good")
     return instant
-
-
-def _split(line: str, separator: str) -> list[str]:
-    try:
-        return next(csv.reader([line.strip("\r\n")], delimiter=separator, strict=True), [])
-    except csv.Error:
-        return line.strip("\r\n").split(separator)

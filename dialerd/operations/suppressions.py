@@ -5,17 +5,18 @@ When an addition or an import has returned, no call to its numbers leaves any mo
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
-from uuid import uuid4
 
 import msgspec
 import structlog
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 from sqlalchemy import Connection
 
 from dialerd.engine.suppressing import Also
+from dialerd.intake.source import Source
 from dialerd.model.errors import Fault, InvalidInput, NotFound, StoreError
 from dialerd.model.instants import NEVER, Instant, to_iso
 from dialerd.model.once import Once
@@ -25,8 +26,8 @@ from dialerd.model.suppression import Suppression
 from dialerd.model.unstructuring import unstructure
 from dialerd.model.wording import hint, shown
 from dialerd.operations.ground import Ground
+from dialerd.operations.paging import check_limit, place_fault
 from dialerd.operations.suppression_rows import CHUNK, Rows, bad_words, chunks
-from dialerd.rules.numbers import BadNumber, parse_number
 from dialerd.rules.routes import agent_name
 from dialerd.store import answers, suppressions
 from dialerd.store.suppressions import ALL, Entry
@@ -36,6 +37,7 @@ _log = structlog.get_logger()
 MOST: Final = 1_000
 """Entries of a page."""
 
+_NAME: Final = "suppressions.csv"
 _AT_ONCE: Final = 2_000  # entries of one urgent transaction
 
 
@@ -90,37 +92,37 @@ class SuppressionOperations:
             InvalidInput: with every number that cannot be read; nothing is entered.
             StoreError: it could not be stored now; of more than 2,000 numbers some may have been.
         """
-        async with self._ground.answers.made(once) as made:
-            if made is not None:
-                return int(msgspec.json.decode(made))
-            faults = [
-                *self._text_faults(reason=reason, source=source),
-                *self._expiry_faults(expires_at),
-            ]
-            found: dict[str, None] = {}
-            for at, text in enumerate(numbers):
-                try:
-                    found[self._parsed(text)] = None
-                except BadNumber as error:
-                    faults.append(Fault(f"numbers[{at}]", f"{shown(text)} {error}"))
+        made = await self._ground.answers.made(once)
+        if made is not None:
+            return int(msgspec.json.decode(made))
+        faults = [
+            *self._text_faults(reason=reason, source=source),
+            *self._expiry_faults(expires_at),
+        ]
+        found: dict[str, None] = {}
+        for at, text in enumerate(numbers):
             try:
-                scope = await self._scope(scope)
+                found[self._ground.number(text)] = None
             except InvalidInput as error:
-                faults += error.faults
-            if faults:
-                raise InvalidInput(faults)
-            until = NEVER if expires_at is None else expires_at
-            entries = [
-                Entry(number=number, scope=scope, reason=reason, source=source, expires_at=until) for number in found
-            ]
-            entering = _Entering(self._ground, once, imported=False)
-            if len(entries) <= _AT_ONCE:
-                await entering.some(entries, last=True, bulk=False)
-            else:
-                for begin in range(0, len(entries), CHUNK):
-                    await entering.some(entries[begin : begin + CHUNK], last=begin + CHUNK >= len(entries), bulk=True)
-            await entering.settle()
-            return entering.ended
+                faults += [evolve(fault, path=f"numbers[{at}]") for fault in error.faults]
+        try:
+            scope = await self._scope(scope)
+        except InvalidInput as error:
+            faults += error.faults
+        if faults:
+            raise InvalidInput(faults)
+        until = NEVER if expires_at is None else expires_at
+        entries = [
+            Entry(number=number, scope=scope, reason=reason, source=source, expires_at=until) for number in found
+        ]
+        entering = _Entering(self._ground, once, imported=False)
+        if len(entries) <= _AT_ONCE:
+            await entering.some(entries, last=True, bulk=False)
+        else:
+            for begin in range(0, len(entries), CHUNK):
+                await entering.some(entries[begin : begin + CHUNK], last=begin + CHUNK >= len(entries), bulk=True)
+        await entering.settle()
+        return entering.ended
 
     async def remove(self, number: str, *, scope: str = ALL) -> None:
         """Take an entry away. Recipients that it ended stay so; those that it held are dialled at once.
@@ -134,7 +136,7 @@ class SuppressionOperations:
             NotFound: there is no such entry.
             StoreError: it could not be stored now.
         """
-        wanted = self._number(number)
+        wanted = self._ground.number(number)
         try:
             known = await self._scope(scope)
         except InvalidInput:
@@ -150,7 +152,7 @@ class SuppressionOperations:
             StoreError: the store cannot be read.
         """
         ground = self._ground
-        return await ground.store.read(suppressions.of_number, self._number(number), now=ground.now())
+        return await ground.store.read(suppressions.of_number, self._ground.number(number), now=ground.now())
 
     async def list(self, *, scope: str | None = None, limit: int = 50, after: str | None = None) -> Page[Suppression]:
         """Return entries in force, by number.
@@ -166,13 +168,12 @@ class SuppressionOperations:
             InvalidInput: an argument makes no sense.
             StoreError: the store cannot be read.
         """
-        if not 1 <= limit <= MOST:
-            raise InvalidInput([Fault("limit", f"{limit} is not between 1 and {MOST}")])
+        check_limit(limit, MOST)
         place: tuple[str, str] | None = None
         if after is not None:
             number, blank, rest = after.partition(" ")
             if not (number.startswith("+") and blank and rest):
-                raise InvalidInput([Fault("after", f"{shown(after)} is not what the page before gave as next")])
+                raise InvalidInput([place_fault(after)])
             place = number, rest
         wanted = None if scope is None else await self._scope(scope)
         ground = self._ground
@@ -183,7 +184,7 @@ class SuppressionOperations:
 
     async def import_csv(
         self,
-        file: Path,
+        content: bytes | Path,
         *,
         scope: str = ALL,
         reason: str | None = None,
@@ -195,7 +196,8 @@ class SuppressionOperations:
         The first line names the columns: number, and in any order scope, reason, source and expires_at.
 
         Args:
-            file: where they are; nobody changes it meanwhile, and it may be deleted afterwards.
+            content: the bytes of a small one, or the file that holds them; nobody changes it meanwhile, and it may be
+                deleted afterwards.
             scope, reason, source: for rows that do not say.
             once: makes it happen once; what it did the first time is returned again.
 
@@ -204,31 +206,32 @@ class SuppressionOperations:
             StoreError: it could not be stored now; some of it may have been, and can be sent again.
         """
         ground = self._ground
-        async with ground.answers.made(once) as made:
-            if made is not None:
-                return structure(msgspec.json.decode(made), Imported)
-            if faults := self._text_faults(reason=reason, source=source):
-                raise InvalidInput(faults)
-            defaults = Entry(number="", scope=await self._scope(scope), reason=reason, source=source)
-            region = ground.settings().daemon.default_region
+        made = await ground.answers.made(once)
+        if made is not None:
+            return structure(msgspec.json.decode(made), Imported)
+        if faults := self._text_faults(reason=reason, source=source):
+            raise InvalidInput(faults)
+        defaults = Entry(number="", scope=await self._scope(scope), reason=reason, source=source)
+        region = ground.settings().daemon.default_region
 
-            def scope_of(text: str) -> str:
-                return trio.from_thread.run(partial(self._scope, text))
+        def scope_of(text: str) -> str:
+            return trio.from_thread.run(partial(self._scope, text))
 
-            rows = Rows(defaults=defaults, region=region, scope=scope_of, now=ground.now())
-            sound = ground.scratch / f"suppressions-{uuid4()}"
-            try:
-                await trio.to_thread.run_sync(rows.read, file, sound)
-                with await trio.to_thread.run_sync(sound.open, "rb") as found:
-                    return await self._enter(found, rows.count, once)
-            finally:
-                with trio.CancelScope(shield=True):
-                    await trio.Path(sound).unlink(missing_ok=True)
+        rows = Rows(defaults=defaults, region=region, scope=scope_of, now=ground.now())
+        if isinstance(content, bytes):
+            found = BytesIO()
+            await trio.to_thread.run_sync(rows.read, Source.of(content, _NAME), found)
+            return await self._enter(found, rows.count, once)
+        async with ground.scratch_file() as sound:
+            with sound.open("w+b") as kept:
+                await trio.to_thread.run_sync(rows.read, Source(content), kept)
+                return await self._enter(kept, rows.count, once)
 
     async def _enter(self, sound: BinaryIO, count: int, once: Once | None) -> Imported:
         entering = _Entering(self._ground, once, imported=True)
         if not count:
             await entering.some([], last=True, bulk=True)
+        sound.seek(0)
         for entries in chunks(sound):
             await entering.some(entries, last=entering.entries + len(entries) == count, bulk=True)
         await entering.settle()
@@ -257,15 +260,6 @@ class SuppressionOperations:
                 raise InvalidInput([Fault("scope", str(error))]) from error
         message = f'{shown(text)} is no scope; write "all", "agent:NAME" or "campaign:ID"'
         raise InvalidInput([Fault("scope", message)])
-
-    def _number(self, text: str) -> str:
-        try:
-            return self._parsed(text)
-        except BadNumber as error:
-            raise InvalidInput([Fault("number", f"{shown(text)} {error}")]) from error
-
-    def _parsed(self, text: str) -> str:
-        return parse_number(text, self._ground.settings().daemon.default_region).number
 
     def _text_faults(self, **texts: str | None) -> Sequence[Fault]:
         found = ((name, bad_words(text)) for name, text in texts.items())

@@ -5,7 +5,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from dialerd.engine.explain import Explanation, explain
-from dialerd.model.errors import Fault, InvalidInput, NotFound
+from dialerd.model.errors import NotFound
 from dialerd.model.instants import Instant
 from dialerd.model.reason import Reason
 from dialerd.model.settings import Settings
@@ -14,7 +14,6 @@ from dialerd.operations.ground import Ground
 from dialerd.operations.live_view import freshened
 from dialerd.operations.reasons import reason_of
 from dialerd.operations.waiting import waiting
-from dialerd.rules.numbers import BadNumber, parse_number
 from dialerd.store import lookup
 
 _MOST = 50  # campaigns that are told of at once
@@ -44,7 +43,7 @@ class Why:
             StoreError: the store cannot be read.
         """
         settings, now = self._ground.settings(), self._ground.now()
-        wanted = read_number(number, settings)
+        wanted = self._ground.number(number)
         found = await self._ground.store.read(partial(explanations, settings, wanted, campaign, now=now))
         return tuple(self._reason(one, settings, now) for one in found)
 
@@ -58,18 +57,6 @@ class Why:
             calls=[freshened(stored, engine.dispatcher.calls) for stored in found.tried],
             live=waiting(engine, campaign, found.group.country, now) if free else (),
         )
-
-
-def read_number(number: str, settings: Settings) -> str:
-    """Return a number in E.164.
-
-    Raises:
-        InvalidInput: it cannot be read.
-    """
-    try:
-        return parse_number(number, settings.daemon.default_region).number
-    except BadNumber as error:
-        raise InvalidInput([Fault("number", str(error))]) from error
 
 
 def explanations(

@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from dialerd.model.call_view import RecipientView
 from dialerd.model.campaign_view import Added, CampaignView, Created
+from dialerd.model.errors import WrongState
 from dialerd.model.once import Once
 from dialerd.model.page import Page
 from dialerd.model.settings import Settings
@@ -69,7 +70,7 @@ class Order:
         draft: it waits until it is scheduled; otherwise it is scheduled at once.
         launch: it is running from the moment of its creation, whatever its start says; windows still hold its calls.
         alias: the id by which the dialect knows it; unique, at most 100 characters.
-        dialect: the dialect's name.
+        dialect: the dialect's name; filled in by dialerd.
         extra: what the dialect wants to find again in `CampaignView.extra`; plain JSON data.
     """
 
@@ -82,12 +83,25 @@ class Order:
     extra: Mapping[str, Any] = field(factory=dict)
 
 
-class Campaigns(Protocol):
-    """What a dialect may do. Wherever an id is asked for, a campaign's id or its alias will do.
+class NotAllowed(WrongState):
+    """A method that the path does not have, or a change by the socket that only answers.
 
-    All raise `NotFound` for an unknown campaign, `WrongState` where its state does not allow it, `InvalidInput` with
-    every fault (paths are those of a campaign file, `recipients[3].phone`), `StoreError` where nothing can be stored
-    now.
+    Args:
+        status: HTTP status that it is answered with, whatever the dialect makes of it: 405 or 403.
+        message: what is wrong.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Campaigns(Protocol):
+    """What a dialect may do, with its own campaigns: those of others it neither sees nor finds.
+
+    Wherever an id is asked for, a campaign's id or its alias will do. All raise `NotFound` for an unknown campaign,
+    `WrongState` where its state does not allow it, `InvalidInput` with every fault (paths are those of a campaign file,
+    `recipients[3].phone`), `StoreError` where nothing can be stored now.
     """
 
     @property
@@ -103,7 +117,6 @@ class Campaigns(Protocol):
     async def list(
         self,
         *,
-        dialect: str | None = None,
         agent: str | None = None,
         states: Sequence[CampaignState] = (),
         name: str | None = None,
@@ -158,21 +171,18 @@ Handle = Callable[[Request, Campaigns], Awaitable[Answer]]
 
 @frozen(kw_only=True)
 class Route:
-    """One method and path that a dialect answers.
+    """One method and path that a dialect answers, and no other.
 
     Args:
         method: upper case.
         path: with places as `{name}`, each standing for one part without a slash.
         handle: answers it.
-        suits: where several routes have the same method and path: tells whether this one is meant; asked in the order
-            of the dialects, the last one is not asked.
         creates: an idempotency key is minded.
     """
 
     method: str
     path: str
     handle: Handle
-    suits: Callable[[Request], bool] | None = None
     creates: bool = False
 
 
@@ -204,9 +214,11 @@ class Dialect:
         token: returns the credential that a request carries, or None where it has none; `KEY_ID:KEY_SECRET` where the
             system has two parts. Compared with the lines of `[dialects] keys_file`, if that is set.
         refused: makes the answer to a request whose credential is missing (False) or wrong (True).
-        failed: makes the answer to a request whose handler raised.
+        failed: makes the answer to a request whose handler raised, or that was refused before: with `NotAllowed`,
+            `TooLarge`, `KeyReused`, or `InvalidInput` where its idempotency key cannot be used.
         reads: translates a dropped file's data by the settings in force, or returns None where it is not of this
-            dialect; may raise `InvalidInput` with paths of the dialect's file. None = files are not read.
+            dialect; may raise `InvalidInput` with paths of the dialect's file, where a fault that names another file
+            keeps its place there. None = files are not read.
     """
 
     name: str

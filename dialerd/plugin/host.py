@@ -6,6 +6,7 @@ cannot be had, every call is held, because nobody can tell whom it would have sp
 each host has its own.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.metadata import entry_points
@@ -31,6 +32,7 @@ ENTRY_POINTS: Final = "dialerd"
 """The entry-point group by which plugins are found, and pluggy's name for the project."""
 
 _SCREEN: Final = "dialerd_screen"
+_PLACE: Final = re.compile(r"\{\w*\}")
 
 T = TypeVar("T")
 
@@ -96,14 +98,25 @@ class PluginHost:
         return {name: told for name, told in self._ask("dialerd_notify", _callable) if told is not None}
 
     def dialects(self) -> Sequence[Dialect]:
-        """Return the request dialects, in the order of their plugins' names; of two with one name the first."""
+        """Return the request dialects, in the order of their plugins' names.
+
+        Of two with one name, or with a method and path in common, the first.
+        """
         known: dict[str, Dialect] = {}
+        places: set[tuple[str, str]] = set()
         for plugin, offered in self._ask("dialerd_dialects", _dialects):
             for dialect in offered:
                 if dialect.name in known:
                     problem = f"offers the dialect {dialect.name!r}, which another plugin offers already"
                     self._note_broken(plugin, self._targets[plugin], problem)
                     continue
+                own = [(route.method, _PLACE.sub("{}", route.path)) for route in dialect.routes]
+                taken = next((at for index, at in enumerate(own) if at in places or at in own[:index]), None)
+                if taken is not None:
+                    problem = f"offers {' '.join(taken)} in the dialect {dialect.name!r}, which is offered already"
+                    self._note_broken(plugin, self._targets[plugin], problem)
+                    continue
+                places.update(own)
                 known[dialect.name] = dialect
         return tuple(known.values())
 

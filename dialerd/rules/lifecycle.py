@@ -4,7 +4,7 @@ Theory of operation
 ===================
 
 dialerd keeps three kinds of things alive over restarts, and each is always in exactly one state. Who asks for another
-state of a campaign goes through the engine's registry, which asks `check` first, so that a wrong order shows as an
+state of a campaign goes through the engine's steering, which asks `check` first, so that a wrong order shows as an
 error with words in it and never as a row that nobody can explain. An attempt's state follows `ATTEMPT` in memory, in
 the engine's live call: what a provider tells out of order is passed over. What the store changes by itself, a
 recipient's states above all, it changes in SQL, with the state that is left behind in the statement or known from the

@@ -38,7 +38,7 @@ _UNDER_WAY = """SELECT id, adds_to FROM campaigns
 _TARGET = "SELECT adds_to FROM campaigns WHERE id = ? AND state = 'loading' AND adds_to IS NOT NULL"
 _GIVE_UP = "UPDATE campaigns SET adds_to = NULL WHERE id = ?"
 _SOME = "SELECT min(id), max(id) FROM (SELECT id FROM recipients WHERE campaign_id = ? ORDER BY id LIMIT ?)"
-_MOVE = "UPDATE OR IGNORE recipients SET campaign_id = ? WHERE campaign_id = ? AND id BETWEEN ? AND ?"
+_MOVE = "UPDATE OR IGNORE recipients SET campaign_id = ?, next_at = ? WHERE campaign_id = ? AND id BETWEEN ? AND ?"
 _DROP = "DELETE FROM recipients WHERE campaign_id = ? AND id BETWEEN ? AND ?"
 _END = ("DELETE FROM totals WHERE campaign_id = ?", "DELETE FROM campaigns WHERE id = ?")
 
@@ -86,24 +86,32 @@ def check_open(state: str, campaign: str) -> None:
         raise WrongState(f"campaign {campaign} is {state}: recipients can be added only before a campaign is over")
 
 
-def _check(connection: Connection, campaign_id: int) -> None:
+def _check(connection: Connection, campaign_id: int) -> CampaignState:
     found = driver(connection).execute(_STATE, (campaign_id,)).fetchone()
     if found is None:
         raise NotFound("the campaign was deleted meanwhile")
     check_open(*found)
+    return CampaignState(found[0])
 
 
-def add(connection: Connection, campaign_id: int, batches: Iterable[RecipientBatch]) -> tuple[Duplicate, ...]:
+def _due_at(state: str, now: Instant) -> Instant:
+    """Return when those who come later are due: behind whoever waits for a retry by then, who would never be next."""
+    return 0 if state in (CampaignState.DRAFT, CampaignState.SCHEDULED) else now
+
+
+def add(
+    connection: Connection, campaign_id: int, batches: Iterable[RecipientBatch], *, now: Instant
+) -> tuple[Duplicate, ...]:
     """Store batches straight into an open campaign, 2,000 rows in all; return those that stand there already.
 
     Raises:
         NotFound, WrongState: see `check_open`; nothing is stored.
     """
-    _check(connection, campaign_id)
+    due_at = _due_at(_check(connection, campaign_id), now)
     after = recipients.highest(connection)
     duplicates: list[Duplicate] = []
     for batch in batches:
-        duplicates += recipients.add(connection, campaign_id, batch, after=after)
+        duplicates += recipients.add(connection, campaign_id, batch, after=after, due_at=due_at)
     return tuple(duplicates)
 
 
@@ -165,7 +173,7 @@ def move_some(connection: Connection, key: int, *, now: Instant) -> Moved:
         for statement in _END:
             dbapi.execute(statement, (key,))
         return Moved(step=Step.DONE)
-    moved = dbapi.execute(_MOVE, (target, key, first, last)).rowcount
+    moved = dbapi.execute(_MOVE, (target, _due_at(state[0], now), key, first, last)).rowcount
     dropped = dbapi.execute(_DROP, (key, first, last)).rowcount
     if moved:
         add_totals(dbapi, target, {"recipients": moved}, now)

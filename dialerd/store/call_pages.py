@@ -4,7 +4,7 @@ Knows nothing of calls in progress beyond what is stored of them.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from dialerd.model.states import AnsweredBy, AttemptState, Outcome
 from dialerd.model.structuring import structure
 from dialerd.model.unstructuring import unstructure
 from dialerd.store.counters import driver
+from dialerd.store.scanning import Row, cursor_of, place_of, scan
 
 SCANNED: Final = 1_000
 """Rows that a page looks at: some ten milliseconds of a reader."""
@@ -49,8 +50,6 @@ _OF_CAMPAIGN: Final = f"""
 _REPORT: Final = "UPDATE attempts SET result = ? WHERE uid = ?"
 _LAST: Final = 1 << 62  # beyond every key and every instant
 
-Row = Sequence[Any]
-
 
 @frozen(kw_only=True)
 class StoredCall:
@@ -58,12 +57,10 @@ class StoredCall:
 
     Args:
         key: the attempt's.
-        campaign_key: its campaign's.
         view: the call as it is stored.
     """
 
     key: int
-    campaign_key: int
     view: CallView
 
 
@@ -99,10 +96,6 @@ class Wanted:
         if self.state is None:
             return True
         return (self.phases or {}).get(row[0], row[5]) == self.state if row[9] is None else not self.open
-
-
-class BadCursor(ValueError):
-    """A cursor that no page has given."""
 
 
 def one(connection: Connection, uid: str) -> StoredCall | None:
@@ -142,12 +135,12 @@ def page(
     dbapi = driver(connection)
     values: tuple[Any, ...]
     if wanted.number is not None:
-        values = (wanted.number, *(_read(after, 2) or (_LAST, _LAST)))
+        values = (wanted.number, *(place_of(after, 2) or (_LAST, _LAST)))
         return _fill(dbapi, _OF_NUMBER, values, wanted, limit=limit, place=lambda row: (row[6], row[0]))
     if wanted.campaign_id is None:
-        query, values = _OPEN if wanted.open else _NEWEST, _read(after, 1) or (_LAST,)
+        query, values = _OPEN if wanted.open else _NEWEST, place_of(after, 1) or (_LAST,)
         return _fill(dbapi, query, values, wanted, limit=limit, place=lambda row: (row[0],))
-    first, done = _read(after, 2) or (0, _LAST)
+    first, done = place_of(after, 2) or (0, _LAST)
     if wanted.open:
         values = (wanted.campaign_id, first, done)  # of the first page: (0, …), before every recipient
         return _fill(dbapi, _OPEN_OF_CAMPAIGN, values, wanted, limit=limit, place=lambda row: (row[-1], row[0]))
@@ -174,34 +167,16 @@ def _fill(
     told: Callable[[Row], bool] = lambda _: False,
 ) -> tuple[list[StoredCall], str | None]:
     """Take rows until there are enough, or enough were looked at."""
-    found: list[StoredCall] = []
-    last: Row | None = None
     with closing(dbapi.execute(query, values)) as rows:
-        for seen, row in enumerate(rows):
-            if last is not None and (len(found) == limit or seen >= SCANNED):
-                return found, _written(place(last))
-            last = row
-            if row[0] is not None and not told(row) and wanted.suits(row):
-                found.append(_stored(row))
-    return found, None
-
-
-def _written(place: Iterable[int]) -> str:
-    return ".".join(map(str, place))
-
-
-def _read(cursor: str | None, parts: int) -> tuple[int, ...] | None:
-    if cursor is None:
-        return None
-    words = cursor.split(".")
-    if len(words) != parts or not all(word.isascii() and word.isdigit() and len(word) <= 18 for word in words):
-        raise BadCursor(cursor)
-    return tuple(map(int, words))
+        found, last = scan(
+            rows, lambda row: row[0] is not None and not told(row) and wanted.suits(row), limit=limit, most=SCANNED
+        )
+    return [_stored(row) for row in found], None if last is None else cursor_of(*place(last))
 
 
 def _stored(row: Row) -> StoredCall:
     key, uid, number, caller_id, trunk, state, claimed_at, ringing_at, answered_at, ended_at = row[:10]
-    outcome, refunded, cause, answered_by, digits, reference, detail, result, campaign_key, campaign = row[10:20]
+    outcome, refunded, cause, answered_by, digits, reference, detail, result, _, campaign = row[10:20]
     lasted = None if answered_at is None or ended_at is None else max(0, ended_at - answered_at) / 1_000
     view = CallView(
         id=uid,
@@ -224,4 +199,4 @@ def _stored(row: Row) -> StoredCall:
         detail=msgspec.json.decode(detail) if detail else {},
         result=structure(msgspec.json.decode(result), CallResult) if result else None,
     )
-    return StoredCall(key=key, campaign_key=campaign_key, view=view)
+    return StoredCall(key=key, view=view)

@@ -1,16 +1,17 @@
 """Campaigns as doors list them: found by id, a page at a time, each with its counters and its file."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import Connection
 
 from dialerd.model.states import CampaignState
-from dialerd.store import reports
-from dialerd.store.campaigns import row_of
+from dialerd.store.campaigns import COLUMNS, FIELDS, row_of
+from dialerd.store.counters import driver
 from dialerd.store.records import CampaignRow, Totals
-from dialerd.store.tables import campaigns, spool_files
+from dialerd.store.reports import COUNTS, totals_of
 
 
 @frozen(kw_only=True)
@@ -36,7 +37,7 @@ class Filter:
         dialect: the dialect in which it was ordered.
         agents: names and ids of an agent, any of which a campaign may have written.
         states: any of them.
-        name: a part of its name, in capitals or not.
+        name: its name.
     """
 
     dialect: str | None = None
@@ -45,22 +46,35 @@ class Filter:
     name: str | None = None
 
 
-_VISIBLE = campaigns.c.state != CampaignState.LOADING
+_LISTED: Final = f"""
+    SELECT (SELECT f.name FROM spool_files AS f WHERE f.campaign_id = c.id), {FIELDS}, {COUNTS}
+    FROM campaigns AS c JOIN totals AS t ON t.campaign_id = c.id WHERE c.state <> 'loading' AND """
+_ROW: Final = f"SELECT {FIELDS} FROM campaigns AS c WHERE c.state <> 'loading' AND "
+_LAST: Final = 2**63 - 1  # SQLite's largest key
+_NAMES: Final = ("c.uid = ?", "c.alias = ?")
+_END: Final = 1 + len(COLUMNS)  # of a campaign's columns in `_LISTED`
 
 
 def by_name(connection: Connection, wanted: str) -> CampaignRow | None:
     """Return the campaign whose id or alias is `wanted`, or None; one that is loading or deleted is not found."""
-    for column in (campaigns.c.uid, campaigns.c.alias):
-        row = connection.execute(select(campaigns).where(column == wanted, _VISIBLE)).first()
-        if row is not None:
+    for named in _NAMES:
+        if (row := driver(connection).execute(_ROW + named, (wanted,)).fetchone()) is not None:
             return row_of(row)
+    return None
+
+
+def one_by_name(connection: Connection, wanted: str) -> Listed | None:
+    """Return what `by_name` does, with its counters and its file."""
+    for named in _NAMES:
+        if (row := driver(connection).execute(_LISTED + named, (wanted,)).fetchone()) is not None:
+            return _listed(row)
     return None
 
 
 def one(connection: Connection, campaign_id: int) -> Listed | None:
     """Return the campaign of that key, or None where it is loading or deleted."""
-    row = connection.execute(select(campaigns).where(campaigns.c.id == campaign_id, _VISIBLE)).first()
-    return None if row is None else _listed(connection, [row])[0]
+    row = driver(connection).execute(f"{_LISTED} c.id = ?", (campaign_id,)).fetchone()
+    return None if row is None else _listed(row)
 
 
 def page(
@@ -74,30 +88,29 @@ def page(
         offset: how many of them are passed over.
         before: only those that are older than the one of this key; they count in the total all the same.
     """
-    conditions = and_(_VISIBLE, *_conditions(wanted))
-    total = connection.scalar(select(func.count()).select_from(campaigns).where(conditions)) or 0
-    query = select(campaigns).where(conditions).order_by(campaigns.c.id.desc()).limit(limit).offset(offset)
-    if before is not None:
-        query = query.where(campaigns.c.id < before)
-    return _listed(connection, connection.execute(query).all()), total
+    dbapi = driver(connection)
+    conditions, values = _conditions(wanted)
+    (total,) = dbapi.execute(f"SELECT count(*) FROM campaigns AS c WHERE {conditions}", values).fetchone()
+    query = f"{_LISTED} c.id < ? AND {conditions} ORDER BY c.id DESC LIMIT ? OFFSET ?"
+    rows = dbapi.execute(query, (_LAST if before is None else before, *values, limit, offset))
+    return [_listed(row) for row in rows], total
 
 
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
+def _conditions(wanted: Filter) -> tuple[str, list[str]]:
+    """Return the conditions as SQL text, and the values of its question marks."""
+    found, values = ["c.state <> 'loading'"], []
     if wanted.dialect is not None:
-        found.append(campaigns.c.dialect == wanted.dialect)
-    if wanted.agents:
-        found.append(campaigns.c.agent.in_(wanted.agents))
-    if wanted.states:
-        found.append(campaigns.c.state.in_(wanted.states))
+        found.append("c.dialect = ?")
+        values.append(wanted.dialect)
+    for column, words in (("agent", wanted.agents), ("state", wanted.states)):
+        if words:
+            found.append(f"c.{column} IN (SELECT value FROM json_each(?))")
+            values.append(msgspec.json.encode(list(words)).decode())
     if wanted.name:
-        found.append(func.instr(func.lower(campaigns.c.name), wanted.name.lower()) > 0)
-    return found
+        found.append("c.name = ?")
+        values.append(wanted.name)
+    return " AND ".join(found), values
 
 
-def _listed(connection: Connection, rows: Sequence[Any]) -> list[Listed]:
-    keys = [row.id for row in rows]
-    counted = reports.totals(connection, keys)
-    query = select(spool_files.c.campaign_id, spool_files.c.name).where(spool_files.c.campaign_id.in_(keys))
-    files = {row.campaign_id: row.name for row in connection.execute(query)}
-    return [Listed(row=row_of(row), totals=counted.get(row.id, Totals()), file=files.get(row.id)) for row in rows]
+def _listed(row: Sequence[Any]) -> Listed:
+    return Listed(row=row_of(row[1:_END]), totals=totals_of(row[_END:]), file=row[0])

@@ -1,9 +1,12 @@
 """Campaigns: begun, filled, published, moved from state to state, ended."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import lru_cache
+from typing import Any
+from typing import Final as Constant
 
 import msgspec
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from dialerd.model.campaign import CampaignSpec
 from dialerd.model.instants import Instant
@@ -14,12 +17,25 @@ from dialerd.store.counters import driver
 from dialerd.store.records import CampaignRow, NewCampaign, TakenFile
 from dialerd.store.tables import campaigns, recipients, spool_files, suppressions, totals
 
+COLUMNS: Constant = tuple(
+    campaigns.c[name]
+    for name in (
+        "id", "uid", "state", "spec", "timezone", "start_at", "end_at", "created_at", "state_at", "started_at",
+        "ended_at", "alias", "dialect", "extra",
+    )
+)  # fmt: skip
+"""What `row_of` wants of `campaigns`, in its order."""
+
+FIELDS: Constant = ", ".join(f"c.{column.name}" for column in COLUMNS)
+"""The same as SQL text, of `campaigns AS c`: building a statement costs more than a look-up does."""
+
 _CHUNK = 2_000  # rows a clean-up changes in one transaction, so that dispatch is not kept waiting
+_SHORT = 4_096  # characters of a spec that is worth remembering; long ones would take much memory
 
 
 _BEGIN = """INSERT INTO campaigns (uid, name, agent, state, spec, timezone, start_at, end_at, created_at, state_at,
-        alias, dialect, extra)
-    VALUES (?1, ?2, ?3, 'loading', ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)"""
+        alias, dialect, extra, started_at)
+    VALUES (?1, ?2, ?3, ?12, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, CASE ?12 WHEN 'running' THEN ?8 END)"""
 _COUNT = "INSERT INTO totals (campaign_id, changed_at) VALUES (?, ?)"
 _PUBLISH = """UPDATE campaigns SET state = ?1, state_at = ?2,
         started_at = CASE ?1 WHEN 'running' THEN ?2 ELSE started_at END
@@ -27,19 +43,26 @@ _PUBLISH = """UPDATE campaigns SET state = ?1, state_at = ?2,
 _CHANGED = "UPDATE totals SET changed_at = ? WHERE campaign_id = ?"
 _REMEMBER = "INSERT INTO spool_files (fingerprint, name, campaign_id, taken_at, moved) VALUES (?, ?, ?, ?, ?)"
 _OPEN = "SELECT id FROM campaigns WHERE ended_at IS NULL AND state NOT IN ('loading', 'draft') ORDER BY id"
+_BY_IDS = f"SELECT {FIELDS} FROM campaigns AS c WHERE c.id IN (SELECT value FROM json_each(?)) ORDER BY c.id"
 _MOVE = """UPDATE campaigns SET state = ?1, state_at = ?2,
         started_at = CASE ?1 WHEN 'running' THEN coalesce(started_at, ?2) ELSE started_at END,
         ended_at = CASE ?1 WHEN 'completed' THEN ?2 ELSE ended_at END
     WHERE id = ?3"""
 
 
-def begin(connection: Connection, new: NewCampaign) -> int:
-    """Store `new` without recipients, invisible to the scheduler until it is published; return its key."""
+def begin(connection: Connection, new: NewCampaign, *, state: CampaignState = CampaignState.LOADING) -> int:
+    """Store `new` without recipients; return its key.
+
+    Args:
+        new: the campaign.
+        state: loading, invisible to the scheduler until it is published; or what it would be published in, for one
+            whose recipients come in the same transaction.
+    """
     dbapi = driver(connection)
     spec = msgspec.json.encode(unstructure(new.spec)).decode()
     extra = msgspec.json.encode(new.extra).decode() if new.extra else None
     row = (new.uid, new.spec.name, new.spec.agent, spec, new.timezone, new.start_at, new.end_at, new.created_at)
-    campaign_id = dbapi.execute(_BEGIN, (*row, new.alias, new.dialect, extra)).lastrowid
+    campaign_id = dbapi.execute(_BEGIN, (*row, new.alias, new.dialect, extra, state)).lastrowid
     assert campaign_id is not None
     dbapi.execute(_COUNT, (campaign_id, new.created_at))
     return campaign_id
@@ -110,15 +133,8 @@ def open_keys(connection: Connection) -> list[int]:
 
 def by_ids(connection: Connection, campaign_ids: Collection[int]) -> list[CampaignRow]:
     """Return the campaigns of those keys that there are, in the order of their keys."""
-    query = select(campaigns).where(campaigns.c.id.in_(campaign_ids)).order_by(campaigns.c.id)
-    return [row_of(row) for row in connection.execute(query)]
-
-
-def find(connection: Connection, wanted: str) -> list[CampaignRow]:
-    """Return the campaigns whose id or name is `wanted`, latest first; those that were deleted are not found."""
-    query = select(campaigns).where((campaigns.c.uid == wanted) | (campaigns.c.name == wanted))
-    query = query.where((campaigns.c.state != CampaignState.LOADING) | campaigns.c.ended_at.is_(None))
-    return [row_of(row) for row in connection.execute(query.order_by(campaigns.c.id.desc()))]
+    keys = msgspec.json.encode(list(campaign_ids)).decode()
+    return [row_of(row) for row in driver(connection).execute(_BY_IDS, (keys,))]
 
 
 def change(
@@ -239,21 +255,31 @@ def finish_pending_some(connection: Connection, campaign_id: int, final: Final, 
     return done == _CHUNK
 
 
-def row_of(row: Row[tuple[object, ...]]) -> CampaignRow:
-    """Return the record of a row of `campaigns`."""
+def row_of(row: Sequence[Any]) -> CampaignRow:
+    """Return the record of a row of `campaigns`, which is of `COLUMNS`."""
+    key, uid, state, spec, timezone, start_at, end_at, created_at, state_at, started_at, ended_at, *of_dialect = row
+    alias, dialect, extra = of_dialect
     return CampaignRow(
-        id=row.id,
-        uid=row.uid,
-        state=CampaignState(row.state),
-        spec=structure(msgspec.json.decode(row.spec), CampaignSpec),
-        timezone=row.timezone,
-        start_at=row.start_at,
-        end_at=row.end_at,
-        created_at=row.created_at,
-        state_at=row.state_at,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        alias=row.alias,
-        dialect=row.dialect,
-        extra=msgspec.json.decode(row.extra) if row.extra else {},
+        id=key,
+        uid=uid,
+        state=CampaignState(state),
+        spec=_known_spec(spec) if len(spec) <= _SHORT else _spec_of(spec),
+        timezone=timezone,
+        start_at=start_at,
+        end_at=end_at,
+        created_at=created_at,
+        state_at=state_at,
+        started_at=started_at,
+        ended_at=ended_at,
+        alias=alias,
+        dialect=dialect,
+        extra=msgspec.json.decode(extra) if extra else {},
     )
+
+
+def _spec_of(text: str) -> CampaignSpec:
+    return structure(msgspec.json.decode(text), CampaignSpec)
+
+
+# a spec is a frozen record and made of its text alone, so that the same text is the same spec whosever it is
+_known_spec = lru_cache(maxsize=512)(_spec_of)

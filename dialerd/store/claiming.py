@@ -14,6 +14,7 @@ import uuid_utils
 from attrs import define, field, frozen
 
 from dialerd.model.instants import NEVER, SECOND, Instant, to_iso
+from dialerd.model.retry import MAX_ATTEMPTS
 from dialerd.model.settings import PersonSettings
 from dialerd.model.states import CampaignState, Final, RecipientState, Rule
 from dialerd.rules.gate import STRANGER, Facts, Hold, Opening, PastCall, Person, gate
@@ -35,6 +36,7 @@ class Ask:
         sticky: a recipient keeps the caller id of its first attempt, as long as that may be shown to it.
         caller_ids: those that may be shown to these groups, free or not.
         told: somebody is told what happens.
+        max_attempts: attempts that a recipient without a limit of its own may have by now; it may have been lowered.
         day_keys: day counts by caller id, as (key, day) pairs; those under "" count for every call.
     """
 
@@ -48,6 +50,7 @@ class Ask:
     sticky: bool = False
     caller_ids: Sequence[str] = ()
     told: bool = False
+    max_attempts: int = MAX_ATTEMPTS
     day_keys: Mapping[str, Sequence[tuple[str, str]]] = field(factory=dict)
 
 
@@ -77,13 +80,14 @@ class Answer:
     Args:
         claimed: the attempts to place.
         heads: per group that was asked, when its next recipient is due; None = none is pending.
-        suppressed: how many were ended because a do-not-call entry came first.
+        finished: how many were ended without another call: by a do-not-call entry, or because the campaign allows no
+            more attempts since their last one.
         held: how many were put off, by rule.
     """
 
     claimed: list[Claimed] = field(factory=list)
     heads: dict[int, Instant | None] = field(factory=dict)
-    suppressed: int = 0
+    finished: Counter[Final] = field(factory=Counter)
     held: Counter[Rule] = field(factory=Counter)
 
 
@@ -103,7 +107,7 @@ _PUT_OFF = SetStatement(
     UPDATE recipients SET next_at = h.next_at FROM h WHERE recipients.id = h.id""",
     2,
 )
-_SUPPRESS = SetStatement("UPDATE recipients SET state = 'done', final = 'suppressed' WHERE id IN (VALUES {rows})", 1)
+_FINISH = SetStatement("UPDATE recipients SET state = 'done', final = ? WHERE id IN (VALUES {rows})", 1)
 # One value with all rows in it: a row at a time would hand the interpreter's lock back at every row.
 _CANDIDATES = """
     SELECT json_group_array(json_array(
@@ -210,14 +214,17 @@ class _Claiming:
         for_strangers = self._judge(opening, STRANGER)
         claimed: list[Claimed] = []
         put_off: list[tuple[int, Instant]] = []
-        suppressed: list[tuple[int]] = []
+        finished: dict[Final, list[tuple[int]]] = {}
         for recipient_id, number, attempts, refunds, most, kept, prompt, variables, metadata, _, due_at in rows:
+            if attempts and attempts >= (most or self.ask.max_attempts):
+                finished.setdefault(Final.EXHAUSTED, []).append((recipient_id,))
+                continue
             hold = for_strangers
             if number in known or number in self.taken:
                 hold = self._judge(opening, self._with_taken(people.get(number, STRANGER), number))
             if hold is not None:
                 if hold.rule is Rule.SUPPRESSED and hold.until == NEVER:
-                    suppressed.append((recipient_id,))
+                    finished.setdefault(Final.SUPPRESSED, []).append((recipient_id,))
                 else:
                     put_off.append((recipient_id, self._again_at(hold)))
                     self.answer.held[hold.rule] += 1
@@ -247,10 +254,10 @@ class _Claiming:
         self._write(claimed)
         if put_off:
             _PUT_OFF.run(self.dbapi, put_off)
-        if suppressed:
-            _SUPPRESS.run(self.dbapi, suppressed)
+        for final, ended in finished.items():
+            _FINISH.run(self.dbapi, ended, final)
+            self.answer.finished[final] += len(ended)
         self.answer.claimed += claimed
-        self.answer.suppressed += len(suppressed)
 
     def _people(self, numbers: Iterable[str]) -> dict[str, Person]:
         return persons.of_numbers(self.dbapi, numbers, agent=self.ask.agent, campaign=self.ask.campaign, now=self.now)
@@ -317,8 +324,9 @@ class _Claiming:
     def settle(self, counts: Counter[tuple[str, str]]) -> None:
         """Write what follows for the campaign, and count for the daily caps."""
         ask, answer = self.ask, self.answer
-        if answer.suppressed:
-            add_totals(self.dbapi, ask.campaign_id, {f"final_{Final.SUPPRESSED}": answer.suppressed}, self.now)
+        if answer.finished:
+            ended = {f"final_{final}": count for final, count in answer.finished.items()}
+            add_totals(self.dbapi, ask.campaign_id, ended, self.now)
         if not answer.claimed:
             return
         if ask.state is CampaignState.SCHEDULED:

@@ -10,7 +10,7 @@ from dialerd.model.instants import Instant
 from dialerd.model.states import CampaignState, Final, RecipientState
 from dialerd.store import call_pages
 from dialerd.store.call_pages import StoredCall
-from dialerd.store.campaigns import row_of
+from dialerd.store.campaigns import COLUMNS, row_of
 from dialerd.store.recipients import group
 from dialerd.store.records import CampaignRow
 from dialerd.store.tables import campaigns, recipients, suppressions
@@ -77,7 +77,7 @@ def recipient(connection: Connection, campaign_id: int, number: str) -> Found | 
 def campaigns_named(connection: Connection, wanted: str) -> list[CampaignRow]:
     """Return the campaigns whose id, alias or name is `wanted`, latest first."""
     named = (campaigns.c.uid == wanted) | (campaigns.c.alias == wanted) | (campaigns.c.name == wanted)
-    query = select(campaigns).where(named, *_VISIBLE).order_by(campaigns.c.id.desc())
+    query = select(*COLUMNS).where(named, _VISIBLE).order_by(campaigns.c.id.desc())
     return [row_of(row) for row in connection.execute(query)]
 
 
@@ -85,8 +85,8 @@ def campaigns_with(connection: Connection, number: str, limit: int) -> list[Camp
     """Return the campaigns that have a recipient of that number: those not over first, of either the latest first."""
     of = select(recipients.c.campaign_id).where(recipients.c.number == number)
     query = (
-        select(campaigns)
-        .where(campaigns.c.id.in_(of), *_VISIBLE)
+        select(*COLUMNS)
+        .where(campaigns.c.id.in_(of), _VISIBLE)
         .order_by(campaigns.c.ended_at.is_not(None), campaigns.c.id.desc())
         .limit(limit)
     )
@@ -94,4 +94,4 @@ def campaigns_with(connection: Connection, number: str, limit: int) -> list[Camp
 
 
 # neither one that is being stored nor the recipients on their way to another one
-_VISIBLE = (campaigns.c.state != CampaignState.LOADING, campaigns.c.adds_to.is_(None))
+_VISIBLE = campaigns.c.state != CampaignState.LOADING

@@ -9,29 +9,26 @@ from contextlib import closing
 from typing import Any, Final
 
 import msgspec
-from attrs import evolve, frozen
+from attrs import frozen
 from sqlalchemy import Connection
 
 from dialerd.model.call_view import RecipientView
 from dialerd.model.states import Final as Word
 from dialerd.model.states import RecipientState
-from dialerd.store import call_pages
-from dialerd.store.call_pages import BadCursor, StoredCall
+from dialerd.store import call_pages, campaign_pages
+from dialerd.store.call_pages import StoredCall
 from dialerd.store.counters import driver
+from dialerd.store.scanning import Row, cursor_of, place_of, scan
 
 SCANNED: Final = 5_000
 """Rows that a page looks at: some milliseconds of a reader."""
 
-_COLUMNS: Final = (
-    "id, number, position, state, final, next_at, attempts, max_attempts, prompt, variables, metadata, campaign_id"
-)
+_COLUMNS: Final = "id, number, position, state, final, next_at, attempts, max_attempts, prompt, variables, metadata"
 # the order of the index is that of the keys, so that no more rows are read than are wanted
 _PAGE: Final = f"""
     SELECT {_COLUMNS} FROM recipients INDEXED BY recipients_campaign
     WHERE campaign_id = ? AND id > ? ORDER BY id"""
 _ONE: Final = f"SELECT {_COLUMNS} FROM recipients WHERE number = ? AND campaign_id = ?"
-
-Row = Sequence[Any]
 
 
 @frozen(kw_only=True)
@@ -45,12 +42,6 @@ class StoredRecipient:
 
     view: RecipientView
     calls: Sequence[StoredCall] | None = None
-
-    def whole(self) -> RecipientView:
-        """Return the recipient with its calls as they are stored."""
-        if self.calls is None:
-            return self.view
-        return evolve(self.view, calls=tuple(call.view for call in self.calls))
 
 
 def one(connection: Connection, campaign_id: int, uid: str, number: str) -> StoredRecipient | None:
@@ -90,36 +81,39 @@ def page(
     Raises:
         BadCursor: `after` is not what a page has given.
     """
-    found, place = _rows(driver(connection), (campaign_id, _read(after)), state, final, limit)
+    found, place = _rows(driver(connection), (campaign_id, *(place_of(after, 1) or (0,))), state, final, limit)
     return [_stored(connection, row, uid, calls=calls) for row in found], place
 
 
+def page_of(connection: Connection, campaign: str, /, **wanted: Any) -> tuple[list[StoredRecipient], str | None] | None:
+    """Return `page` of the campaign whose id or alias is `campaign`, or None where there is none.
+
+    Args:
+        campaign: id or alias.
+        wanted: see `page`.
+
+    Raises:
+        BadCursor: see `page`.
+    """
+    row = campaign_pages.by_name(connection, campaign)
+    return None if row is None else page(connection, row.id, row.uid, **wanted)
+
+
 def _rows(
-    dbapi: sqlite3.Connection, values: tuple[int, int], state: RecipientState | None, final: Word | None, limit: int
+    dbapi: sqlite3.Connection, values: tuple[int, ...], state: RecipientState | None, final: Word | None, limit: int
 ) -> tuple[list[Row], str | None]:
     """Take rows until there are enough, or enough were looked at."""
-    found: list[Row] = []
-    last: Row | None = None
+
+    def wanted(row: Row) -> bool:
+        return (state is None or row[3] == state) and (final is None or row[4] == final)
+
     with closing(dbapi.execute(_PAGE, values)) as rows:
-        for seen, row in enumerate(rows):
-            if last is not None and (len(found) == limit or seen >= SCANNED):
-                return found, str(last[0])
-            last = row
-            if (state is None or row[3] == state) and (final is None or row[4] == final):
-                found.append(row)
-    return found, None
-
-
-def _read(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-        raise BadCursor(cursor)
-    return int(cursor)
+        found, last = scan(rows, wanted, limit=limit, most=SCANNED)
+    return found, None if last is None else cursor_of(last[0])
 
 
 def _stored(connection: Connection, row: Row, uid: str, *, calls: bool) -> StoredRecipient:
-    key, number, position, state, final, next_at, attempts, max_attempts, prompt, variables, metadata, _ = row
+    key, number, position, state, final, next_at, attempts, max_attempts, prompt, variables, metadata = row
     view = RecipientView(
         number=number,
         campaign_id=uid,

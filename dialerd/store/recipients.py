@@ -18,7 +18,7 @@ _ADD = """
     INSERT INTO recipients
         (campaign_id, group_id, position, number, state, next_at, max_attempts, prompt, variables, metadata)
     SELECT :campaign_id, json_extract(:groups, '$[' || (value ->> 2) || ']'), value ->> 0, value ->> 1, 'pending',
-           0, value ->> 4, value ->> 3, value ->> 5, value ->> 6
+           :due_at, value ->> 4, value ->> 3, value ->> 5, value ->> 6
     FROM json_each(:rows)
     WHERE {wanted}
     ON CONFLICT DO NOTHING
@@ -40,7 +40,13 @@ _NEW_GROUP = "INSERT INTO zone_groups (country, zones, placeless) VALUES (?, ?, 
 
 
 def add(
-    connection: Connection, campaign_id: int, batch: RecipientBatch, *, into: int | None = None, after: int = 0
+    connection: Connection,
+    campaign_id: int,
+    batch: RecipientBatch,
+    *,
+    into: int | None = None,
+    after: int = 0,
+    due_at: Instant = 0,
 ) -> tuple[Duplicate, ...]:
     """Store `batch` and return the recipients that its campaign had already; those are not stored again.
 
@@ -49,11 +55,12 @@ def add(
         batch: at most 2,000 rows.
         into: the campaign into which they are to go later: those that stand there already are not stored, either.
         after: `highest` before the first batch of their list: whoever was stored by then came with another one.
+        due_at: when they are due; 0 = as soon as their campaign begins.
     """
     dbapi = driver(connection)
     values = {"campaign_id": campaign_id, "rows": batch.rows, "into": into}
-    groups = msgspec.json.encode([group_id(connection, group) for group in batch.groups]).decode()
-    added = dbapi.execute(_ADD_ALL if into is None else _ADD_TO, {**values, "groups": groups}).rowcount
+    more = {"groups": msgspec.json.encode([group_id(connection, group) for group in batch.groups]).decode()}
+    added = dbapi.execute(_ADD_ALL if into is None else _ADD_TO, {**values, **more, "due_at": due_at}).rowcount
     if added:
         dbapi.execute(_COUNT, (added, campaign_id))
     if added == batch.count:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from typing import Final as Constant
 
 import msgspec
 from sqlalchemy import Connection
@@ -14,7 +15,7 @@ from dialerd.store.sets import SetStatement
 
 _FINALS = tuple(Final)
 _OUTCOMES = tuple(Outcome)
-_COUNTS = ", ".join(
+COUNTS: Constant = ", ".join(
     [
         "(SELECT count(*) FROM attempts AS a WHERE a.campaign_id = t.campaign_id AND a.ended_at IS NULL)",
         "t.recipients",
@@ -24,14 +25,16 @@ _COUNTS = ", ".join(
         *(f"t.outcome_{outcome}" for outcome in _OUTCOMES),
     ]
 )
+"""What `totals_of` wants, as SQL text, of `totals AS t`."""
+
 _BRIEF = f"""
-    SELECT c.id, c.uid, c.name, c.agent, c.state, c.created_at, c.start_at, c.end_at, c.ended_at, f.name, {_COUNTS}
+    SELECT c.id, c.uid, c.name, c.agent, c.state, c.created_at, c.start_at, c.end_at, c.ended_at, f.name, {COUNTS}
     FROM totals AS t JOIN campaigns AS c ON c.id = t.campaign_id LEFT JOIN spool_files AS f ON f.campaign_id = c.id
     """
 _CHANGED = f"{_BRIEF} WHERE t.changed_at >= ? AND c.state <> 'loading' ORDER BY c.id"
 _OPEN = f"{_BRIEF} WHERE c.ended_at IS NULL AND c.state NOT IN ('loading', 'draft') ORDER BY c.id"
 _UNREPORTED = f"{_BRIEF} WHERE c.ended_at IS NOT NULL AND c.reported_at IS NULL ORDER BY c.id"
-_TOTALS = f"SELECT t.campaign_id, {_COUNTS} FROM totals AS t WHERE t.campaign_id IN (SELECT value FROM json_each(?))"
+_TOTALS = f"SELECT t.campaign_id, {COUNTS} FROM totals AS t WHERE t.campaign_id IN (SELECT value FROM json_each(?))"
 _REPORTED = SetStatement("UPDATE campaigns SET reported_at = ? WHERE id IN (VALUES {rows})", 1)
 
 
@@ -58,7 +61,7 @@ def open_briefs(connection: Connection) -> list[Brief]:
 def totals(connection: Connection, campaign_ids: Iterable[int]) -> dict[int, Totals]:
     """Return the counters of the campaigns of these keys."""
     keys = msgspec.json.encode(list(campaign_ids)).decode()
-    return {row[0]: _totals(row[1:]) for row in driver(connection).execute(_TOTALS, (keys,))}
+    return {row[0]: totals_of(row[1:]) for row in driver(connection).execute(_TOTALS, (keys,))}
 
 
 def _briefs(connection: Connection, query: str, *values: int) -> list[Brief]:
@@ -78,11 +81,12 @@ def _brief(row: Sequence[Any]) -> Brief:
         end_at=end_at,
         ended_at=ended_at,
         file=file,
-        totals=_totals(counts),
+        totals=totals_of(counts),
     )
 
 
-def _totals(counts: Sequence[int]) -> Totals:
+def totals_of(counts: Sequence[int]) -> Totals:
+    """Return the counters of a row of `COUNTS`."""
     dialing, recipients, refunded, talk_ms = counts[:4]
     finals = dict(zip(_FINALS, counts[4:], strict=False))
     return Totals(

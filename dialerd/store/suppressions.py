@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from dialerd.model.instants import NEVER, Instant
 from dialerd.model.suppression import Suppression
 from dialerd.store.counters import add_totals, driver
+from dialerd.store.scanning import Row, scan
 
 ALL: Final = "all"
 """Scope of an entry that concerns every campaign."""
@@ -156,16 +157,13 @@ def page(
         after: where the page before ended; None = the first page.
         now: the present instant.
     """
-    found: list[Suppression] = []
-    last: Any = None
+
+    def wanted(row: Row) -> bool:
+        return bool(row[5] > now) and (scope is None or row[1] == scope)
+
     with closing(driver(connection).execute(_PAGE, after or ("", ""))) as rows:
-        for seen, row in enumerate(rows):
-            if last is not None and (len(found) == limit or seen >= SCANNED):
-                return found, (last[0], last[1])
-            last = row
-            if row[5] > now and (scope is None or row[1] == scope):
-                found.append(_suppression(row))
-    return found, None
+        found, last = scan(rows, wanted, limit=limit, most=SCANNED)
+    return [_suppression(row) for row in found], None if last is None else (last[0], last[1])
 
 
 def _agents(scope: str, spellings: Mapping[str, Sequence[str]]) -> Sequence[str]:

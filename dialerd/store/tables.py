@@ -47,6 +47,7 @@ campaigns = Table(
     Column("extra", Text),  # JSON object: what the dialect keeps with it
     # recipients of a campaign in loading that are to be another's; set when they are whole, then moved bit by bit
     Column("adds_to", BigInteger),
+    sqlite_autoincrement=True,  # a key is never given twice: what is on its way to a campaign must find no other
 )
 Index("campaigns_open", campaigns.c.state, sqlite_where=text("ended_at IS NULL"))
 Index("campaigns_alias", campaigns.c.alias, unique=True, sqlite_where=text("alias IS NOT NULL"))

@@ -1,7 +1,7 @@
 """Dialects of four other systems, so that scripts and files written for them work as they stand.
 
 Each translates requests into campaigns and campaigns into answers, through `dialerd.plugin.dialect` alone. What they
-share: `fields` (bodies, faults), `instants` and `weekdays` (when), `ids`.
+share: `fields` (bodies, faults), `numbers` (whom), `instants` and `weekdays` (when), `ids`.
 """
 
 from collections.abc import Iterable, Sequence

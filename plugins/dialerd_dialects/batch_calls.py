@@ -9,9 +9,10 @@ from typing import Any, Final
 import trio
 
 from dialerd.model.campaign_view import CampaignView
-from dialerd.model.errors import Fault, InvalidInput, NotFound, WrongState
+from dialerd.model.errors import Fault, InvalidInput, WrongState
 from dialerd.model.settings import Settings
 from dialerd.model.states import CampaignState
+from dialerd.model.wording import hint
 from dialerd.plugin.dialect import Answer, Campaigns, Dialect, Order, Request, Route, Translation
 from dialerd.rules.routes import agent_name
 from dialerd_dialects.batch_calls_answers import (
@@ -25,54 +26,53 @@ from dialerd_dialects.batch_calls_answers import (
     refused,
     status_of,
 )
-from dialerd_dialects.batch_calls_contacts import from_list, of_folder, sent
-from dialerd_dialects.batch_calls_request import NAME, NAMES, changed, kept, read, spec_of
-from dialerd_dialects.fields import json_object
+from dialerd_dialects.batch_calls_contacts import Contacts, from_list, of_folder, sent
+from dialerd_dialects.batch_calls_request import NAME, NAMES, Batch, changed, kept, no_number, reading, spec_of
+from dialerd_dialects.fields import json_object, renamed
 
 _LIMIT: Final = 50
-_MAX_LIMIT: Final = 100
+_LIMITS: Final = range(1, 101)
+_OFFSETS: Final = range(2**31)
+_QUERY: Final = ("agent_id", "status", "limit", "offset")
 
 _C = CampaignState
 
 
 async def _list(request: Request, campaigns: Campaigns) -> Answer:
     query = request.query
-    limit, offset = _count(query, "limit", _LIMIT, 1, _MAX_LIMIT), _count(query, "offset", 0, 0, 2**31)
-    status = query.get("status")
-    if status is not None and status not in STATUSES:
-        raise InvalidInput([Fault("status", f"must be one of {', '.join(STATUSES)}")])
-    found = await campaigns.list(
-        dialect=NAME,
-        agent=query.get("agent_id"),
-        states=() if status is None else STATUSES[status],
-        limit=limit,
-        offset=offset,
-    )
+    faults = [Fault(key, f"is not a known parameter{hint(key, _QUERY)}") for key in query if key not in _QUERY]
+    limit = _count(query.get("limit", str(_LIMIT)))
+    if limit not in _LIMITS:
+        faults.append(Fault("limit", f"must be a whole number from {_LIMITS[0]} to {_LIMITS[-1]}"))
+    offset = _count(query.get("offset", "0"))
+    if offset not in _OFFSETS:
+        faults.append(Fault("offset", f"must be a whole number from {_OFFSETS[0]} to {_OFFSETS[-1]}"))
+    if (status := query.get("status")) is not None and status not in STATUSES:
+        faults.append(Fault("status", f"must be one of {', '.join(STATUSES)}"))
+    if faults:
+        raise InvalidInput(faults)
+    states = () if status is None else STATUSES[status]
+    found = await campaigns.list(agent=query.get("agent_id"), states=states, limit=limit, offset=offset)
     return page(request, found.items, limit=limit, offset=offset, total=found.total or 0)
 
 
 async def _get(request: Request, campaigns: Campaigns) -> Answer:
-    return one(request, batch(await _own(request, campaigns)))
+    return one(request, batch(await campaigns.get(request.params["id"])))
 
 
 async def _create(request: Request, campaigns: Campaigns) -> Answer:
     data = _body(request)
-    contacts = data.pop("contacts", None)
-    wanted = read(data, campaigns.settings)
-    recipients: list[Any] = []
-    if contacts is not None:
-        if not isinstance(contacts, list):
-            raise InvalidInput([Fault("contacts", "must be a list of contacts")])
-        recipients = from_list(contacts)
-    elif wanted.contact_source == "folder" and wanted.contact_folder_id is not None:
-        recipients = await trio.to_thread.run_sync(of_folder, wanted.contact_folder_id, campaigns.settings)
-    order = Order(spec=spec_of(wanted), recipients=recipients, draft=True, dialect=NAME, extra={"batch": kept(wanted)})
-    created = await campaigns.create(order, once=request.once)
+    wanted, contacts = await trio.to_thread.run_sync(_ordered, data, campaigns.settings)
+    order = Order(spec=spec_of(wanted), recipients=contacts.rows, draft=True, extra={"batch": kept(wanted)})
+    try:
+        created = await campaigns.create(order, once=request.once)
+    except InvalidInput as error:
+        raise InvalidInput(contacts.placed(renamed(error, NAMES).faults)) from error
     return one(request, batch(created.campaign), 201)
 
 
 async def _update(request: Request, campaigns: Campaigns) -> Answer:
-    view = await _own(request, campaigns)
+    view = await campaigns.get(request.params["id"])
     _must_be(view, "changed", _C.DRAFT)
     wanted = changed(view.extra.get("batch", {}), _body(request), campaigns.settings)
     spec = {"start": None, **spec_of(wanted)}
@@ -80,49 +80,50 @@ async def _update(request: Request, campaigns: Campaigns) -> Answer:
 
 
 async def _delete(request: Request, campaigns: Campaigns) -> Answer:
-    view = await _own(request, campaigns)
+    view = await campaigns.get(request.params["id"])
+    if view.state in (_C.SCHEDULED, _C.RUNNING, _C.PAUSED):
+        remedy = f'end this one, which is {status_of(view)}, with "dialerctl campaign cancel {view.id}"'
+        raise WrongState(f"only a draft, or a batch that is over, can be deleted; {remedy}")
     await campaigns.delete(view.id)
     return Answer(status=204)
 
 
 async def _add(request: Request, campaigns: Campaigns) -> Answer:
-    view = await _own(request, campaigns)
-    recipients = sent(request.body, request.headers.get("content-type", ""))
-    added = await campaigns.add_recipients(view.id, recipients, once=request.once)
+    view = await campaigns.get(request.params["id"])
+    contacts = sent(request.body, request.headers.get("content-type", ""))
+    if faults := contacts.judged((), campaigns.settings):
+        raise InvalidInput(faults)
+    try:
+        added = await campaigns.add_recipients(view.id, contacts.rows, once=request.once)
+    except InvalidInput as error:
+        raise InvalidInput(contacts.placed(renamed(error, NAMES).faults)) from error
     total = (await campaigns.get(view.id)).counters.total
     return one(request, {"id": view.id, "added": added.added, "duplicates": added.duplicates, "total": total}, 201)
 
 
 async def _schedule(request: Request, campaigns: Campaigns) -> Answer:
-    view = await _own(request, campaigns)
+    view = await campaigns.get(request.params["id"])
     _must_be(view, "scheduled", _C.DRAFT)
     if not view.counters.total:
         raise NoContacts("the batch has no contacts; add them with POST /batch-calls/{id}/contacts")
     if agent_name(view.spec.agent, campaigns.settings) is None:
         raise InvalidInput([Fault("agent_id", "is no agent that is active here; configure it again")])
+    if (fault := no_number(view.spec.agent, view.spec.caller_ids, campaigns.settings)) is not None:
+        raise InvalidInput([fault])
     release = campaigns.start if view.spec.start is None else campaigns.schedule
     return one(request, batch(await release(view.id)))
 
 
 async def _pause(request: Request, campaigns: Campaigns) -> Answer:
-    view = await _own(request, campaigns)
+    view = await campaigns.get(request.params["id"])
     _must_be(view, "paused", _C.RUNNING, _C.SCHEDULED)
     return one(request, batch(await campaigns.pause(view.id)))
 
 
 async def _resume(request: Request, campaigns: Campaigns) -> Answer:
-    view = await _own(request, campaigns)
+    view = await campaigns.get(request.params["id"])
     _must_be(view, "resumed", _C.PAUSED)
     return one(request, batch(await campaigns.resume(view.id)))
-
-
-async def _own(request: Request, campaigns: Campaigns) -> CampaignView:
-    """Return the batch that a path names."""
-    name = request.params["id"]
-    view = await campaigns.get(name)
-    if view.dialect != NAME:
-        raise NotFound(f"there is no batch call with the id {name!r}")
-    return view
 
 
 def _must_be(view: CampaignView, done: str, *states: CampaignState) -> None:
@@ -138,13 +139,30 @@ def _body(request: Request) -> dict[str, Any]:
         raise Malformed(error.faults) from error
 
 
-def _count(query: Mapping[str, str], key: str, default: int, least: int, most: int) -> int:
-    text = query.get(key)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 12 and least <= int(text) <= most):
-        raise InvalidInput([Fault(key, f"must be a whole number from {least} to {most}")])
-    return int(text)
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else -1
+
+
+def _ordered(data: Mapping[str, Any], settings: Settings) -> tuple[Batch, Contacts]:
+    """Return a body and the contacts that it brings or names. Reads a folder: call it in a thread.
+
+    Raises:
+        InvalidInput: with every fault.
+    """
+    body = dict(data)
+    listed = body.pop("contacts", None)
+    found, contacts = reading(body, settings), Contacts()
+    wanted = found.record
+    try:
+        if listed is not None:
+            contacts = from_list(listed)
+        elif wanted.contact_source == "folder" and wanted.contact_folder_id is not None:
+            contacts = of_folder(wanted.contact_folder_id, settings)
+    except InvalidInput as error:
+        raise InvalidInput([*found.faults, *error.faults]) from error
+    if faults := contacts.judged(found.faults, settings):
+        raise InvalidInput(faults)
+    return wanted, contacts
 
 
 def _token(request: Request) -> str | None:
@@ -158,20 +176,11 @@ def _reads(data: Mapping[str, Any], settings: Settings) -> Translation | None:
     """Return what a dropped file stands for: with contacts it is dialled, without it waits for them as a draft."""
     if not ({"name", "agent_id"} <= data.keys() and not data.keys() & {"tasks", "recipients", "from_number"}):
         return None
-    body = dict(data)
-    contacts = body.pop("contacts", None)
-    wanted = read(body, settings)
-    if wanted.contact_source == "folder" and contacts is None:
-        recipients = of_folder(wanted.contact_folder_id or "", settings)
-    elif contacts is None or isinstance(contacts, list):
-        recipients = from_list(contacts or ())
-    else:
-        raise InvalidInput([Fault("contacts", "must be a list of contacts")])
+    wanted, contacts = _ordered(data, settings)
     return Translation(
-        document={**spec_of(wanted), "recipients": recipients},
-        where=NAMES,
-        draft=not recipients,
-        dialect=NAME,
+        document={**spec_of(wanted), "recipients": contacts.rows},
+        where=lambda path: contacts.named(NAMES(path)),
+        draft=not contacts.rows,
         extra={"batch": kept(wanted)},
     )
 

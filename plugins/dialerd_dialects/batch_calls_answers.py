@@ -10,9 +10,8 @@ from dialerd.model.campaign_view import CampaignView
 from dialerd.model.errors import Fault, InvalidInput, KeyReused, NotFound, StoreError, TooLarge, WrongState
 from dialerd.model.instants import Instant, to_iso
 from dialerd.model.states import CampaignState, Outcome
-from dialerd.plugin.dialect import Answer, Request
-from dialerd_dialects.batch_calls_request import NAMES
-from dialerd_dialects.fields import in_words, renamed
+from dialerd.plugin.dialect import Answer, NotAllowed, Request
+from dialerd_dialects.fields import in_json, in_words, reworded
 
 _C = CampaignState
 
@@ -105,12 +104,15 @@ def refused(request: Request, wrong: bool) -> Answer:
 def failed(request: Request, error: Exception) -> Answer:
     """Return the answer to a request whose handling raised."""
     if isinstance(error, InvalidInput):
-        told = renamed(error, NAMES)
         status, code = (400, "malformed_request") if isinstance(error, Malformed) else (422, "validation_error")
-        return _error(request, status, code, in_words(told), errors=[_plain(fault) for fault in told.faults])
+        message = reworded(in_words(error), _WORDS)
+        return _error(request, status, code, message, errors=[_plain(in_json(fault)) for fault in error.faults])
+    if isinstance(error, NotAllowed):
+        code = "method_not_allowed" if error.status == 405 else "read_only"
+        return _error(request, error.status, code, str(error))
     for kind, status, code in _ERRORS:
         if isinstance(error, kind):
-            return _error(request, status, code, str(error))
+            return _error(request, status, code, reworded(str(error), _WORDS))
     return _error(request, 500, "internal_error", "something went wrong; the daemon's log says what")
 
 
@@ -123,19 +125,28 @@ _ERRORS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (StoreError, 503, "unavailable"),
 )
 
+_WORDS: Final = {
+    "campaign": "batch",
+    "campaigns": "batches",
+    "recipient": "contact",
+    "recipients": "contacts",
+}
+"""What dialerd calls things, in the words of this system."""
+
 _CODES: Final = (
     ("is required", "required"),
     ("cannot be changed", "not_updatable"),
     ("is not a known", "unknown_field"),
     ("is no agent that is active", "agent_not_active"),
     ("is no outbound number", "phone_number_not_found"),
+    ("at least one valid outbound phone number", "phone_number_required"),
 )
 """Codes of single faults, by how their messages begin; what is none of these is `invalid`."""
 
 
 def _plain(fault: Fault) -> dict[str, Any]:
     code = next((code for words, code in _CODES if fault.message.startswith(words)), "invalid")
-    return {"field": fault.path, "code": code, "message": fault.message}
+    return {"field": fault.path, "code": code, "message": reworded(fault.message, _WORDS)}
 
 
 def _error(

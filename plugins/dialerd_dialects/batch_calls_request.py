@@ -3,7 +3,7 @@
 Knows nothing of contacts and answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -13,12 +13,12 @@ from attrs import field, frozen, validators
 from dialerd.model.errors import Fault, InvalidInput
 from dialerd.model.settings import Settings
 from dialerd.model.states import ALL_WEEKDAYS
-from dialerd.model.structuring import structure
 from dialerd.model.unstructuring import unstructure
+from dialerd.model.wording import hint
 from dialerd.rules.localtime import instant_of
 from dialerd.rules.routes import agent_name, known_number
 from dialerd.rules.zones import BadZone, zone
-from dialerd_dialects.fields import renamer
+from dialerd_dialects.fields import Reading, read, renamer
 from dialerd_dialects.instants import clock
 from dialerd_dialects.weekdays import from_monday_1
 
@@ -89,8 +89,8 @@ class Batch:
         max_retry_attempts: how often.
     """
 
-    name: str = field(validator=[validators.min_len(1), validators.max_len(255)])
-    agent_id: str = field(validator=validators.min_len(1))
+    name: str | None = field(default=None, validator=_or_none(validators.min_len(1), validators.max_len(255)))
+    agent_id: str | None = field(default=None, validator=_or_none(validators.min_len(1)))
     phone_number_ids: tuple[str, ...] | None = None
     phone_rotation_strategy: Literal["random", "sequential", "round_robin"] | None = None
     contact_source: Literal["csv", "folder", "manual"] | None = None
@@ -114,19 +114,11 @@ class Batch:
         return self.schedule_type == "scheduled"
 
 
-def read(data: Mapping[str, Any], settings: Settings) -> Batch:
-    """Return a body as it was written.
-
-    Raises:
-        InvalidInput: with every fault.
-    """
-    try:
-        batch = structure(data, Batch)
-    except InvalidInput as error:
-        raise InvalidInput([*error.faults, *_more(data, settings, error)]) from None
-    if faults := list(_faults(batch, settings)):
-        raise InvalidInput(faults)
-    return batch
+def reading(data: Mapping[str, Any], settings: Settings) -> Reading[Batch]:
+    """Return a body as it was written, with everything that is wrong with it."""
+    found = read(data, Batch, required=("name", "agent_id"))
+    found.object_to(_faults(found.record, settings))
+    return found
 
 
 def spec_of(batch: Batch) -> dict[str, Any]:
@@ -168,43 +160,43 @@ def changed(batch: Mapping[str, Any], changes: Mapping[str, Any], settings: Sett
     """
     known = {a.name for a in attrs.fields(Batch)}
     faults = [
-        Fault(key, "cannot be changed; create another batch" if key in known else "is not a known field")
+        Fault(
+            key,
+            "cannot be changed; create another batch"
+            if key in known
+            else f"is not a known field{hint(key, CHANGEABLE)}",
+        )
         for key in changes
         if key not in CHANGEABLE
     ]
     sound = {key: value for key, value in changes.items() if key in CHANGEABLE}
     merged = {**batch, **sound}
-    if sound.get("scheduled_at") is not None:
-        merged["schedule_type"] = "scheduled"
-    try:
-        result = read(merged, settings)
-    except InvalidInput as error:
-        raise InvalidInput([*faults, *error.faults]) from None
-    if faults:
+    if "scheduled_at" in sound:
+        merged["schedule_type"] = "immediate" if sound["scheduled_at"] is None else "scheduled"
+    found = reading(merged, settings)
+    if faults := [*faults, *found.faults]:
         raise InvalidInput(faults)
-    return result
+    return found.record
 
 
-def _more(data: Mapping[str, Any], settings: Settings, error: InvalidInput) -> list[Fault]:
-    """Return what else is wrong with a body that has faults: that of its fields which are sound in themselves."""
-    wrong = {fault.path.partition("[")[0].partition(".")[0] for fault in error.faults}
-    fields = {a.name for a in attrs.fields(Batch)}
-    sound = {key: value for key, value in data.items() if key in fields and key not in wrong}
-    made_up = {"name": "unnamed", "agent_id": next(iter(settings.agents), "none")}
-    try:
-        batch = structure({**made_up, **sound}, Batch)
-    except InvalidInput:
-        return []
-    found = _faults(batch, settings)
-    return [fault for fault in found if fault.path.partition("[")[0] not in wrong]
+def no_number(agent: str, numbers: Sequence[str], settings: Settings) -> Fault | None:
+    """Return the fault of a batch that names no outbound number and whose agent has none, or None."""
+    name = agent_name(agent, settings)
+    if numbers or name is None or any(known_number(text, settings) for text in settings.agents[name].numbers):
+        return None
+    message = "at least one valid outbound phone number is required; name some, or give the agent numbers of its own"
+    return Fault("phone_number_ids", message)
 
 
 def _faults(batch: Batch, settings: Settings) -> list[Fault]:
     """Return what a body says that cannot be, beyond the kinds and ranges of its fields."""
     faults: list[Fault] = []
-    if agent_name(batch.agent_id, settings) is None:
+    agent, numbers = batch.agent_id or "", batch.phone_number_ids or ()
+    if agent_name(agent, settings) is None:
         faults.append(Fault("agent_id", "is no agent that is active here; configure one with this name or id"))
-    for at, number in enumerate(batch.phone_number_ids or ()):
+    elif (fault := no_number(agent, numbers, settings)) is not None:
+        faults.append(fault)
+    for at, number in enumerate(numbers):
         if known_number(number, settings) is None:
             faults.append(Fault(f"phone_number_ids[{at}]", "is no outbound number here; configure it with this id"))
     if batch.contact_source == "folder" and batch.contact_folder_id is None:

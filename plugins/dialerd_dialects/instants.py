@@ -40,12 +40,6 @@ def from_minutes(minutes: int) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def to_minutes(moment: time, *, end: bool = False) -> int:
-    """Return a time of day as minutes since midnight; with `end`, midnight is 1440."""
-    minutes = moment.hour * 60 + moment.minute
-    return _DAY_MINUTES if end and minutes == 0 else minutes
-
-
 def to_clock(moment: time, *, end: bool = False) -> str:
     """Return a time of day as `HH:MM`; with `end`, midnight is `24:00`."""
     return "24:00" if end and (moment.hour, moment.minute) == (0, 0) else f"{moment:%H:%M}"

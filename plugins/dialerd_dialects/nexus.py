@@ -4,19 +4,20 @@
 `errorMessage` and `data`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from dialerd.model.campaign_view import CampaignView
 from dialerd.model.errors import Fault, InvalidInput, KeyReused, NotFound, StoreError, TooLarge, WrongState
 from dialerd.model.settings import Settings
-from dialerd.model.wording import hint, shown
-from dialerd.plugin.dialect import Answer, Campaigns, Dialect, Order, Request, Route, Translation
-from dialerd_dialects.fields import in_words, json_object, renamed
-from dialerd_dialects.ids import hexadecimal, unused
+from dialerd.model.states import CampaignState
+from dialerd.model.wording import hint
+from dialerd.plugin.dialect import Answer, Campaigns, Dialect, NotAllowed, Order, Request, Route, Translation
+from dialerd_dialects.fields import in_words, instead, json_object, renamed, reworded, told_of
+from dialerd_dialects.ids import hexadecimal
 from dialerd_dialects.instants import whole_seconds
-from dialerd_dialects.nexus_contacts import recipients_of
-from dialerd_dialects.nexus_request import changes_of, rename, shape, spec_of
+from dialerd_dialects.nexus_contacts import FIELDS, contacts_of
+from dialerd_dialects.nexus_request import TOGETHER, changes_of, faults_of_change, rename, shape, spec_of
 
 NAME: Final = "nexus"
 DIGITS: Final = 24
@@ -36,8 +37,7 @@ def token(request: Request) -> str | None:
 async def create(request: Request, campaigns: Campaigns) -> Answer:
     """Create a batch, to be filled and started later."""
     spec = spec_of(json_object(request.body), campaigns.settings)
-    alias = await unused(campaigns, lambda: hexadecimal(DIGITS))
-    order = Order(spec=spec, draft=True, alias=alias, dialect=NAME)
+    order = Order(spec=spec, draft=True, alias=hexadecimal(DIGITS))
     try:
         created = await campaigns.create(order, once=request.once)
     except InvalidInput as error:
@@ -49,7 +49,7 @@ async def batches(request: Request, campaigns: Campaigns) -> Answer:
     """Answer with the latest batches; the daemon is one workspace, whose batches every user sees."""
     found: list[CampaignView] = []
     for offset in range(0, _MOST, _PAGE):
-        page = await campaigns.list(dialect=NAME, limit=_PAGE, offset=offset)
+        page = await campaigns.list(limit=_PAGE, offset=offset)
         found += page.items
         if len(page.items) < _PAGE:
             break
@@ -59,16 +59,17 @@ async def batches(request: Request, campaigns: Campaigns) -> Answer:
 async def add(request: Request, campaigns: Campaigns) -> Answer:
     """Add contacts to a batch: all of them, or none where one is invalid and `skipInvalid` is not asked for."""
     data = json_object(request.body)
-    view = await _own(request, data, campaigns, {"contacts", "skipInvalid"})
-    skip = data.get("skipInvalid", False)
-    if not isinstance(skip, bool):
-        raise InvalidInput([Fault("skipInvalid", "must be true or false")])
-    recipients = recipients_of(data.get("contacts"))
+    contacts, faults = contacts_of(data, campaigns.settings.daemon.default_region)
+    view = await _own(request, data, campaigns, [*_unknown(data, FIELDS), *faults])
     try:
-        added = await campaigns.add_recipients(view.id, recipients, skip_invalid=skip, once=request.once)
+        with told_of(view, _WORDS):
+            added = await campaigns.add_recipients(
+                view.id, contacts.recipients, skip_invalid=contacts.skip, once=request.once
+            )
     except InvalidInput as error:
         raise renamed(error, rename) from error
-    invalid = [{"contact": rename(fault.path), "reason": fault.message} for fault in added.invalid]
+    left_out = instead(renamed(InvalidInput(added.invalid), rename).faults, contacts.faults)
+    invalid = [{"contact": fault.path, "reason": reworded(fault.message, _WORDS)} for fault in left_out]
     body = {
         "batchId": view.alias,
         "added": added.added,
@@ -82,20 +83,25 @@ async def add(request: Request, campaigns: Campaigns) -> Answer:
 async def start(request: Request, campaigns: Campaigns) -> Answer:
     """Start dialling a batch; calling hours and allowed days hold its calls."""
     data = json_object(request.body) if request.body.strip() else {}
-    view = await _own(request, data, campaigns, set())
-    return _done(200, "Batch started successfully", _shown(await campaigns.start(view.id)))
+    view = await _own(request, data, campaigns, _unknown(data, ()))
+    if view.state not in (CampaignState.DRAFT, CampaignState.SCHEDULED):
+        raise WrongState(f"batch {view.alias} is {view.state}; it was started already")
+    with told_of(view, _WORDS):
+        started = await campaigns.start(view.id)
+    return _done(200, "Batch started successfully", _shown(started))
 
 
 async def update(request: Request, campaigns: Campaigns) -> Answer:
     """Change a batch."""
     data = json_object(request.body)
-    view = await _own(request, data, campaigns, None)
     given = {name: value for name, value in data.items() if name != "batchId"}
-    if not given:
-        raise InvalidInput([Fault("", "changes nothing; send the fields to change")])
+    view = await _own(request, data, campaigns, faults_of_change(given, campaigns.settings))
+    if view.state is not CampaignState.DRAFT and (kept := [name for name in given if name not in TOGETHER]):
+        raise WrongState(f"batch {view.alias} is {view.state} and keeps its {', '.join(kept)}")
     changes = changes_of(given, view.spec, campaigns.settings)
     try:
-        changed = await campaigns.update(view.id, changes)
+        with told_of(view, _WORDS):
+            changed = await campaigns.update(view.id, changes)
     except InvalidInput as error:
         raise renamed(error, rename) from error
     return _done(200, "Batch updated successfully", _shown(changed))
@@ -113,11 +119,13 @@ def failed(request: Request, error: Exception) -> Answer:
         case TooLarge():
             return _failed(413, "Payload Too Large", str(error))
         case InvalidInput():
-            return _failed(400, "Bad Request", in_words(error))
+            return _failed(400, "Bad Request", reworded(in_words(error), _WORDS))
         case KeyReused():
             return _failed(422, "Unprocessable Entity", str(error))
         case NotFound():
-            return _failed(404, "Not Found", str(error))
+            return _failed(404, "Not Found", reworded(str(error), _WORDS))
+        case NotAllowed():
+            return _failed(error.status, "Not Allowed", str(error))
         case WrongState():
             return _failed(409, "Conflict", str(error))
         case StoreError():
@@ -128,30 +136,44 @@ def failed(request: Request, error: Exception) -> Answer:
 
 
 def reads(data: Mapping[str, Any], settings: Settings) -> Translation | None:
-    """Translate a dropped file that holds a request for a new batch: a draft, as it has no contacts."""
+    """Translate a dropped file: a request for a new batch, which is a draft unless the file has its contacts, too."""
     if "batchName" not in data or "callingNumbers" not in data:
         return None
-    document = spec_of(data, settings)
-    return Translation(document=document, where=rename, draft=True, alias=hexadecimal(DIGITS), dialect=NAME)
+    batch = {name: value for name, value in data.items() if name not in FIELDS}
+    draft = all(data.get(name) is None for name in FIELDS)
+    contacts, faults = (None, []) if draft else contacts_of(data, settings.daemon.default_region)
+    try:
+        document = spec_of(batch, settings)
+    except InvalidInput as error:
+        raise InvalidInput([*error.faults, *faults]) from error
+    if faults:
+        raise InvalidInput(faults)
+    if contacts is not None:
+        document |= {"recipients": contacts.recipients, "skip_invalid": contacts.skip}
+    return Translation(document=document, where=rename, draft=draft, alias=hexadecimal(DIGITS))
 
 
-async def _own(request: Request, data: Mapping[str, Any], campaigns: Campaigns, known: set[str] | None) -> CampaignView:
+def _unknown(data: Mapping[str, Any], names: Iterable[str]) -> list[Fault]:
+    known = {*names, "batchId"}
+    return [Fault(key, f"is not a known field{hint(key, known)}") for key in data if key not in known]
+
+
+async def _own(
+    request: Request, data: Mapping[str, Any], campaigns: Campaigns, faults: Iterable[Fault]
+) -> CampaignView:
     """Return the batch that the path or `batchId` in the body names.
 
     Args:
         request: the request.
         data: its body.
         campaigns: among which it is.
-        known: further fields that the body may hold; None = they are judged elsewhere.
+        faults: what else is wrong with the body.
 
     Raises:
-        InvalidInput: no batch is named, or there are unknown fields.
-        NotFound: there is none, or it is another dialect's.
+        InvalidInput: no batch is named, or there are other faults.
+        NotFound: there is none.
     """
-    faults = []
-    if known is not None:
-        names = known | {"batchId"}
-        faults += [Fault(key, f"is not known{hint(key, names)}") for key in data if key not in names]
+    faults = [*faults]
     name = request.params.get("batchId") or data.get("batchId")
     if not isinstance(name, str) or not name:
         faults.append(Fault("batchId", "is required"))
@@ -159,10 +181,7 @@ async def _own(request: Request, data: Mapping[str, Any], campaigns: Campaigns, 
         faults.append(Fault("batchId", "is another one than the path's"))
     if faults:
         raise InvalidInput(faults)
-    view = await campaigns.get(str(name))
-    if view.dialect != NAME:
-        raise NotFound(f"there is no batch {shown(str(name))}; it was not created by this request")
-    return view
+    return await campaigns.get(str(name))
 
 
 def _shown(view: CampaignView) -> dict[str, Any]:
@@ -192,6 +211,9 @@ def _envelope(code: int, message: str, *, status: bool, error: str = "", data: A
     body = {"message": message, "status": status, "code": code, "errorMessage": error, "data": data}
     return Answer(status=code, body=body)
 
+
+_WORDS: Final = {"campaign": "batch", "campaigns": "batches", "recipients": "contacts", "recipient": "contact"}
+"""What dialerd says, and what it is called here."""
 
 _CALL: Final = "/api/call"
 

@@ -1,6 +1,6 @@
 """A batch of Nexus as a campaign, and a campaign as a batch. Knows nothing of HTTP.
 
-Its fields stand in docs/dialects.md.
+Its fields stand in docs/dialects-nexus.md.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,10 @@ from dialerd.model.instants import SECOND
 from dialerd.model.retry import MAX_ATTEMPTS
 from dialerd.model.settings import Settings
 from dialerd.model.states import ALL_WEEKDAYS
-from dialerd.model.structuring import structure
-from dialerd.model.wording import hint, shown
+from dialerd.model.wording import hint, kind, shown
 from dialerd.rules.routes import agent_name, known_number
 from dialerd.rules.zones import BadZone, zone
-from dialerd_dialects.fields import renamer
+from dialerd_dialects.fields import Reading, read, renamer
 from dialerd_dialects.instants import clock, to_clock
 from dialerd_dialects.weekdays import from_sunday_0, to_sunday_0
 
@@ -49,8 +48,8 @@ _LONGEST_S: Final = 30 * 24 * 60 * 60  # of a delay; more is a slip, such as mil
 class CallingHour:
     """`callingHour`: from when to when."""
 
-    start: str
-    end: str
+    start: str | None = None
+    end: str | None = None
 
 
 @frozen(kw_only=True)
@@ -60,7 +59,7 @@ class Batch:
     name: str | None = field(
         default=None, alias="batchName", validator=validators.optional([validators.min_len(1), validators.max_len(255)])
     )
-    numbers: tuple[str, ...] | None = field(default=None, alias="callingNumbers")
+    numbers: list[Any] | None = field(default=None, alias="callingNumbers")
     retry: int | None = field(
         default=None, validator=validators.optional([validators.ge(0), validators.le(MAX_ATTEMPTS - 1)])
     )
@@ -68,7 +67,7 @@ class Batch:
         default=None, validator=validators.optional([validators.ge(0), validators.le(_LONGEST_S)])
     )
     timezone: str | None = None
-    hour: CallingHour | None = field(default=None, alias="callingHour")
+    hour: dict[str, Any] | None = field(default=None, alias="callingHour")
     days: tuple[int, ...] | None = field(
         default=None, alias="allowedDays", validator=validators.optional(validators.min_len(1))
     )
@@ -81,18 +80,16 @@ def spec_of(data: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     Raises:
         InvalidInput: it cannot be, with every fault.
     """
-    batch, faults = _read(data)
-    lacking = [name for name in ("batchName", "callingNumbers") if data.get(name) in (None, "", [])]
-    faults = [fault for fault in faults if fault.path not in lacking]
-    faults += [Fault(name, "is required") for name in lacking]
-    spec, found = _translated(batch, settings)
-    faults += found
-    if batch is not None and batch.numbers and not found:
-        agent = _agent(batch, settings)
-        if isinstance(agent, Fault):
-            faults.append(agent)
-        else:
+    reading, spec = _judged(data, settings)
+    batch = reading.record
+    if batch.agent is None and batch.numbers and all(_known(number, settings) for number in batch.numbers):
+        if (agent := _speaker(batch, settings)) is not None:
             spec["agent"] = agent
+        else:
+            reading.object_to([Fault("agentId", f"{_WHO}{hint('', settings.agents)}")])
+    lacking = [name for name in ("batchName", "callingNumbers") if data.get(name) in (None, "", [])]
+    faults = [fault for fault in reading.faults if fault.path not in lacking]
+    faults += [Fault(name, "is required") for name in lacking]
     if faults:
         raise InvalidInput(faults)
     return {**spec, "rotation": "round_robin"}
@@ -109,19 +106,23 @@ def changes_of(data: Mapping[str, Any], spec: CampaignSpec, settings: Settings) 
     Raises:
         InvalidInput: it cannot be, with every fault.
     """
-    batch, faults = _read(data)
-    faults += [
-        Fault(name, "may not be empty") for name in ("batchName", "callingNumbers") if name in data and not data[name]
-    ]
-    if batch is not None:
-        present = shape(spec)
-        whole = {name: present[name] for name in _TOGETHER if present[name] is not None} | dict(data)
-        changed, found = _translated(_read(whole)[0], settings)
-        faults += found
-    if faults or batch is None:
+    if faults := faults_of_change(data, settings):
         raise InvalidInput(faults)
-    keys = {_KEYS[name] for name in data}
-    return {key: changed.get(key) for key in keys}
+    present = shape(spec)
+    whole = {name: present[name] for name in TOGETHER if present[name] is not None} | dict(data)
+    reading, changed = _judged(whole, settings)
+    if reading.faults:
+        raise InvalidInput(reading.faults)
+    return {_KEYS[name]: changed.get(_KEYS[name]) for name in data}
+
+
+def faults_of_change(data: Mapping[str, Any], settings: Settings) -> list[Fault]:
+    """Return what is wrong with a request for a change, whatever the batch."""
+    if not data:
+        return [Fault("", "changes nothing; send the fields to change")]
+    empty = [name for name in ("batchName", "callingNumbers") if name in data and not data[name]]
+    faults = [fault for fault in _judged(data, settings)[0].faults if fault.path not in empty]
+    return faults + [Fault(name, "may not be empty") for name in empty]
 
 
 def shape(spec: CampaignSpec) -> dict[str, Any]:
@@ -150,22 +151,15 @@ _KEYS: Final = {
     "agentId": "agent",
 }
 
-_TOGETHER: Final = ("retry", "delay", "callingHour", "allowedDays")
-"""What makes one key of a campaign with another one of these."""
+TOGETHER: Final = ("retry", "delay", "callingHour", "allowedDays")
+"""What makes one key of a campaign with another one of these; it can be changed as long as a batch is not over."""
 
 
-def _read(data: Mapping[str, Any]) -> tuple[Batch | None, list[Fault]]:
-    try:
-        return structure(data, Batch), []
-    except InvalidInput as error:
-        return None, list(error.faults)
-
-
-def _translated(batch: Batch | None, settings: Settings) -> tuple[dict[str, Any], list[Fault]]:
-    """Return the keys of a campaign that a batch gives, and what is wrong with them."""
-    if batch is None:
-        return {}, []
-    faults = [*_numbers(batch, settings)]
+def _judged(data: Mapping[str, Any], settings: Settings) -> tuple[Reading[Batch], dict[str, Any]]:
+    """Return what can be read of a batch, and the keys of a campaign that it gives; all faults are found."""
+    reading = read(data, Batch)
+    batch = reading.record
+    reading.object_to(_numbers(batch, settings))
     spec: dict[str, Any] = {}
     if batch.name is not None:
         spec["name"] = batch.name
@@ -178,23 +172,29 @@ def _translated(batch: Batch | None, settings: Settings) -> tuple[dict[str, Any]
         try:
             zone(batch.timezone)
         except BadZone as error:
-            faults.append(Fault("timezone", str(error)))
+            reading.object_to([Fault("timezone", str(error))])
     if batch.hour is not None or batch.days is not None:
         window, found = _window(batch)
-        faults += found
+        reading.object_to(found)
         spec["windows"] = [window]
     if batch.agent is not None:
         spec["agent"] = batch.agent
         if agent_name(batch.agent, settings) is None:
             known = hint(batch.agent, settings.agents)
-            faults.append(Fault("agentId", f"{shown(batch.agent)} is not a configured agent{known}"))
-    return spec, faults
+            reading.object_to([Fault("agentId", f"{shown(batch.agent)} is not a configured agent{known}")])
+    return reading, spec
+
+
+def _known(number: Any, settings: Settings) -> bool:
+    return isinstance(number, str) and known_number(number, settings) is not None
 
 
 def _numbers(batch: Batch, settings: Settings) -> Iterator[Fault]:
     known = [*settings.numbers, *(entry.id for entry in settings.numbers.values() if entry.id is not None)]
     for at, text in enumerate(batch.numbers or ()):
-        if known_number(text, settings) is None:
+        if not isinstance(text, str):
+            yield Fault(f"callingNumbers[{at}]", f"must be text, but is {kind(text)}")
+        elif known_number(text, settings) is None:
             message = f"{shown(text)} is not the id of a configured number{hint(text, known)}"
             yield Fault(f"callingNumbers[{at}]", message)
 
@@ -217,12 +217,16 @@ def _window(batch: Batch) -> tuple[dict[str, Any], list[Fault]]:
         except ValueError as error:
             faults.append(Fault("allowedDays", str(error)))
     if batch.hour is not None:
-        for name, text in (("start", batch.hour.start), ("end", batch.hour.end)):
+        reading = read(batch.hour, CallingHour, required=("start", "end"), path="callingHour")
+        hour = reading.record
+        late = []
+        for name, text in (("start", hour.start), ("end", hour.end)):
             try:
-                window[name] = clock(text)
+                window[name] = window[name] if text is None else clock(text)
             except ValueError as error:
-                faults.append(Fault(f"callingHour.{name}", f"{shown(text)} {error}"))
-        if not faults and window["start"] == window["end"] and batch.hour.end.strip() != "24:00":
+                late.append(Fault(f"callingHour.{name}", f"{shown(str(text))} {error}"))
+        faults += [*reading.faults, *late]
+        if hour.end is not None and not faults and window["start"] == window["end"] and hour.end.strip() != "24:00":
             faults.append(Fault("callingHour.end", 'is the start, too; the whole day is "00:00" to "24:00"'))
     return window, faults
 
@@ -231,19 +235,18 @@ def _hour(window: Window) -> dict[str, str]:
     return {"start": to_clock(window.start), "end": to_clock(window.end, end=True)}
 
 
-def _agent(batch: Batch, settings: Settings) -> str | Fault:
-    """Return who speaks: whom the request names; else the only one whose numbers these are; else the only one."""
-    if batch.agent is not None:
-        return batch.agent
+def _speaker(batch: Batch, settings: Settings) -> str | None:
+    """Return who speaks where the request does not say: the only one whose numbers these are; else the only one."""
     wanted = {known_number(text, settings) for text in batch.numbers or ()}
     owners = [
         name
         for name, agent in settings.agents.items()
         if wanted <= {known_number(text, settings) for text in agent.numbers}
     ]
-    if len(owners) == 1:
-        return owners[0]
-    if len(settings.agents) == 1:
-        return next(iter(settings.agents))
-    message = "cannot be guessed: name one of the configured agents, or give the numbers to one agent in its settings"
-    return Fault("agentId", f"{message}{hint('', settings.agents)}")
+    for found in (owners, list(settings.agents)):
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+_WHO: Final = "cannot be guessed: name one of the configured agents, or give the numbers to one agent in its settings"

@@ -8,16 +8,16 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from dialerd.model.campaign_view import CampaignView
-from dialerd.model.errors import Fault, InvalidInput, NotFound
+from dialerd.model.errors import Fault, InvalidInput, WrongState
 from dialerd.model.settings import Settings
-from dialerd.model.wording import hint, shown
+from dialerd.model.states import CampaignState
+from dialerd.model.wording import hint
 from dialerd.plugin.dialect import Answer, Campaigns, Dialect, Request, Route, Translation
 from dialerd_dialects import nixflex_newer, nixflex_older, nixflex_views
-from dialerd_dialects.fields import json_object, renamed
+from dialerd_dialects.fields import instead, json_object, renamed, told_of
 from dialerd_dialects.ids import hexadecimal, unused
 from dialerd_dialects.nixflex_errors import Refusal, failed, refused
-from dialerd_dialects.nixflex_invalid import bad_numbers, listed, of_recipients
+from dialerd_dialects.nixflex_invalid import listed
 
 NAME: Final = "nixflex"
 
@@ -30,7 +30,7 @@ def token(request: Request) -> str | None:
 
 async def create(request: Request, campaigns: Campaigns) -> Answer:
     """Create a batch, by whichever of the two requests it is."""
-    data = json_object(request.body)
+    data = _body(request)
     if nixflex_older.is_older(data):
         return await _create_older(data, request, campaigns)
     return await _create_newer(data, request, campaigns)
@@ -38,21 +38,25 @@ async def create(request: Request, campaigns: Campaigns) -> Answer:
 
 async def launch(request: Request, campaigns: Campaigns) -> Answer:
     """Launch a scheduled batch now; its window still holds its calls."""
-    view = await _own(request, campaigns)
-    return Answer(status=200, body=nixflex_views.whole(await campaigns.start(view.id)))
+    view = await campaigns.get(request.params["campaign_id"])
+    if view.state not in (CampaignState.DRAFT, CampaignState.SCHEDULED):
+        raise WrongState(f"campaign {view.alias} is {view.state}; only one that is scheduled can be launched")
+    with told_of(view, {}):
+        started = await campaigns.start(view.id)
+    return Answer(status=200, body=nixflex_views.whole(started))
 
 
 async def get(request: Request, campaigns: Campaigns) -> Answer:
     """Answer with a batch."""
-    return Answer(status=200, body=nixflex_views.whole(await _own(request, campaigns)))
+    return Answer(status=200, body=nixflex_views.whole(await campaigns.get(request.params["campaign_id"])))
 
 
 async def calls(request: Request, campaigns: Campaigns) -> Answer:
     """Answer with a page of a batch's calls."""
     asked = _Page.of(request.query)
-    view = await _own(request, campaigns)
+    view = await campaigns.get(request.params["campaign_id"])
     page = await campaigns.recipients(view.id, limit=asked.limit, after=asked.after, calls=True)
-    found = [call for recipient in page.items for call in nixflex_views.calls(recipient)]
+    found = [call for recipient in page.items for call in nixflex_views.calls(recipient, view)]
     return Answer(status=200, body={"calls": found, "next": page.next})
 
 
@@ -67,66 +71,57 @@ def reads(data: Mapping[str, Any], settings: Settings) -> Translation | None:
     except Refusal as refusal:
         raise InvalidInput(refusal.faults) from refusal
     document = {**order.spec, "recipients": list(order.recipients)}
-    return Translation(document=document, where=kind.rename, alias=alias, dialect=NAME)
+    return Translation(document=document, where=kind.rename, alias=alias)
+
+
+def _body(request: Request) -> dict[str, Any]:
+    """Return the object in a request's body; none is like an empty one, which lacks what is required.
+
+    Raises:
+        Refusal: it is none; what is neither of the two requests gets the newer one's codes.
+    """
+    try:
+        return json_object(request.body) if request.body.strip() else {}
+    except InvalidInput as error:
+        raise Refusal("campaign_creation_failed", error.faults) from error
 
 
 async def _create_older(data: Mapping[str, Any], request: Request, campaigns: Campaigns) -> Answer:
+    # so few digits do meet: 1 in 40,000 where there are 100,000 batches
     alias = await unused(campaigns, lambda: nixflex_older.PREFIX + hexadecimal(nixflex_older.DIGITS))
     order = nixflex_older.order_of(data, campaigns.settings, alias)
     try:
         created = await campaigns.create(order, once=request.once)
     except InvalidInput as error:
-        faults = renamed(error, nixflex_older.rename).faults
-        code = "invalid_phone_format" if of_recipients(faults) else "invalid_request"
-        raise Refusal(code, faults) from error
+        raise nixflex_older.refusal_of(renamed(error, nixflex_older.rename).faults) from error
     return Answer(status=201, body=nixflex_views.echo(created.campaign))
 
 
 async def _create_newer(data: Mapping[str, Any], request: Request, campaigns: Campaigns) -> Answer:
-    alias = await unused(campaigns, lambda: nixflex_newer.PREFIX + hexadecimal(nixflex_newer.DIGITS))
+    alias = nixflex_newer.PREFIX + hexadecimal(nixflex_newer.DIGITS)
     order = nixflex_newer.order_of(data, campaigns.settings, alias)
+    entries = data["recipients"]
+    people = nixflex_newer.recipients_of(entries) if order.spec["skip_invalid"] else []
+    own = [fault for person in people for fault in person.faults]
     try:
         created = await campaigns.create(order, once=request.once)
     except InvalidInput as error:
-        raise _newer_refusal(renamed(error, nixflex_newer.rename), data, campaigns.settings) from error
+        faults = renamed(error, nixflex_newer.rename).faults
+        if not people or any(fault.path for fault in faults):
+            raise nixflex_newer.refusal_of(faults, entries) from error
+        bad = [*own, *nixflex_newer.bad_phones(people, campaigns.settings)]  # nobody is left
+        counts = {"valid_count": 0, "invalid_count": len(people), "invalid": listed(bad, entries)}
+        raise Refusal("invalid_phone_format", bad or faults, counts) from error
     body = {
         "campaign_id": created.campaign.alias,
         "status": created.campaign.state.value,
         "valid_count": created.recipients.added,
         "invalid_count": created.recipients.invalid_count,
-        "invalid": listed(created.recipients.invalid, data["recipients"]),
+        "invalid": listed(instead(created.recipients.invalid, own), entries),
     }
     if created.recipients.duplicates:
         body["duplicate_count"] = created.recipients.duplicates
     return Answer(status=201, body=body)
-
-
-def _newer_refusal(error: InvalidInput, data: Mapping[str, Any], settings: Settings) -> Refusal:
-    """Return the refusal for a campaign that could not be created, with the list of numbers that are at fault."""
-    faults: tuple[Fault, ...] = error.faults
-    recipients = data["recipients"]
-    if data.get("skip_invalid") and len(bad := bad_numbers(recipients, settings.daemon.default_region)) == len(
-        recipients
-    ):
-        faults = tuple(bad)
-    if not of_recipients(faults):
-        return Refusal("campaign_creation_failed", faults)
-    invalid = listed(faults, recipients)
-    counts = {"valid_count": len(recipients) - len(invalid), "invalid_count": len(invalid), "invalid": invalid}
-    return Refusal("invalid_phone_format", faults, counts)
-
-
-async def _own(request: Request, campaigns: Campaigns) -> CampaignView:
-    """Return the batch that the path names.
-
-    Raises:
-        NotFound: there is none, or it is another dialect's.
-    """
-    name = request.params["campaign_id"]
-    view = await campaigns.get(name)
-    if view.dialect != NAME:
-        raise NotFound(f"there is no batch {shown(name)}; it was not created by this request")
-    return view
 
 
 @frozen(kw_only=True)

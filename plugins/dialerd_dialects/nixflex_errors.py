@@ -1,7 +1,7 @@
 """Errors as Nixflex's clients know them: a code, a message and everything that is wrong.
 
-The documents name codes but neither HTTP statuses nor a body; both are chosen here, see docs/dialects.md. Knows nothing
-of campaigns.
+The documents name codes but neither HTTP statuses nor a body; both are chosen here, see docs/dialects-nixflex.md.
+Knows nothing of campaigns.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from dialerd.model.errors import (
     TooLarge,
     WrongState,
 )
-from dialerd.plugin.dialect import Answer, Request
+from dialerd.plugin.dialect import Answer, NotAllowed, Request
 from dialerd_dialects.fields import in_words
 
 _STATUS: Final[Mapping[str, int]] = {
@@ -51,11 +51,6 @@ class Refusal(DialerdError):
         super().__init__(f"{code}: {in_words(InvalidInput(self.faults))}")
 
 
-def refusal(code: str, path: str, message: str) -> Refusal:
-    """Return a refusal for one fault."""
-    return Refusal(code, [Fault(path, message)])
-
-
 def missing(faults: Iterable[Fault]) -> bool:
     """Tell whether a required field is among what is wrong."""
     return any(fault.message == "is required" for fault in faults)
@@ -75,17 +70,21 @@ def failed(request: Request, error: Exception) -> Answer:
             return _answer(_STATUS[error.code], error.code, words, error.faults, error.extra)
         case InvalidInput():
             return _answer(400, "invalid_request", in_words(error), error.faults)
-        case NotFound():
-            return _answer(404, "campaign_not_found", str(error))
-        case WrongState():
-            return _answer(409, "invalid_state", str(error))
-        case TooLarge():
-            return _answer(413, "request_too_large", str(error))
-        case KeyReused():
-            return _answer(422, "idempotency_key_reused", str(error))
-        case StoreError():
-            return _answer(503, "unavailable", str(error))
+        case NotAllowed():
+            return _answer(error.status, "not_allowed", str(error))
+    for kind, status, code in _OTHERS:
+        if isinstance(error, kind):
+            return _answer(status, code, str(error))
     return _answer(500, "internal_error", f"something went wrong here; the log says what under {request.request_id}")
+
+
+_OTHERS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
+    (NotFound, 404, "campaign_not_found"),
+    (WrongState, 409, "invalid_state"),
+    (TooLarge, 413, "request_too_large"),
+    (KeyReused, 422, "idempotency_key_reused"),
+    (StoreError, 503, "unavailable"),
+)
 
 
 def _answer(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from dialerd.model.errors import Fault
-from dialerd.rules.numbers import BadNumber, parse_number
+from dialerd_dialects.fields import in_json
 
 _ENTRY: Final = re.compile(r"recipients\[(\d+)\]")
 
@@ -25,25 +25,8 @@ def listed(faults: Iterable[Fault], recipients: Sequence[Any]) -> list[dict[str,
     reasons: dict[int, list[str]] = {}
     for fault in faults:
         if match := _ENTRY.match(fault.path):
-            reasons.setdefault(int(match[1]), []).append(fault.message)
+            reasons.setdefault(int(match[1]), []).append(in_json(fault).message)
     return [{"index": at, "phone": _phone(recipients[at]), "reason": "; ".join(reasons[at])} for at in sorted(reasons)]
-
-
-def bad_numbers(recipients: Sequence[Any], region: str | None) -> list[Fault]:
-    """Return what is wrong with the numbers of recipients, read by themselves.
-
-    Args:
-        recipients: the request's, each with `phone`.
-        region: country by which numbers without + are read, or None.
-    """
-    faults = []
-    for at, recipient in enumerate(recipients):
-        phone = _phone(recipient)
-        try:
-            parse_number(phone if isinstance(phone, str) else "", region)
-        except BadNumber as error:
-            faults.append(Fault(f"recipients[{at}].phone", str(error)))
-    return faults
 
 
 def _phone(recipient: Any) -> Any:

@@ -1,27 +1,28 @@
 """N2, the newer batch request of Nixflex, as a campaign. Knows nothing of HTTP.
 
-Its fields, limits and codes stand in docs/dialects.md.
+Its fields, limits and codes stand in docs/dialects-nixflex.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, Literal
 
 from attrs import field, frozen, validators
 
 from dialerd.model.campaign import CampaignSpec
-from dialerd.model.errors import Fault, InvalidInput
+from dialerd.model.errors import Fault
 from dialerd.model.instants import Plain
-from dialerd.model.settings import Settings
+from dialerd.model.settings import AgentSettings, Settings
 from dialerd.model.states import ALL_WEEKDAYS, Weekday
-from dialerd.model.structuring import structure
-from dialerd.model.wording import hint, shown
 from dialerd.plugin.dialect import Order
-from dialerd.rules.routes import agent_name, caller_ids, known_number
+from dialerd.rules.routes import agent_name, caller_ids
 from dialerd.rules.zones import BadZone, zone
-from dialerd_dialects.fields import renamer
+from dialerd_dialects.fields import Reading, read, renamer
 from dialerd_dialects.instants import from_minutes
 from dialerd_dialects.nixflex_errors import Refusal, missing
+from dialerd_dialects.nixflex_invalid import listed, of_recipients
+from dialerd_dialects.nixflex_owned import not_owned
+from dialerd_dialects.numbers import bad_numbers
 from dialerd_dialects.weekdays import in_order
 
 PREFIX: Final = "batchcall_"
@@ -49,17 +50,17 @@ _MINUTE: Final = validators.optional([validators.ge(0), validators.le(1440)])
 
 @frozen(kw_only=True)
 class NewerBatch:
-    """What the request may hold."""
+    """What the request may hold; what is None was not given."""
 
-    agent_id: str
-    prompt: str
+    agent_id: str | None = None
+    prompt: str | None = None
     name: str | None = field(
         default=None, validator=validators.optional([validators.min_len(1), validators.max_len(255)])
     )
     from_number: str | None = None
-    recipients: list[Any] = field(validator=validators.min_len(1))
-    skip_invalid: bool = False
-    schedule_type: Literal["now", "schedule"] = "now"
+    recipients: list[Any] | None = field(default=None, validator=validators.optional(validators.min_len(1)))
+    skip_invalid: bool | None = None
+    schedule_type: Literal["now", "schedule"] | None = None
     scheduled_date: date | None = None
     window_start_minutes: int | None = field(default=None, validator=_MINUTE)
     window_end_minutes: int | None = field(default=None, validator=_MINUTE)
@@ -87,94 +88,95 @@ def order_of(data: Mapping[str, Any], settings: Settings, alias: str) -> Order:
     Raises:
         Refusal: it cannot be, with every fault.
     """
-    batch, recipients = _read(data)
-    faults = [*_schedule(batch), *_owned(batch, settings)]
-    if faults:
-        raise Refusal("campaign_creation_failed", faults)
-    agent = settings.agents[agent_name(batch.agent_id, settings) or batch.agent_id]
+    reading = read(data, NewerBatch, required=("agent_id", "prompt", "recipients"))
+    batch = reading.record
+    if batch.prompt is not None and not batch.prompt.strip():
+        reading.object_to([Fault("prompt", "is required")])
+    reading.object_to([*_schedule(batch), *not_owned(batch.agent_id, batch.from_number, settings)])
+    numbers = _numbers(batch, settings)
+    if batch.from_number is None and len(numbers) != 1:
+        message = f"is required, as the agent has {len(numbers)} numbers; send one of them"
+        reading.object_to([Fault("from_number", message)] if agent_of(batch, settings) else [])
+    people = recipients_of(batch.recipients or ())
+    own = [] if batch.skip_invalid else [fault for person in people for fault in person.faults]
+    if reading.faults or own:
+        if not batch.skip_invalid:
+            own += bad_phones(people, settings)
+        raise refusal_of([*reading.faults, *own], batch.recipients or ())
+    agent = agent_of(batch, settings)
     spec: dict[str, Any] = {
         "name": batch.name or alias,
         "agent": batch.agent_id,
-        "caller_ids": [batch.from_number or _numbers(batch, settings)[0]],
+        "caller_ids": [batch.from_number or numbers[0]],
         "prompt": batch.prompt,
-        "timezone": batch.timezone or agent.timezone or LAST_ZONE,
+        "timezone": batch.timezone or (agent and agent.timezone) or LAST_ZONE,
         "windows": _windows(batch),
         "retry": {"max_attempts": 1},  # one call each
         "amd": "detect",
-        "skip_invalid": batch.skip_invalid,
+        "skip_invalid": bool(batch.skip_invalid),
     }
     if batch.schedule_type == "schedule" and batch.scheduled_date is not None:
         spec["start"] = batch.scheduled_date.isoformat()
     return Order(
         spec=spec,
-        recipients=[_recipient(recipient) for recipient in recipients],
-        launch=batch.schedule_type == "now",
+        recipients=[_recipient(person) for person in people],
+        launch=batch.schedule_type != "schedule",
         alias=alias,
-        dialect="nixflex",
     )
 
 
-def _read(data: Mapping[str, Any]) -> tuple[NewerBatch, list[NewerRecipient]]:
-    faults: list[Fault] = []
-    batch: NewerBatch | None = None
-    try:
-        batch = structure(data, NewerBatch)
-    except InvalidInput as error:
-        faults += error.faults
-    if batch is not None and not batch.prompt.strip():
-        faults.append(Fault("prompt", "is required"))
-    recipients = []
-    entries = data.get("recipients")
-    for at, plain in enumerate(entries if isinstance(entries, list) else ()):
-        try:
-            recipients.append(structure(plain, NewerRecipient, path=f"recipients[{at}]"))
-        except InvalidInput as error:
-            faults += error.faults
-    if faults or batch is None:
-        raise Refusal("missing_field" if missing(faults) else "campaign_creation_failed", faults)
-    return batch, recipients
+def recipients_of(entries: Sequence[Any]) -> list[Reading[NewerRecipient]]:
+    """Return what can be read of a request's recipients."""
+    return [read(plain, NewerRecipient, path=f"recipients[{at}]") for at, plain in enumerate(entries)]
 
 
-def _schedule(batch: NewerBatch) -> list[Fault]:
-    """Return what is wrong with when it is to call."""
-    faults = []
+def bad_phones(people: Sequence[Reading[NewerRecipient]], settings: Settings) -> list[Fault]:
+    """Return what is wrong with the first recipients' numbers, where nothing is said of them yet."""
+    phones = (person.record.phone if person.faults else person.record.phone or "" for person in people)
+    return bad_numbers(phones, "recipients[].phone", settings.daemon.default_region)
+
+
+def refusal_of(faults: Sequence[Fault], entries: Sequence[Any]) -> Refusal:
+    """Return the refusal for all that is wrong; where only recipients are, they are listed.
+
+    Args:
+        faults: paths are the request's.
+        entries: the request's recipients.
+    """
+    if missing(faults):
+        return Refusal("missing_field", faults)
+    if not of_recipients(faults):
+        return Refusal("campaign_creation_failed", faults)
+    invalid = listed(faults, entries)
+    counts = {"valid_count": len(entries) - len(invalid), "invalid_count": len(invalid), "invalid": invalid}
+    return Refusal("invalid_phone_format", faults, counts)
+
+
+def agent_of(batch: NewerBatch, settings: Settings) -> AgentSettings | None:
+    """Return the agent that a request names, or None where there is none."""
+    name = None if batch.agent_id is None else agent_name(batch.agent_id, settings)
+    return None if name is None else settings.agents[name]
+
+
+def _schedule(batch: NewerBatch) -> Iterator[Fault]:
+    """Yield what is wrong with when it is to call."""
     if batch.schedule_type == "schedule" and batch.scheduled_date is None:
-        faults.append(Fault("scheduled_date", 'is required with schedule_type "schedule"'))
+        yield Fault("scheduled_date", 'is required with schedule_type "schedule"')
     start, end = batch.window_start_minutes, batch.window_end_minutes
     if (start is None) != (end is None):
         lacking = "window_start_minutes" if start is None else "window_end_minutes"
-        faults.append(Fault(lacking, "is required beside the other end of the window; send both or neither"))
+        yield Fault(lacking, "is required beside the other end of the window; send both or neither")
     elif start is not None and start == end:
-        message = "is where the window starts, too; the whole day is 0 to 1440"
-        faults.append(Fault("window_end_minutes", message))
+        yield Fault("window_end_minutes", "is where the window starts, too; the whole day is 0 to 1440")
     if batch.timezone is not None:
         try:
             zone(batch.timezone)
         except BadZone as error:
-            faults.append(Fault("timezone", f"invalid_timezone: {error}"))
-    return faults
-
-
-def _owned(batch: NewerBatch, settings: Settings) -> list[Fault]:
-    """Return what is wrong with whose agent and number they are; to be configured here is to be owned."""
-    if agent_name(batch.agent_id, settings) is None:
-        known = [*settings.agents, *(agent.id for agent in settings.agents.values() if agent.id is not None)]
-        message = f"agent_not_owned: {shown(batch.agent_id)} is not a configured agent{hint(batch.agent_id, known)}"
-        return [Fault("agent_id", message)]
-    if batch.from_number is not None:
-        if known_number(batch.from_number, settings) is not None:
-            return []
-        number = shown(batch.from_number)
-        near = hint(batch.from_number, settings.numbers)
-        return [Fault("from_number", f"from_number_not_owned: {number} is not a configured number{near}")]
-    if len(numbers := _numbers(batch, settings)) != 1:
-        message = f"is required, as the agent has {len(numbers)} numbers; send one of them"
-        return [Fault("from_number", message)]
-    return []
+            yield Fault("timezone", f"invalid_timezone: {error}")
 
 
 def _numbers(batch: NewerBatch, settings: Settings) -> tuple[str, ...]:
-    return caller_ids(CampaignSpec(name="-", agent=batch.agent_id), settings)
+    return caller_ids(CampaignSpec(name="-", agent=batch.agent_id or "-"), settings)
 
 
 def _windows(batch: NewerBatch) -> list[dict[str, Any]]:
@@ -190,7 +192,10 @@ def _windows(batch: NewerBatch) -> list[dict[str, Any]]:
     ]
 
 
-def _recipient(recipient: NewerRecipient) -> dict[str, Any]:
+def _recipient(person: Reading[NewerRecipient]) -> dict[str, Any]:
+    recipient = person.record
+    if person.faults:  # with skip_invalid: it keeps its place in the list, and is left out for having no number
+        return {"phone": ""}
     plain: dict[str, Any] = {"phone": "" if recipient.phone is None else recipient.phone}
     if recipient.variables:
         plain["variables"] = recipient.variables

@@ -1,24 +1,24 @@
 """N1, the older batch request of Nixflex, as a campaign. Knows nothing of HTTP.
 
-Its fields, limits and codes stand in docs/dialects.md.
+Its fields, limits and codes stand in docs/dialects-nixflex.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, Literal
 
 from attrs import field, frozen, validators
 
-from dialerd.model.errors import Fault, InvalidInput
+from dialerd.model.errors import Fault
 from dialerd.model.instants import Plain
 from dialerd.model.settings import Settings
-from dialerd.model.structuring import structure
-from dialerd.model.wording import hint, shown
 from dialerd.plugin.dialect import Order
-from dialerd.rules.routes import agent_name, known_number
-from dialerd_dialects.fields import renamer
+from dialerd_dialects.fields import read, renamer
 from dialerd_dialects.instants import in_utc
-from dialerd_dialects.nixflex_errors import Refusal, missing, refusal
+from dialerd_dialects.nixflex_errors import Refusal, missing
+from dialerd_dialects.nixflex_invalid import of_recipients
+from dialerd_dialects.nixflex_owned import not_owned
+from dialerd_dialects.numbers import bad_numbers
 
 MOST_RECIPIENTS: Final = 10_000
 """The document's limit, beyond which it answers `too_many_recipients`."""
@@ -43,13 +43,15 @@ rename: Final = renamer(
 
 @frozen(kw_only=True)
 class OlderBatch:
-    """What the request may hold."""
+    """What the request may hold; what is None was not given."""
 
-    agent_id: str
-    from_number: str
-    name: str = field(validator=[validators.min_len(1), validators.max_len(255)])
-    recipients: list[Any] = field(validator=validators.min_len(1))
-    schedule_type: Literal["now", "schedule"]
+    agent_id: str | None = None
+    from_number: str | None = None
+    name: str | None = field(
+        default=None, validator=validators.optional([validators.min_len(1), validators.max_len(255)])
+    )
+    recipients: list[Any] | None = None
+    schedule_type: Literal["now", "schedule"] | None = None
     scheduled_at: datetime | date | None = None
     max_concurrent: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     dynamic_vars: dict[str, Plain] | None = None
@@ -60,7 +62,7 @@ class OlderBatch:
 class OlderRecipient:
     """What one of its recipients may hold; whether the number is one is judged with the campaign."""
 
-    phone_number: Any
+    phone_number: Any = None
     dynamic_vars: dict[str, Plain] | None = None
     metadata: dict[str, Plain] | None = None
 
@@ -84,15 +86,24 @@ def order_of(data: Mapping[str, Any], settings: Settings, alias: str) -> Order:
         alias: the campaign's id in the dialect.
 
     Raises:
-        Refusal: it cannot be; all faults are of the code that comes first.
+        Refusal: it cannot be, with every fault.
     """
-    if len(data["recipients"]) > MOST_RECIPIENTS:
-        count = len(data["recipients"])
-        raise refusal("too_many_recipients", "recipients", f"are {count}; at most {MOST_RECIPIENTS} go into one batch")
-    batch, recipients = _read(data)
-    _check_owned(batch, settings)
+    reading = read(data, OlderBatch, required=("agent_id", "from_number", "name", "recipients", "schedule_type"))
+    batch, entries = reading.record, data["recipients"]
+    reading.object_to(not_owned(batch.agent_id, batch.from_number, settings))
     if batch.schedule_type == "schedule" and batch.scheduled_at is None:
-        raise refusal("invalid_schedule", "scheduled_at", 'is required with schedule_type "schedule"')
+        reading.object_to([Fault("scheduled_at", 'is required with schedule_type "schedule"')])
+    if len(entries) > MOST_RECIPIENTS:
+        reading.object_to([Fault("recipients", f"are {len(entries)}; at most {MOST_RECIPIENTS} go into one batch")])
+        entries = []
+    people = [
+        read(plain, OlderRecipient, required=("phone_number",), path=f"recipients[{at}]")
+        for at, plain in enumerate(entries)
+    ]
+    if faults := [*reading.faults, *(fault for person in people for fault in person.faults)]:
+        phones = [person.record.phone_number for person in people]
+        faults += bad_numbers(phones, "recipients[].phone_number", settings.daemon.default_region)
+        raise refusal_of(faults)
     spec: dict[str, Any] = {
         "name": batch.name,
         "agent": batch.agent_id,
@@ -110,48 +121,25 @@ def order_of(data: Mapping[str, Any], settings: Settings, alias: str) -> Order:
         spec["metadata"] = batch.metadata
     return Order(
         spec=spec,
-        recipients=[_recipient(recipient) for recipient in recipients],
+        recipients=[_recipient(person.record) for person in people],
         launch=batch.schedule_type == "now",
         alias=alias,
-        dialect="nixflex",
     )
 
 
-def _read(data: Mapping[str, Any]) -> tuple[OlderBatch, list[OlderRecipient]]:
-    faults: list[Fault] = []
-    batch: OlderBatch | None = None
-    try:
-        batch = structure(data, OlderBatch)
-    except InvalidInput as error:
-        faults += error.faults
-    recipients = []
-    for at, plain in enumerate(data["recipients"]):
-        try:
-            recipients.append(structure(plain, OlderRecipient, path=f"recipients[{at}]"))
-        except InvalidInput as error:
-            faults += error.faults
-    if faults or batch is None:
-        raise Refusal(_code(faults), faults)
-    return batch, recipients
-
-
-def _code(faults: list[Fault]) -> str:
+def refusal_of(faults: Sequence[Fault]) -> Refusal:
+    """Return the refusal for all that is wrong, by the code of its worst fault."""
     if missing(faults):
-        return "missing_field"
-    if any(fault.path in ("schedule_type", "scheduled_at") for fault in faults):
-        return "invalid_schedule"
-    return "invalid_request"
-
-
-def _check_owned(batch: OlderBatch, settings: Settings) -> None:
-    """Check that the agent and the number are configured here, which is what owning them means."""
-    if agent_name(batch.agent_id, settings) is None:
-        known = [*settings.agents, *(agent.id for agent in settings.agents.values() if agent.id is not None)]
-        message = f"{shown(batch.agent_id)} is not a configured agent{hint(batch.agent_id, known)}"
-        raise refusal("agent_not_owned", "agent_id", message)
-    if known_number(batch.from_number, settings) is None:
-        message = f"{shown(batch.from_number)} is not a configured number{hint(batch.from_number, settings.numbers)}"
-        raise refusal("from_number_not_owned", "from_number", message)
+        return Refusal("missing_field", faults)
+    for code in ("agent_not_owned", "from_number_not_owned"):
+        if any(fault.message.startswith(f"{code}:") for fault in faults):
+            return Refusal(code, faults)
+    paths = {fault.path for fault in faults}
+    if "recipients" in paths:
+        return Refusal("too_many_recipients", faults)
+    if paths & {"schedule_type", "scheduled_at"}:
+        return Refusal("invalid_schedule", faults)
+    return Refusal("invalid_phone_format" if of_recipients(faults) else "invalid_request", faults)
 
 
 def _recipient(recipient: OlderRecipient) -> dict[str, Any]:

@@ -42,6 +42,8 @@ def whole(view: CampaignView) -> dict[str, Any]:
     """Return a campaign, as it is got and launched."""
     counters = view.counters
     done = counters.done
+    voicemails = counters.outcomes.get(Outcome.VOICEMAIL, 0)  # by N1 they are completed; nobody is called twice
+    ended = done.get(End.FAILED, 0) + done.get(End.EXHAUSTED, 0) + done.get(End.UNCERTAIN, 0)
     return {
         **echo(view),
         "from_number": next(iter(view.spec.caller_ids), None),
@@ -51,18 +53,23 @@ def whole(view: CampaignView) -> dict[str, Any]:
         "ended_at": _moment(view.ended_at),
         "pending_count": counters.pending,
         "in_progress_count": counters.dialing,
-        "completed_count": counters.outcomes.get(Outcome.ANSWERED, 0) + counters.outcomes.get(Outcome.VOICEMAIL, 0),
+        "completed_count": counters.outcomes.get(Outcome.ANSWERED, 0) + voicemails,
         "successful_count": done.get(End.SUCCEEDED, 0),
-        "failed_count": done.get(End.FAILED, 0) + done.get(End.EXHAUSTED, 0) + done.get(End.UNCERTAIN, 0),
+        "failed_count": max(0, ended - voicemails),
         "metadata": view.spec.metadata,
     }
 
 
-def calls(recipient: RecipientView) -> list[dict[str, Any]]:
-    """Return a recipient's calls; one entry without a `call_id` where there is none yet or will be none."""
+def calls(recipient: RecipientView, view: CampaignView) -> list[dict[str, Any]]:
+    """Return a recipient's calls; one entry without a `call_id` where there is none yet or will be none.
+
+    Args:
+        recipient: the recipient with its calls.
+        view: its campaign, whose variables it overrides, key by key.
+    """
     about = {
         "phone_number": recipient.number,
-        "variables": dict(recipient.variables),
+        "variables": {**view.spec.variables, **recipient.variables},
         "metadata": dict(recipient.metadata),
     }
     if not recipient.calls:

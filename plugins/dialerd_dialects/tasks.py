@@ -5,38 +5,31 @@ What the captured document leaves open is settled in docs/dialects-tasks.md.
 
 from typing import Final
 
-from dialerd.model.campaign_view import CampaignView
-from dialerd.model.errors import NotFound
+from dialerd.model.errors import InvalidInput
 from dialerd.plugin.dialect import Answer, Campaigns, Dialect, Request, Route
-from dialerd_dialects.fields import json_object
+from dialerd_dialects.fields import json_object, renamed
 from dialerd_dialects.tasks_answers import created, envelope, failed, people, refused, standing, tasks
-from dialerd_dialects.tasks_request import NAME, new_id, order, reads
+from dialerd_dialects.tasks_request import NAME, NAMES, new_id, order, reads
 
 
 async def _create(request: Request, campaigns: Campaigns) -> Answer:
     wanted = order(json_object(request.body), campaigns.settings, new_id())
-    made = await campaigns.create(wanted, once=request.once)
+    try:
+        made = await campaigns.create(wanted, once=request.once)
+    except InvalidInput as error:
+        raise renamed(error, NAMES) from error
     status = "draft" if wanted.draft else "sent" if wanted.launch else "scheduled"
     return envelope(created(made.campaign, request, status), "Batch call created successfully")
 
 
 async def _get(request: Request, campaigns: Campaigns) -> Answer:
-    view = await _own(request, campaigns)
+    view = await campaigns.get(request.params["batch_call_id"])
     return envelope(await standing(view, campaigns, request), "Batch call found")
 
 
 async def _tasks(request: Request, campaigns: Campaigns) -> Answer:
-    view = await _own(request, campaigns)
+    view = await campaigns.get(request.params["batch_call_id"])
     return Answer(status=200, body=tasks(view, await people(view.id, campaigns)))
-
-
-async def _own(request: Request, campaigns: Campaigns) -> CampaignView:
-    """Return the batch that a path names."""
-    name = request.params["batch_call_id"]
-    view = await campaigns.get(name)
-    if view.dialect != NAME:
-        raise NotFound(f"there is no batch call with the id {name!r}")
-    return view
 
 
 def _token(request: Request) -> str | None:

@@ -14,9 +14,8 @@ from dialerd.model.errors import InvalidInput, KeyReused, NotFound, StoreError, 
 from dialerd.model.instants import Instant
 from dialerd.model.retry import RetryPolicy
 from dialerd.model.states import CampaignState, Outcome, RecipientState
-from dialerd.plugin.dialect import Answer, Campaigns, Request
-from dialerd_dialects.fields import in_words
-from dialerd_dialects.tasks_request import in_own_names
+from dialerd.plugin.dialect import Answer, Campaigns, NotAllowed, Request
+from dialerd_dialects.fields import in_words, reworded
 
 _PAGE: Final = 1_000  # a batch has at most so many tasks
 
@@ -36,13 +35,23 @@ def refused(_request: Request, wrong: bool) -> Answer:  # the contract's
 def failed(request: Request, error: Exception) -> Answer:
     """Return the answer to a request whose handling raised."""
     if isinstance(error, InvalidInput):
-        return _error(400, "The batch call is not valid", in_words(in_own_names(error)))
+        return _error(400, "The batch call is not valid", reworded(in_words(error), _WORDS))
+    if isinstance(error, NotAllowed):
+        return _error(error.status, "This is not allowed", str(error))
     for kind, status, message in _ERRORS:
         if isinstance(error, kind):
             headers = {"Retry-After": "5"} if status == 503 else {}
-            return _error(status, message, str(error), headers)
+            return _error(status, message, reworded(str(error), _WORDS), headers)
     return _error(500, "Something went wrong", f"internal error; see the daemon's log for request {request.request_id}")
 
+
+_WORDS: Final = {
+    "campaign": "batch call",
+    "campaigns": "batch calls",
+    "recipient": "task",
+    "recipients": "tasks",
+}
+"""What dialerd calls things, in the words of this system."""
 
 _ERRORS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (NotFound, 404, "There is no such batch call"),

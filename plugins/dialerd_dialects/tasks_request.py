@@ -3,27 +3,31 @@
 Knows nothing of answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 from attrs import field, frozen, validators
 
 from dialerd.model.errors import Fault, InvalidInput
-from dialerd.model.instants import Instant, Plain
+from dialerd.model.instants import SECOND, Plain
 from dialerd.model.retry import MAX_ATTEMPTS
 from dialerd.model.settings import Settings
-from dialerd.model.structuring import structure
+from dialerd.model.wording import hint, shown
 from dialerd.plugin.dialect import Order, Translation
-from dialerd.rules.routes import known_number
-from dialerd_dialects.fields import renamed, renamer
+from dialerd.rules.routes import agent_name, known_number
+from dialerd.rules.zones import BadZone, zone
+from dialerd_dialects.fields import read, renamer
 from dialerd_dialects.ids import hexadecimal
 from dialerd_dialects.instants import from_unix_ms
+from dialerd_dialects.numbers import bad_numbers
 
 NAME: Final = "tasks"
 """The dialect's name, stored with campaigns."""
 
 MAX_TASKS: Final = 1_000
 ID_DIGITS: Final = 32
+
+_MILLISECONDS: Final = 10**11  # fewer since 1970 are of 1973 or before; as seconds they reach the year 5138
 
 NAMES: Final = renamer(
     {
@@ -43,7 +47,7 @@ NAMES: Final = renamer(
 
 @frozen(kw_only=True)
 class Task:
-    """One person to be called.
+    """One person to be called; what is None was not given.
 
     Args:
         to_number: whom.
@@ -51,7 +55,7 @@ class Task:
         max_retries: tries after the first one; None = none.
     """
 
-    to_number: str
+    to_number: str | None = None
     dynamic_variables: dict[str, Plain] | None = None
     max_retries: int | None = field(
         default=None, validator=validators.optional([validators.ge(0), validators.le(MAX_ATTEMPTS - 1)])
@@ -60,11 +64,11 @@ class Task:
 
 @frozen(kw_only=True)
 class Batch:
-    """The body of `POST /batch-call`.
+    """The body of `POST /batch-call`; what is None was not given.
 
     Args:
         from_number: caller id.
-        tasks: whom to call.
+        tasks: whom to call; each is read on its own.
         name: what people call it.
         trigger_timestamp: when it starts, in Unix milliseconds.
         agent_id: who speaks.
@@ -74,8 +78,10 @@ class Batch:
         organization_id: repeated in answers.
     """
 
-    from_number: str
-    tasks: tuple[Task, ...] = field(validator=[validators.min_len(1), validators.max_len(MAX_TASKS)])
+    from_number: str | None = None
+    tasks: tuple[Any, ...] | None = field(
+        default=None, validator=validators.optional([validators.min_len(1), validators.max_len(MAX_TASKS)])
+    )
     name: str | None = field(default=None, validator=validators.optional(validators.max_len(255)))
     trigger_timestamp: int | None = None
     agent_id: str | None = None
@@ -100,29 +106,35 @@ def order(data: Mapping[str, Any], settings: Settings, batch_id: str, *, dropped
         dropped: it is a file: without a word on when, it is dialled as any file is; a request waits as a draft.
 
     Raises:
-        InvalidInput: with every fault that shows before the campaign is made.
+        InvalidInput: with every fault, where one shows before the campaign is made.
     """
-    batch = structure(data, Batch)
+    reading = read(data, Batch, required=("from_number", "tasks"))
+    batch = reading.record
+    tasks = [
+        read(plain, Task, required=("to_number",), path=f"tasks[{at}]") for at, plain in enumerate(batch.tasks or ())
+    ]
     agent = batch.agent_id or _only_agent(batch.from_number, settings)
+    reading.object_to(_faults(batch, agent, settings))
+    if faults := [*reading.faults, *(fault for task in tasks for fault in task.faults)]:
+        phones = [task.record.to_number for task in tasks]
+        raise InvalidInput([*faults, *bad_numbers(phones, "tasks[].to_number", settings.daemon.default_region)])
     draft, launch, start = _when(batch, "sent" if dropped else "draft")
     spec: dict[str, Any] = {
         "name": batch.name or f"Batch call {batch_id}",
+        "agent": agent,
         "caller_ids": [batch.from_number],
         "timezone": batch.timezone or "UTC",
         "retry": {"max_attempts": 1},
     }
-    if agent is not None:  # where several may be meant, that it is required is told with all other faults
-        spec["agent"] = agent
     if start is not None:
         spec["start"] = start
     return Order(
         spec=spec,
-        recipients=[_recipient(task) for task in batch.tasks],
+        recipients=[_recipient(task.record) for task in tasks],
         draft=draft,
         launch=launch,
         alias=batch_id,
-        dialect=NAME,
-        extra={"organization_id": batch.organization_id, "tasks": len(batch.tasks)},
+        extra={"organization_id": batch.organization_id, "tasks": len(tasks)},
     )
 
 
@@ -136,14 +148,32 @@ def reads(data: Mapping[str, Any], settings: Settings) -> Translation | None:
         where=NAMES,
         draft=made.draft,
         alias=made.alias,
-        dialect=made.dialect,
         extra=made.extra,
     )
 
 
-def in_own_names(error: InvalidInput) -> InvalidInput:
-    """Return the faults of a campaign with the names that requests have."""
-    return renamed(error, NAMES)
+def _faults(batch: Batch, agent: str | None, settings: Settings) -> Iterator[Fault]:
+    """Yield what a body says that cannot be, beyond the kinds and ranges of its fields."""
+    if known_number(batch.from_number or "", settings) is None:
+        yield Fault("from_number", f"{shown(batch.from_number or '')} is not a configured number")
+    if agent is None:
+        yield Fault("agent_id", "is required here, as one of several may be meant" + hint("", settings.agents))
+    elif agent_name(agent, settings) is None:
+        yield Fault("agent_id", f"{shown(agent)} is not a configured agent{hint(agent, settings.agents)}")
+    if (milliseconds := batch.trigger_timestamp) is not None:
+        try:
+            from_unix_ms(milliseconds)
+        except ValueError as error:
+            yield Fault("trigger_timestamp", str(error))
+        if 0 < milliseconds < _MILLISECONDS:
+            message = f"looks like seconds; it is in milliseconds, so send {milliseconds * SECOND}"
+            yield Fault("trigger_timestamp", message)
+    elif batch.status == "scheduled" and not batch.send_now:
+        yield Fault("trigger_timestamp", "is required with the status scheduled; give it, or send_now")
+    try:
+        zone(batch.timezone or "UTC")
+    except BadZone as error:
+        yield Fault("timezone", str(error))
 
 
 def _when(batch: Batch, silent: str) -> tuple[bool, bool, str | None]:
@@ -151,24 +181,14 @@ def _when(batch: Batch, silent: str) -> tuple[bool, bool, str | None]:
     if batch.send_now:
         return False, True, None
     if batch.trigger_timestamp is not None:
-        return False, False, _start(batch.trigger_timestamp)
+        return False, False, from_unix_ms(batch.trigger_timestamp)
     status = batch.status or silent
-    if status == "scheduled":
-        message = "is required with the status scheduled; give it, or send_now"
-        raise InvalidInput([Fault("trigger_timestamp", message)])
     return status == "draft", status == "sent", None
 
 
-def _start(milliseconds: Instant) -> str:
-    try:
-        return from_unix_ms(milliseconds)
-    except ValueError as error:
-        raise InvalidInput([Fault("trigger_timestamp", str(error))]) from error
-
-
-def _only_agent(from_number: str, settings: Settings) -> str | None:
+def _only_agent(from_number: str | None, settings: Settings) -> str | None:
     """Return the agent that is meant where none is given: the only one, or the only one of that caller id."""
-    number = known_number(from_number, settings)
+    number = known_number(from_number or "", settings)
     of_number = [
         name
         for name, agent in settings.agents.items()

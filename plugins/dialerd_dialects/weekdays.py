@@ -31,11 +31,6 @@ def from_monday_1(numbers: Iterable[int]) -> tuple[Weekday, ...]:
     return _chosen(numbers, range(1, 8), "1 (Monday) to 7 (Sunday)", lambda number: number - 1)
 
 
-def to_monday_1(days: Iterable[Weekday]) -> list[int]:
-    """Return the numbers of weekdays, 1 = Monday to 7 = Sunday, ascending."""
-    return sorted(ALL_WEEKDAYS.index(day) + 1 for day in set(days))
-
-
 def in_order(days: Iterable[Weekday]) -> tuple[Weekday, ...]:
     """Return weekdays Monday first and each once."""
     return tuple(sorted(set(days), key=ALL_WEEKDAYS.index))

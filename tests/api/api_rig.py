@@ -28,6 +28,7 @@ from dialerd.model.settings import (
     TrunkSettings,
 )
 from dialerd.model.states import Outcome
+from dialerd.operations.ground import Ground
 from dialerd.operations.operations import Operations
 from dialerd.plugin.dialect import Dialect
 from dialerd.plugin.provider import Accepted, Answered, CallOrder, HangUp, Report, Ringing
@@ -145,14 +146,16 @@ async def api(place: Path, wanted: Settings | None = None, *, dialects: Sequence
     async with open_store(f"sqlite:///{place / 'x.db'}") as store, Reader() as reader:
         engine = Engine(store, wanted or settings(), lambda _name, _trunk: Talker(), clock, random=Random(1))
         operations = Operations(
-            store=store,
-            engine=engine,
-            reader=reader,
-            settings=lambda: engine.settings,
-            now=clock.now,
-            scratch=scratch,
-            reload=reload,
-            standing=lambda: "it stands",
+            Ground(
+                store=store,
+                engine=engine,
+                reader=reader,
+                settings=lambda: engine.settings,
+                now=clock.now,
+                scratch=scratch,
+                reload=reload,
+                standing=lambda: "it stands",
+            )
         )
         server = Server(create_app(operations, dialects=dialects), max_connections=200, patience=30_000)
         paths = {read_only: place / ("r" if read_only else "w") for read_only in (False, True)}

@@ -5,7 +5,7 @@ import trio
 from starlette.requests import Request
 
 from dialerd.api.leaving import unless_gone
-from dialerd.api.problems import Refused
+from dialerd.api.problems import RefusedRequest
 from dialerd.model.errors import NotFound
 
 
@@ -42,7 +42,7 @@ async def test_work_ends_when_its_client_leaves(autojump_clock):
             ended.append(trio.current_time())
 
     began = trio.current_time()
-    with pytest.raises(Refused):
+    with pytest.raises(RefusedRequest):
         await unless_gone(request(leaves_after_s=5), work)
     assert [at - began for at in ended] == [pytest.approx(5, abs=0.1)]
 

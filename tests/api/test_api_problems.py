@@ -5,7 +5,7 @@ import json
 import pytest
 from starlette.exceptions import HTTPException
 
-from dialerd.api.problems import Refused, answer_to
+from dialerd.api.problems import RefusedRequest, answer_to
 from dialerd.model.errors import Fault, InvalidInput, KeyReused, NotFound, StoreError, StoreLost, TooLarge, WrongState
 from dialerd.operations.plans import PlanFailed
 
@@ -26,7 +26,7 @@ FAULTY = InvalidInput([Fault("a", "is wrong")])
         (StoreLost("the disk is gone", "restore it"), "GET", 503),
         (PlanFailed("the process died"), "POST", 503),
         (HTTPException(405, headers={"Allow": "GET"}), "POST", 405),
-        (Refused(415, "no"), "POST", 415),
+        (RefusedRequest(415, "no"), "POST", 415),
         (ValueError("secret"), "GET", 500),
     ],
 )

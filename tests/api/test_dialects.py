@@ -1,4 +1,4 @@
-"""Dialects on the socket: keys, bodies, which of several is meant, and plugins that fail."""
+"""Dialects on the socket: keys, bodies, whose campaigns are whose, and plugins that fail."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import trio
 from api_rig import api, settings
 from attrs import evolve
 
-from dialerd.model.errors import NotFound
+from dialerd.model.errors import NotFound, WrongState
 from dialerd.model.settings import DialectSettings
 from dialerd.plugin.dialect import Answer, Campaigns, Dialect, Order, Request, Route
 
@@ -21,7 +21,7 @@ async def echo(request: Request, campaigns: Campaigns) -> Answer:
 
 async def create(request: Request, campaigns: Campaigns) -> Answer:
     """Create a draft."""
-    order = Order(spec={"name": "of toy", "agent": "anna"}, draft=True, dialect="toy")
+    order = Order(spec={"name": "of toy", "agent": "anna"}, draft=True, dialect="another")
     created = await campaigns.create(order, once=request.once)
     return Answer(status=201, body={"id": created.campaign.id}, headers={"X-Toy": "yes"})
 
@@ -75,9 +75,6 @@ async def test_a_request_comes_as_it_was_sent(tmp_path):
         }
         assert (await door.client.get("/toys/a/parts/b")).json()["method"] == "GET"
         assert (await door.reader.get("/toys/a/parts/b")).status_code == 200
-        assert (await door.reader.post("/toys/a/parts/b")).status_code == 403
-        answer = await door.client.delete("/toys/a/parts/b")
-        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 async def test_a_body_has_a_limit(tmp_path):
@@ -88,15 +85,75 @@ async def test_a_body_has_a_limit(tmp_path):
         assert (answer.status_code, answer.json()) == (418, {"toy": "TooLarge"})
 
 
-async def test_of_several_the_one_that_suits_is_asked(tmp_path):
-    """In the order of the dialects; the last is not asked whether it suits."""
-    first = toy(Route(method="POST", path="/x/{a}", handle=echo, suits=lambda request: request.body == b"first"))
-    second = toy(
-        Route(method="POST", path="/x/{b}", handle=missing, suits=lambda _: pytest.fail("asked")), name="second"
-    )
+async def test_what_is_barred_is_told_by_the_dialect(tmp_path):
+    """A method that is not there, and a change on the socket that only answers: its words, but our status."""
+    async with api(tmp_path, dialects=[toy(ECHO, GET)]) as door:
+        answer = await door.client.delete("/toys/a/parts/b")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
+        assert answer.json() == {"toy": "NotAllowed"}
+        answer = await door.reader.post("/toys/a/parts/b")
+        assert (answer.status_code, answer.json()) == (403, {"toy": "NotAllowed"})
+        answer = await door.reader.post("/v1/campaigns", json={})
+        assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Idempotency-Key": ""}, {"Idempotency-Key": "a", "X-Idempotency-Key": "b"}], ids=["empty", "two"]
+)
+async def test_a_bad_idempotency_key_is_told_by_the_dialect(tmp_path, headers):
+    """And nothing is made."""
+    async with api(tmp_path, dialects=[toy(CREATE)]) as door:
+        answer = await door.client.post("/toys", json={}, headers=headers)
+        assert (answer.status_code, answer.json()) == (418, {"toy": "InvalidInput"})
+        assert (await door.operations.campaigns.list()).total == 0
+
+
+async def test_of_two_with_one_path_the_first_is_asked(tmp_path):
+    """Whatever they call its places."""
+    first = toy(Route(method="POST", path="/x/{a}", handle=echo))
+    second = toy(Route(method="POST", path="/x/{b}", handle=missing), name="second")
     async with api(tmp_path, dialects=[first, second]) as door:
-        assert (await door.client.post("/x/1", content=b"first")).json()["params"] == {"a": "1"}
-        assert (await door.client.post("/x/1", content=b"other")).json() == {"toy": "NotFound"}
+        assert (await door.client.post("/x/1")).json()["params"] == {"a": "1"}
+
+
+ACTIONS: dict[str, Any] = {
+    "get": (),
+    "update": ({"name": "x"},),
+    "delete": (),
+    "schedule": (),
+    "start": (),
+    "pause": (),
+    "resume": (),
+    "cancel": (),
+    "add_recipients": ([{"phone": "+12125550111"}],),
+    "recipients": (),
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+async def test_a_dialect_has_only_its_own_campaigns(tmp_path, action):
+    """Those of others are not there, by id and by alias; its own are, and have its name whatever it says."""
+
+    async def act(request: Request, campaigns: Campaigns) -> Answer:
+        found = await campaigns.list()
+        try:
+            await getattr(campaigns, action)(request.params["id"], *ACTIONS[action])
+        except WrongState:
+            return Answer(status=409, body=found.total)
+        return Answer(status=200, body=found.total)
+
+    dialects = [
+        toy(CREATE, Route(method="POST", path="/toys/{id}", handle=act)),
+        toy(Route(method="POST", path="/others/{id}", handle=act), name="other"),
+    ]
+    async with api(tmp_path, dialects=dialects) as door:
+        made = (await door.client.post("/toys", json={})).json()["id"]
+        native = (await door.create())["campaign"]["id"]
+        assert (await door.operations.campaigns.get(made)).dialect == "toy"
+        for path in (f"/others/{made}", f"/others/{native}", f"/toys/{native}"):
+            assert (await door.client.post(path)).json() == {"toy": "NotFound"}
+        answer = await door.client.post(f"/toys/{made}")
+        assert (answer.status_code in (200, 409), answer.json()) == (True, 1)
 
 
 @pytest.fixture
@@ -201,7 +258,6 @@ def explode(*_: object) -> Any:
         (toy(evolve(ECHO, handle=answering(status=200, headers={"a": 1}))), 500),
         (toy(evolve(ECHO, handle=missing), failed=explode), 500),
         (toy(evolve(ECHO, handle=missing), failed=lambda *_: None), 500),
-        (toy(evolve(ECHO, suits=explode), name="other"), 500),
         (toy(ECHO, token=explode), 500),
         (toy(ECHO, token=lambda _: None, refused=explode), 500),
     ],
@@ -211,8 +267,7 @@ async def test_a_dialect_that_fails_costs_its_request(tmp_path, keys_file, diale
     """It is a problem or the dialect's own word, a line in the log, and the next request is answered."""
     asked = dialect.token is not token
     wanted = settings(dialects=DialectSettings(keys_file=keys_file if asked else None))
-    routes = [Route(method="GET", path="/fine", handle=echo), *([ECHO] if dialect.name == "other" else [])]
-    second = toy(*routes, name="second", token=lambda _: "one")
+    second = toy(Route(method="GET", path="/fine", handle=echo), name="second", token=lambda _: "one")
     async with api(tmp_path, wanted, dialects=[dialect, second]) as door:
         answer = await door.client.post("/toys/a/parts/b")
         assert answer.status_code == status, answer.text

@@ -14,10 +14,8 @@ import trio
 from attrs import evolve, frozen
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
-from starlette.routing import Router
 
-from dialerd.api.health import health_routes
-from dialerd.api.metrics import metrics_routes
+from dialerd.api.app import create_app
 from dialerd.engine.clock import SystemClock
 from dialerd.engine.engine import Engine
 from dialerd.intake.reading import Reader
@@ -33,11 +31,9 @@ from dialerd.model.settings import (
     TrunkSettings,
 )
 from dialerd.model.states import CampaignState
-from dialerd.operations.answers import Answers
 from dialerd.operations.events import Events
 from dialerd.operations.ground import Ground
-from dialerd.operations.health import Health
-from dialerd.operations.metrics import Metrics
+from dialerd.operations.operations import Operations
 from dialerd.plugin.host import PluginHost
 from dialerd.store import campaigns, recipients
 from dialerd.store.records import NewCampaign, RecipientBatch
@@ -67,7 +63,6 @@ class Place:
     store: Store
     engine: Engine
     events: Events
-    metrics: Metrics
     client: httpx.AsyncClient
 
     async def dial(self, name: str, count: int, **spec: Any) -> int:
@@ -117,27 +112,26 @@ async def place(path: Path, wanted: Settings | None = None, *, runs: bool = True
         async def reload() -> None:
             raise NotImplementedError
 
-        ground = Ground(
-            store=store,
-            engine=engine,
-            reader=Reader(),
-            settings=lambda: chosen,
-            now=clock.now,
-            scratch=path,
-            reload=reload,
-            standing=str,
-            answers=Answers(store, clock.now),
+        operations = Operations(
+            Ground(
+                store=store,
+                engine=engine,
+                reader=Reader(),
+                settings=lambda: chosen,
+                now=clock.now,
+                scratch=path,
+                reload=reload,
+                standing=str,
+            )
         )
-        events = Events(ground)
-        metrics = Metrics(ground, events)
-        app = Router([*metrics_routes(metrics), *health_routes(Health(ground))])
+        app = create_app(operations)
         async with (
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client,
             trio.open_nursery() as nursery,
         ):
             if runs:
                 await nursery.start(engine.run)
-            yield Place(store=store, engine=engine, events=events, metrics=metrics, client=client)
+            yield Place(store=store, engine=engine, events=operations.events, client=client)
             engine.stop()
             engine.hang_up()
 
@@ -155,7 +149,7 @@ async def test_what_was_dialled_is_counted(tmp_path):
             while (campaign := there.engine.campaigns.by_key(key)) is not None:
                 await campaign.ended.wait()
         await there.dial("waiting", 9, pacing=Pacing(max_concurrent=1))
-        await there.engine.campaigns.pause("waiting")
+        await there.engine.steering.pause("waiting")
         with trio.fail_after(20):
             while there.engine.dispatcher.calls:  # noqa: ASYNC110  # it has no event
                 await trio.sleep(0.01)
@@ -268,3 +262,15 @@ async def test_a_lost_database_is_told(tmp_path):
         answer = await there.client.get("/healthz")
         assert answer.status_code == 503
         assert "database" in answer.json()["amiss"]
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz"])
+async def test_questions_without_parameters(tmp_path, path):
+    """HEAD is answered without a body; a parameter is told to be unknown, as everywhere."""
+    async with place(tmp_path) as there:
+        answer = await there.client.head(path)
+        assert answer.status_code == 200
+        answer = await there.client.get(f"{path}?verbose=1")
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/verbose")
+        answer = await there.client.post(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")

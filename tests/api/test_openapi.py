@@ -8,7 +8,6 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from dialerd.api.app import ENDPOINTS, described
 from dialerd.api.schema import Schemas, arguments
-from dialerd.api.streams import STREAMS
 from dialerd.model.call_view import CallView
 from dialerd.model.campaign import CampaignSpec, Pacing
 from dialerd.operations.shapes import CampaignDocument
@@ -21,10 +20,17 @@ def test_the_document_is_valid():
 
 def test_every_endpoint_stands_in_it_once():
     """An endpoint of the tables is an operation with a name of its own."""
-    endpoints = (*ENDPOINTS, *STREAMS)
+    endpoints = ENDPOINTS
     operations = {(method.upper(), path) for path, methods in described()["paths"].items() for method in methods}
     assert operations == {(endpoint.method, endpoint.path) for endpoint in endpoints}
     assert len(operations) == len(endpoints) == len({endpoint.name for endpoint in endpoints})
+
+
+def test_a_parameter_that_may_be_repeated_is_a_list():
+    """Generators of clients then send it as often as it is given."""
+    (found,) = (one for one in described()["paths"]["/v1/events"]["get"]["parameters"] if one["name"] == "kind")
+    assert (found["in"], found["required"], found["schema"]["items"]) == ("query", False, {"type": "string"})
+    assert found["schema"]["type"] == "array"
 
 
 def test_what_is_not_known_is_forbidden():
@@ -86,9 +92,9 @@ def test_every_endpoint_stands_on_its_page():
     """The page of the API has a row for each, and a line for curl."""
     page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     rows = set(re.findall(r"^\| `([A-Z]+ [^`]+)`", page, re.MULTILINE))
-    assert rows == {f"{endpoint.method} {endpoint.path}" for endpoint in (*ENDPOINTS, *STREAMS)}
+    assert rows == {f"{endpoint.method} {endpoint.path}" for endpoint in ENDPOINTS}
     asked = re.findall(r"^    api .*?http://d(/[^ \x22'?\n]*)", page, re.MULTILINE)
-    for path in {endpoint.path for endpoint in (*ENDPOINTS, *STREAMS)}:
+    for path in {endpoint.path for endpoint in ENDPOINTS}:
         example = path.replace("{campaign}", "$id").replace("{call}", "$call").replace("{number}", "+12125550123")
         assert example in asked, path
 

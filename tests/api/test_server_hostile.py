@@ -85,6 +85,28 @@ async def test_no_descriptor_left(tmp_path, logged):
     assert [entry["event"] for entry in logged] == ["api.accept_failed"]
 
 
+@pytest.mark.parametrize("path", ["/count", "/ok"])
+async def test_a_body_in_tiny_pieces(tmp_path, path):
+    """Thousands of pieces come in one read; others have their turn between them, whether they are wanted or not."""
+    passes = 0
+
+    async def others(cancel: trio.CancelScope) -> None:
+        nonlocal passes
+        with cancel:
+            while True:
+                await trio.lowlevel.checkpoint()
+                passes += 1
+
+    async with serving(tmp_path / "s") as rig, trio.open_nursery() as nursery:
+        nursery.start_soon(others, cancel := trio.CancelScope())
+        body = b"1\r\nx\r\n" * 9_000 + b"0\r\n\r\n"
+        asked = get(path, "Transfer-Encoding: chunked", method="POST", last=False) + body
+        answer = await rig.ask(asked + get("/ok"))
+        cancel.cancel()
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    assert passes > 900
+
+
 HEADS = [b"GET / HTTP/1.1\r\n", b"POST /count HTTP/1.1\r\n", b"HEAD /pieces HTTP/1.1\r\n", b"GET / HTTP/1.0\r\n"]
 LINES = [b"Host: x", b"Content-Length: 5", b"Transfer-Encoding: chunked", b"Connection: close", b"Upgrade: h2c"]
 OTHERS = [b"\r\n", b"hello", b"5\r\n", b"0\r\n\r\n", b"Expect: 100-continue\r\n", b" ", b"\x00", b"\xff", b"%", b"?"]

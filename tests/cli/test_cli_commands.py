@@ -4,62 +4,17 @@ import csv
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
-from attrs import frozen
+from api_rig import FUTURE, campaign, talking
+from cli_rig import Desk
 from click.testing import CliRunner, Result
-
-sys.path.append(str(Path(__file__).parents[1] / "api"))  # its rig is wanted here too
-
-from api_rig import FUTURE, Door, api, campaign, talking  # lies where the line above points
 
 from dialerd.cli.exits import Exit
 from dialerd.cli.main import cli
-
-
-@frozen(kw_only=True)
-class Desk:
-    """An API, and the commands that are given to it.
-
-    Args:
-        door: the API.
-        place: a directory for files.
-    """
-
-    door: Door
-    place: Path
-
-    async def run(self, *arguments: str | Path, text: str | None = None) -> Result:
-        """Run a command in a thread, as it waits for answers of this loop."""
-        given = ["--socket", str(self.door.socket), *map(str, arguments)]
-        return await trio.to_thread.run_sync(lambda: CliRunner().invoke(cli, given, input=text))
-
-    async def done(self, *arguments: str | Path) -> str:
-        """Run a command that does what it should, and return what it prints."""
-        result = await self.run(*arguments)
-        assert result.exit_code == Exit.DONE, result.output
-        return result.stdout
-
-    async def data(self, *arguments: str | Path) -> Any:
-        """Run a command for a script, and return its answer."""
-        return json.loads(await self.done(*arguments, "--json"))
-
-    def write(self, name: str, content: Any) -> Path:
-        """Write a file; what is no text is written as JSON."""
-        path = self.place / name
-        path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return path
-
-
-@pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    """Return commands and an API for them."""
-    async with api(tmp_path) as door:
-        yield Desk(door=door, place=tmp_path)
 
 
 async def test_a_campaigns_life(desk: Desk) -> None:
@@ -89,7 +44,10 @@ async def test_a_draft_waits(desk: Desk) -> None:
     """A draft gets recipients and is released by hand."""
     await desk.done("campaign", "create", desk.write("c.json", campaign(recipients=None)), "--draft")
     rows = desk.write("more.csv", "phone,first\n+12125550131,Ann\n+12125550132,Ben\n+12125550131,Ann\n")
-    assert await desk.done("campaign", "add", "spring", rows) == ("2 recipients added, 1 stand in it already\n")
+    (found,) = await desk.data("campaign", "list")
+    assert await desk.done("campaign", "add", "spring", rows) == (
+        f"2 recipients added to spring ({found['id']}), 1 stand in it already\n"
+    )
     assert "is scheduled" in await desk.done("campaign", "schedule", "spring")
     exported = await desk.done("campaign", "export", "spring")
     assert [row["number"] for row in csv.DictReader(exported.splitlines())] == ["+12125550131", "+12125550132"]
@@ -206,6 +164,7 @@ async def test_events_are_followed(desk: Desk) -> None:
     ("arguments", "code", "said"),
     [
         (("campaign", "show", "nobody"), Exit.NOT_FOUND, "nobody"),
+        (("campaign", "cancel", "prin"), Exit.NOT_FOUND, "prin"),
         (("campaign", "resume", "spring"), Exit.CONFLICT, "paused"),
         (("campaign", "show", "twice"), Exit.CONFLICT, "name one by its id"),
         (("suppress", "add", "12"), Exit.FAILED, "/numbers/0"),

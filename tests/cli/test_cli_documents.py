@@ -55,7 +55,7 @@ def test_recipients_stand_inline_for_a_plan(tmp_path: Path, name: str, text: str
     """Rows of any format say the same inline; what is wrong in them stays, for the daemon to tell."""
     (tmp_path / name).write_text(text)
     (tmp_path / "c.json").write_text(json.dumps({"name": "x", "agent": "a", "recipients_file": name}))
-    assert documents.read(tmp_path / "c.json").whole()["recipients"] == [
+    assert documents.read(tmp_path / "c.json").whole().data["recipients"] == [
         {
             "phone": "+447111000001",
             "variables": {"first": "Ann"},
@@ -75,7 +75,7 @@ def test_recipients_stand_inline_for_a_plan(tmp_path: Path, name: str, text: str
         ("c.json", "{", "line 1"),
         ("c.json", "[]", "must be a table"),
         ("c.json", '{"recipients_file": 3}', "must be the name of a file"),
-        ("c.json", '{"recipients_file": "p.txt"}', "must end in one of .csv, .jsonl, .json"),
+        ("c.json", '{"recipients_file": "p.txt"}', "must end in one of .csv, .jsonl, .json, or"),
         ("c.json", '{"recipients_file": "p.csv"}', "is not there"),
         ("c.json", b"\xff\xfe{}", "utf-8"),
     ],

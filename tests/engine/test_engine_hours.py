@@ -214,5 +214,5 @@ async def test_a_clock_set_back_over_midnight_does_not_begin_the_day_anew(autoju
         clock.offset -= 5 * MINUTE
         await trio.sleep(100)
         assert len(phone.left) == 10
-        await bench.engine.campaigns.cancel("x")
+        await bench.engine.steering.cancel("x")
         await bench.over(row)

@@ -125,10 +125,10 @@ async def test_a_free_line_is_not_lost_on_a_campaign_that_cannot_use_it(autojump
         await trio.sleep(1)
         third = await bench.add([number(2)], name="third")
         await trio.sleep(1)
-        await bench.engine.campaigns.pause("paused")
+        await bench.engine.steering.pause("paused")
         await bench.over(first, third, within_s=60)
         assert phone.numbers() == [number(0), number(2)]
-        await bench.engine.campaigns.cancel("paused")
+        await bench.engine.steering.cancel("paused")
         await bench.over(paused)
 
 
@@ -265,7 +265,7 @@ async def test_a_small_campaign_is_not_delayed_by_a_big_one(autojump_clock):
         assert order[came : came + 30].count("late") >= 9
         assert late.id
         bench.engine.hang_up()
-        await bench.engine.campaigns.cancel("big", now=True)
+        await bench.engine.steering.cancel("big", now=True)
         await bench.over(big)
 
 
@@ -327,9 +327,9 @@ async def test_starts_of_a_sticky_campaign_are_spaced(autojump_clock):
         policy = RetryPolicy(max_attempts=5, delay=300)
         row = await bench.add(30, rotation=Rotation.STICKY, retry=policy)
         await trio.sleep(1.6)
-        await bench.engine.campaigns.pause("x")
+        await bench.engine.steering.pause("x")
         await trio.sleep(5)
-        await bench.engine.campaigns.resume("x")
+        await bench.engine.steering.resume("x")
         await bench.over(row, within_s=10)  # 45 calls or fewer are left, 20 a second
         assert len(phone.left) == 15 + 15 * 4
         assert least_gap(phone) >= 49.99

@@ -112,11 +112,11 @@ async def test_a_withdrawal_passes_through_nurseries(autojump_clock):
     async with rig(phone) as bench:
         row = await bench.add(2)
         await trio.sleep(0.5)
-        await bench.engine.campaigns.pause("x")
+        await bench.engine.steering.pause("x")
         await trio.sleep(5)
         assert phone.left == []
         assert (await bench.totals(row)).pending == 2
-        await bench.engine.campaigns.resume("x")
+        await bench.engine.steering.resume("x")
         await bench.over(row)
         assert len(phone.left) == 2
 
@@ -298,7 +298,7 @@ async def test_leaving_twice_is_one_call(autojump_clock):
     async with rig(phone) as bench:
         row = await bench.add(2)
         await trio.sleep(5)
-        await bench.engine.campaigns.pause("x")
+        await bench.engine.steering.pause("x")
         await bench.over(row, within_s=30)
         assert (len(phone.left), (await bench.totals(row)).finals[Final.SUCCEEDED]) == (2, 2)
 
@@ -321,7 +321,7 @@ async def test_a_provider_that_breaks_at_every_call_does_not_fill_the_log(logged
         assert 1 < len(broke) <= 11
         assert [bool(entry["exc_info"]) for entry in broke] == [True] + [False] * (len(broke) - 1)
         assert broke[1]["more"] > 10
-        await bench.engine.campaigns.cancel(row.uid)
+        await bench.engine.steering.cancel(row.uid)
 
 
 def test_ctrl_c_in_a_provider_ends_the_program():

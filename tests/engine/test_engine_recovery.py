@@ -155,7 +155,7 @@ async def test_a_campaign_cancelled_before_the_crash_is_ended_after_it(url):
     async with crashed(phone, url=url) as bench:
         row = await bench.add(3)
         await until(lambda: len(phone.left) == 3)
-        await bench.engine.campaigns.cancel("x")
+        await bench.engine.steering.cancel("x")
     after = Phone(talk(), answer=lambda _: WasNotPlaced())
     async with rig(after, url=url) as bench:
         await bench.over(row, within_s=5, poll_s=0.01)

@@ -39,15 +39,15 @@ async def test_lines_pace_and_campaigns_at_work(autojump_clock):
             r"20 of 20 lines in use, 3\.\d calls/s; 3 campaigns: 1 dialling, 2 waiting until 12:00", shown
         )
         assert line.dialling() == shown  # a look right after another does not make it nought
-        await bench.engine.campaigns.pause("now")
+        await bench.engine.steering.pause("now")
         await trio.sleep(20)
         assert line.dialling().startswith("0 of 20 lines in use; 3 campaigns: 2 waiting until 12:00, 1 paused")
-        await bench.engine.campaigns.cancel("now")
-        await bench.engine.campaigns.cancel("soon")
+        await bench.engine.steering.cancel("now")
+        await bench.engine.steering.cancel("soon")
         await trio.sleep(5)
         assert line.dialling() == "0 of 20 lines in use; 1 campaign, waiting until Tue 11:00"
         await bench.add(1, name="far", start_at=START + 30 * DAY)
-        await bench.engine.campaigns.cancel(later.uid)
+        await bench.engine.steering.cancel(later.uid)
         await trio.sleep(5)
         assert line.dialling().endswith("1 campaign, waiting until 2026-07-01 11:00")
 

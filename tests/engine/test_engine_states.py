@@ -45,7 +45,7 @@ async def test_not_one_call_leaves_after_it_was_acknowledged(autojump_clock, ope
         row = await bench.add(4_000)
         await trio.sleep(3.33)
         assert phone.live["all"] > 400
-        await getattr(bench.engine.campaigns, operation)("x")
+        await getattr(bench.engine.steering, operation)("x")
         left = len(phone.left)
         await trio.sleep(60)
         assert len(phone.left) == left
@@ -54,7 +54,7 @@ async def test_not_one_call_leaves_after_it_was_acknowledged(autojump_clock, ope
         assert totals.pending + sum(totals.finals.values()) == 4_000
         if operation == "pause":
             assert totals.finals[Final.SUCCEEDED] == left
-            await bench.engine.campaigns.resume("x")
+            await bench.engine.steering.resume("x")
             await bench.over(row)
             assert sorted(phone.numbers()) == sorted(number(i) for i in range(4_000))
         else:
@@ -78,10 +78,10 @@ async def test_pause_leaves_live_calls_alone_and_cancel_ends_the_unanswered(auto
     async with rig(phone) as bench:
         row = await bench.add(10)
         await trio.sleep(5)
-        await bench.engine.campaigns.pause("x")
+        await bench.engine.steering.pause("x")
         await trio.sleep(5)
         assert phone.live["all"] == 10
-        await bench.engine.campaigns.cancel("x")
+        await bench.engine.steering.cancel("x")
         await trio.sleep(5)
         assert phone.live["all"] == 5
         totals = await bench.totals(row)
@@ -90,7 +90,7 @@ async def test_pause_leaves_live_calls_alone_and_cancel_ends_the_unanswered(auto
         assert (await bench.totals(row)).finals[Final.SUCCEEDED] == 5
         again = await bench.add(10, name="y")
         await trio.sleep(5)
-        await bench.engine.campaigns.cancel("y", now=True)
+        await bench.engine.steering.cancel("y", now=True)
         await bench.over(again, within_s=3)
 
 
@@ -107,7 +107,7 @@ async def test_a_cancelled_campaign_tries_nobody_again(autojump_clock):
 
         phone.script = deaf
         await trio.sleep(1)
-        await bench.engine.campaigns.cancel("x")
+        await bench.engine.steering.cancel("x")
         await bench.over(row)
         assert len(phone.left) == 3
         assert (await bench.totals(row)).finals[Final.CANCELLED] == 3
@@ -119,7 +119,7 @@ async def test_a_paused_campaign_completes_when_its_end_passes(autojump_clock):
     async with rig(phone, settings(trunks={"t": trunk(max_concurrent=2)})) as bench:
         row = await bench.add(10, end_at=START + HOUR, retry=RetryPolicy(max_attempts=9, delay=0))
         await trio.sleep(5)
-        await bench.engine.campaigns.pause("x")
+        await bench.engine.steering.pause("x")
         await trio.sleep(3500)
         assert await bench.state(row) is CampaignState.PAUSED
         await bench.over(row, within_s=200)
@@ -151,14 +151,14 @@ async def test_states_that_do_not_allow_it_say_so(autojump_clock):
     async with rig(phone) as bench:
         row = await bench.add(1)
         with pytest.raises(WrongState):
-            await bench.engine.campaigns.resume("x")
-        await bench.engine.campaigns.pause("x")
+            await bench.engine.steering.resume("x")
+        await bench.engine.steering.pause("x")
         with pytest.raises(WrongState):
-            await bench.engine.campaigns.pause("x")
-        await bench.engine.campaigns.resume("x")
+            await bench.engine.steering.pause("x")
+        await bench.engine.steering.resume("x")
         await bench.over(row)
         with pytest.raises(NotFound):
-            await bench.engine.campaigns.cancel("x")
+            await bench.engine.steering.cancel("x")
 
 
 async def test_a_paused_campaign_completes_when_its_last_call_ends(autojump_clock):
@@ -167,7 +167,7 @@ async def test_a_paused_campaign_completes_when_its_last_call_ends(autojump_cloc
     async with rig(phone) as bench:
         row = await bench.add(3)
         await trio.sleep(1)
-        await bench.engine.campaigns.pause("x")
+        await bench.engine.steering.pause("x")
         await bench.over(row, within_s=30)
         assert await bench.state(row) is CampaignState.COMPLETED
 
@@ -334,6 +334,6 @@ async def test_a_cancelled_campaign_ends_whichever_comes_first(tmp_path):
         ) as bench:
             row = await bench.add(people)
             await until(lambda phone=phone, people=people: len(phone.left) == min(20, people))
-            await bench.engine.campaigns.cancel("x")
+            await bench.engine.steering.cancel("x")
             await bench.over(row, within_s=5, poll_s=0.01)
             assert (await bench.totals(row)).finals[Final.CANCELLED] == people

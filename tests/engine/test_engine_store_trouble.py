@@ -63,7 +63,7 @@ async def test_another_process_that_holds_the_database(tmp_path, impatient):
         assert len(phone.left) == left
         assert phone.live["all"] == 0
         with pytest.raises(StoreError, match="fuser"):
-            await bench.engine.campaigns.pause("x")
+            await bench.engine.steering.pause("x")
         assert bench.engine.campaigns.campaign("x").state is CampaignState.RUNNING
         with pytest.raises(StoreError):
             await bench.engine.suppress([number(199)])

@@ -52,7 +52,7 @@ def acme(data: dict[str, Any], _settings: object) -> Translation | None:
         where=where,
         draft=data.get("later", False),
         alias="acme_1",
-        dialect="acme",
+        dialect="another",
         extra={"kept": True},
     )
 
@@ -117,6 +117,17 @@ def test_faults_of_the_dialect_itself_have_their_place(tmp_path, installed):
     assert faults(lay(tmp_path, '{\n "whom": 3}')) == [Fault("whom", "must be a list", file="c.json", line=2, column=2)]
 
 
+def test_faults_of_another_file_keep_their_place(tmp_path, installed):
+    """A dialect may have read it."""
+    fault = Fault("whom[0].tel", "is no number", file="list.csv", line=7, column=3)
+
+    def reads(*_: object) -> None:
+        raise InvalidInput([fault])
+
+    installed(dialect(reads))
+    assert faults(lay(tmp_path, {"whom": []})) == [fault]
+
+
 def test_a_campaign_file_is_nobody_elses(tmp_path, installed):
     """What has a name and an agent is not offered, nor is TOML."""
     installed(dialect(lambda *_: pytest.fail("it was offered")))
@@ -155,7 +166,7 @@ def unshowable(*_: object) -> None:
 def test_a_broken_dialect_is_a_fault_that_names_it(tmp_path, installed, reads):
     """It costs nobody else's files, and its own are refused with its name."""
     installed(dialect(reads), dialect(acme, "other"))
-    assert read_now(lay(tmp_path, {"whom": [{"tel": ANN}]}), SETTINGS, NOW)[0].dialect == "acme"
+    assert read_now(lay(tmp_path, {"whom": [{"tel": ANN}]}), SETTINGS, NOW)[0].dialect == "other"
     assert any("the dialect acme failed to read it" in one.message for one in faults(lay(tmp_path, {"else": 1})))
 
 

@@ -14,6 +14,7 @@ from dialerd.intake.reading import Reader
 from dialerd.model.campaign_view import Created
 from dialerd.model.once import Once
 from dialerd.model.settings import Settings
+from dialerd.operations.ground import Ground
 from dialerd.operations.operations import Operations
 
 sys.path.append(str(Path(__file__).parents[1] / "engine"))
@@ -71,16 +72,19 @@ async def desk(phones: Phones, scratch: Path, wanted: Settings | None = None, **
             await bench.engine.reload(bench.engine.settings)
 
         operations = Operations(
-            store=bench.store,
-            engine=bench.engine,
-            reader=reader,
-            settings=lambda: bench.engine.settings,
-            now=bench.clock.now,
-            scratch=scratch,
-            reload=reload,
-            standing=lambda: "",
+            Ground(
+                store=bench.store,
+                engine=bench.engine,
+                reader=reader,
+                settings=lambda: bench.engine.settings,
+                now=bench.clock.now,
+                scratch=scratch,
+                reload=reload,
+                standing=lambda: "",
+            )
         )
         async with trio.open_nursery() as nursery:
-            await nursery.start(operations.run)
+            await nursery.start(operations.recipients.run)
+            nursery.start_soon(operations.events.run)
             yield Desk(bench, operations)
             nursery.cancel_scope.cancel()

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 from dialerd.intake.reading import Reader
-from dialerd.operations.answers import Answers
 from dialerd.operations.ground import Ground
 
 sys.path.append(str(Path(__file__).parents[1] / "engine"))  # its rig is wanted here too
@@ -27,5 +26,4 @@ def ground(bench: Rig, scratch: Path = Path()) -> Ground:
         scratch=scratch,
         reload=_nothing,
         standing=lambda: "it stands",
-        answers=Answers(bench.store, bench.clock.now),
     )

@@ -27,7 +27,6 @@ from dialerd.model.settings import (
     TrunkSettings,
 )
 from dialerd.model.states import CampaignState
-from dialerd.operations.answers import Answers
 from dialerd.operations.events import Events
 from dialerd.operations.follower import Follower
 from dialerd.operations.ground import Ground
@@ -128,7 +127,6 @@ async def place(
             scratch=Path("/nowhere"),
             reload=reload,
             standing=str,
-            answers=Answers(store, clock.now),
         )
         events = Events(ground)
         async with trio.open_nursery() as outer:

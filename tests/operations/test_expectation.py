@@ -1,11 +1,12 @@
 """When a campaign is expected to end: as fast as so far, in its windows."""
 
 from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from dialerd.model.campaign import Window
-from dialerd.model.instants import DAY, HOUR, MINUTE, to_instant
+from dialerd.model.instants import DAY, HOUR, MINUTE, WEEK, to_instant
 from dialerd.model.states import CampaignState, Final
 from dialerd.operations.expectation import expected_end
 from dialerd.rules.openings import Hours
@@ -51,3 +52,30 @@ def test_one_that_takes_for_ever_ends_with_its_end_or_never():
     assert expected_end(CampaignState.RUNNING, ALWAYS, slow, started_at=NOW - DAY, now=NOW) is None
     ends = Hours(timezone="UTC", end_at=NOW + 500 * DAY)
     assert expected_end(CampaignState.RUNNING, ends, slow, started_at=NOW - DAY, now=NOW) == ends.end_at
+
+
+@pytest.mark.parametrize("weeks", [1, 10, 40])
+def test_whole_weeks_before_and_after_count_by_their_open_time(weeks):
+    """Half is done after some weeks: as many follow, and the day and the hour are the same."""
+    half = totals(50)
+    for hours in (ALWAYS, MORNINGS):
+        started_at = NOW - weeks * WEEK
+        expected = NOW + weeks * WEEK
+        assert expected_end(CampaignState.RUNNING, hours, half, started_at=started_at, now=NOW) == expected
+
+
+def test_it_ends_in_a_window_where_clocks_change():
+    """Over the end of summer time, which makes the weeks after it begin an hour later."""
+    london = Hours(timezone="Europe/London", windows=(Window(start=time(10), end=time(13)),))
+    for day in range(0, 200, 7):
+        ends = expected_end(CampaignState.RUNNING, london, totals(50), started_at=NOW - day * DAY - HOUR, now=NOW)
+        assert 10 <= datetime.fromtimestamp(ends / 1000, ZoneInfo("Europe/London")).hour <= 13
+
+
+def test_the_week_in_which_clocks_are_put_forward_is_shorter():
+    """What a usual week would do then ends in the week after it: from 0:00 to 4:00 are three hours that Sunday."""
+    now = to_instant(datetime(2026, 3, 20, 12, 0, tzinfo=UTC))
+    nights = Hours(timezone="Europe/London", windows=(Window(days=("sun",), start=time(0), end=time(4)),))
+    # two nights of four hours did half; of the next two the second is an hour short, which comes a week later
+    ends = expected_end(CampaignState.RUNNING, nights, totals(50), started_at=now - 2 * WEEK, now=now)
+    assert ends == to_instant(datetime(2026, 4, 5, 0, 0, tzinfo=UTC))

@@ -97,7 +97,7 @@ async def test_recipients_without_calls_are_passed_over(autojump_clock, monkeypa
         assert [call.number for call in await every(calls, 1, campaign=row.uid, **up)] == [number(0), number(1)]
         assert [call.number for call in (await calls.list(campaign=row.uid, **up)).items] == [number(0), number(1)]
         assert [call.number for call in await every(calls, 1, number=number(1), **up)] == [number(1)]
-        await bench.engine.campaigns.cancel(row.uid, now=True)
+        await bench.engine.steering.cancel(row.uid, now=True)
 
 
 async def test_a_call_shows_what_the_store_does_not_know_yet(autojump_clock):

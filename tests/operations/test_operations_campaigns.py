@@ -2,13 +2,14 @@
 
 import pytest
 import trio
+from attrs import evolve
 from desk import desk, number
 from phone import ANSWERED, BUSY, Phone, ends, hung_up, talk
-from rig import START, settings, trunk
+from rig import CALLER_ID, OTHER_ID, START, settings, trunk
 
 from dialerd.model.errors import InvalidInput, NotFound, StoreError, WrongState
 from dialerd.model.instants import DAY, HOUR, MINUTE, to_iso
-from dialerd.model.settings import DaemonSettings
+from dialerd.model.settings import DaemonSettings, NumberSettings
 from dialerd.model.states import CampaignState, Final, Outcome
 from dialerd.store import campaigns as stored
 
@@ -160,6 +161,20 @@ async def test_pacing_retry_and_end_are_followed_at_once(autojump_clock, tmp_pat
         view = await ask.get(made.campaign.id)
         assert (view.counters.done[Final.EXPIRED], view.counters.calls) == (100, 100)
         assert view.ended_at >= START + HOUR
+
+
+async def test_windows_are_narrowed_though_the_settings_have_lost_something(autojump_clock, tmp_path):
+    """A caller id that is not configured any more is no reason to leave the windows as they are; a bad window is."""
+    numbers = {CALLER_ID: NumberSettings(trunk="t"), OTHER_ID: NumberSettings(trunk="t")}
+    async with desk(Phone(ends()), tmp_path, settings(numbers=numbers)) as at:
+        ask, engine = at.operations.campaigns, at.bench.engine
+        made = (await at.create(caller_ids=[CALLER_ID, OTHER_ID], start=TOMORROW)).campaign
+        await engine.reload(evolve(engine.settings, numbers={CALLER_ID: numbers[CALLER_ID]}))
+        window = {"start": "09:00", "end": "10:00"}
+        assert len((await ask.update(made.id, {"windows": [window]})).spec.windows) == 1
+        with pytest.raises(InvalidInput) as error:
+            await ask.update(made.id, {"windows": [{**window, "end": "09:00:10"}]})
+        assert paths(error) == ["windows[0]"]
 
 
 async def test_a_new_end_comes_to_those_who_wait_for_a_line_too(autojump_clock, tmp_path):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 import trio
 from desk import desk, document, number
@@ -113,7 +114,8 @@ async def test_lists_are_filtered_and_come_in_pages(autojump_clock, tmp_path):
         assert [one.id for one in (await ask.list(limit=2, offset=5)).items] == ids[5:]
         assert (await ask.list(limit=2, offset=5)).next is None
         assert [one.id for one in (await ask.list(dialect="n1")).items] == ids[1::2]
-        assert [one.spec.name for one in (await ask.list(name="RUN 3")).items] == ["Run 3"]
+        assert [one.spec.name for one in (await ask.list(name="Run 3")).items] == ["Run 3"]
+        assert (await ask.list(name="Run")).total == 0
         assert (await ask.list(agent="a")).total == 7
         assert (await ask.list(agent="b")).total == 0
         await ask.cancel(ids[0])
@@ -148,6 +150,23 @@ async def test_a_large_document_is_read_beside_the_daemon(tmp_path):
         assert await at.bench.store.read(stored.loading) == []
         await ask.delete(both.campaign.id)
         assert await at.bench.rows("SELECT DISTINCT campaign_id FROM recipients") == [(1,)]
+
+
+@pytest.mark.parametrize("size", [3, 2_500])
+async def test_what_is_launched_with_its_creation_is_told(tmp_path, size):
+    """Its first claim tells nothing any more; and what waits for its start, or is a draft, is not told yet."""
+    closed = [{"days": ["sat"], "start": "20:00", "end": "20:01"}]
+    async with desk(Phone(ends()), tmp_path, url=f"sqlite:///{tmp_path}/store.db") as at:
+        await at.create(size, name="unheard", launch=True, windows=closed)
+        at.bench.engine.telling.follow(True)
+        made = (await at.create(size, launch=True, windows=closed)).campaign
+        await at.create(size, windows=closed)
+        await at.create(size, draft=True)
+        (told,) = await at.bench.rows("SELECT kind, campaign, body FROM notices")
+        assert told[:2] == ("campaign.running", made.id)
+        assert msgspec.json.decode(told[2]) == {
+            "campaign_id": made.id, "campaign": "x", "state": "running", "at": to_iso(made.started_at)
+        }  # fmt: skip
 
 
 async def test_windows_of_a_view_are_those_that_hold(autojump_clock, tmp_path):

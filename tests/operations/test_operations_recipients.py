@@ -13,10 +13,11 @@ from rig import START, rig, settings, trunk, until
 
 from dialerd.intake.accept import discard_loading
 from dialerd.intake.reading import Reader
-from dialerd.model.errors import Fault, InvalidInput, KeyReused, NotFound, WrongState
+from dialerd.model.errors import Fault, InvalidInput, KeyReused, NotFound, StoreError, WrongState
 from dialerd.model.instants import HOUR
 from dialerd.model.once import Once
-from dialerd.model.states import CampaignState, Final, RecipientState
+from dialerd.model.states import AttemptState, CampaignState, Final, RecipientState
+from dialerd.operations.calls import CallOperations
 from dialerd.operations.recipients import RecipientOperations
 from dialerd.store import adding, campaigns
 
@@ -100,7 +101,7 @@ async def test_who_is_added_to_what_does_not_dial_waits(tmp_path, autojump_clock
     async with rig(phone) as bench:
         row = await bench.add([person(0)], start_at=START + HOUR)
         if state is CampaignState.PAUSED:
-            await bench.engine.campaigns.pause(row.uid)
+            await bench.engine.steering.pause(row.uid)
         else:
             row = await bench.add([], name="d", adopt=False)
             await bench.store.write(campaigns.set_state, row.id, CampaignState.DRAFT, now=START)
@@ -110,7 +111,7 @@ async def test_who_is_added_to_what_does_not_dial_waits(tmp_path, autojump_clock
         assert phone.left == []
         assert (await bench.recipients(row))["pending", None] >= 1
         if state is CampaignState.PAUSED:
-            await bench.engine.campaigns.resume(row.uid)
+            await bench.engine.steering.resume(row.uid)
         else:
             await bench.store.write(campaigns.set_state, row.id, CampaignState.SCHEDULED, now=START)
             await bench.engine.campaigns.adopt(row.id)
@@ -138,7 +139,7 @@ async def test_a_file_of_any_form_and_size(tmp_path, form, size):
         assert (added.added, added.duplicates, added.warnings) == (size - known, known, added.warnings)
         assert len(added.warnings) == known
         assert await counts(bench) == (1, size + 100 - known)
-        await bench.engine.campaigns.cancel(row.uid)
+        await bench.engine.steering.cancel(row.uid)
         await until(lambda: bench.engine.campaigns.by_key(row.id) is None)
     assert sorted(path.name for path in tmp_path.iterdir() if "recipients-" in path.name) == []
 
@@ -190,7 +191,7 @@ async def test_faults_refuse_all_and_are_told_all(tmp_path, size):
         assert (added.added, added.invalid_count, added.warnings) == (size - 2, 2, ())
         assert added.invalid == refused.value.faults
         assert await counts(bench) == (1, size - 1)
-        await bench.engine.campaigns.cancel(row.uid)
+        await bench.engine.steering.cancel(row.uid)
         await until(lambda: bench.engine.campaigns.by_key(row.id) is None)
     assert not [path for path in tmp_path.iterdir() if "recipients-" in path.name]
 
@@ -234,7 +235,7 @@ async def test_a_campaign_that_ends_meanwhile_takes_nobody(tmp_path):
             async def cancel():
                 while (await counts(bench))[0] < 2:
                     await bench.store.written(bench.store.writes)
-                await bench.engine.campaigns.cancel(row.uid)
+                await bench.engine.steering.cancel(row.uid)
 
             nursery.start_soon(cancel)
             with pytest.raises(WrongState, match="is cancelled"):
@@ -312,7 +313,7 @@ async def test_a_client_that_goes_away_leaves_all_or_nothing(tmp_path, cut_at):
         people = (await bench.recipients(row))["pending", None]
         assert people in (1, 10_501)
         assert people == 1 or cut_at > 9
-        await bench.engine.campaigns.cancel(row.uid)
+        await bench.engine.steering.cancel(row.uid)
         await until(lambda: bench.engine.campaigns.by_key(row.id) is None)
 
 
@@ -330,8 +331,44 @@ async def test_the_same_request_again_adds_nobody(tmp_path, size):
         with pytest.raises(KeyReused):
             await operations.add_file(row.uid, file, format="csv", once=evolve(once, fingerprint="g"))
         assert await counts(bench) == (1, size)
-        await bench.engine.campaigns.cancel(row.uid)
+        await bench.engine.steering.cancel(row.uid)
         await until(lambda: bench.engine.campaigns.by_key(row.id) is None)
+
+
+@pytest.mark.parametrize("where", ["bytes", "list"])
+async def test_a_list_that_cannot_be_kept_is_refused_as_such(tmp_path, where):
+    """It is no fault of whoever sent it; a small one needs no room, and is added."""
+    async with rig(Phone(talk()), url=url(tmp_path)) as bench, desk(bench, tmp_path / "gone") as operations:
+        row = await bench.add([person(0)], start_at=bench.clock.now() + HOUR)
+
+        async def add(people):
+            found = [{"phone": person(i)} for i in range(1, people + 1)]
+            if where == "list":
+                return await operations.add(row.uid, found)
+            return await operations.add_file(row.uid, json.dumps(found).encode(), format="json")
+
+        with pytest.raises(StoreError, match="gone cannot be used: No such file"):
+            await add(1_000)
+        assert (await add(10)).added == 10
+        assert await counts(bench) == (1, 11)
+
+
+async def test_calls_of_a_recipient_stand_where_they_are_now(tmp_path, autojump_clock):
+    """What a provider has reported since a call was claimed is shown here as in the list of calls."""
+    async with rig(Phone(talk(1_000, prepare=0.01))) as bench:
+        row = await bench.add([person(0)])
+        await trio.sleep(0.02)
+        stand = ground(bench, tmp_path)
+        operations = RecipientOperations(stand)
+        (call,) = (await CallOperations(stand).list()).items
+        assert call.state is AttemptState.ANSWERED
+        assert await bench.rows("SELECT state FROM attempts") == [("claimed",)]
+        assert (await operations.get(row.uid, person(0))).calls == (call,)
+        for wanted in ({"number": person(0)}, {}):
+            (one,) = (await operations.list(row.uid, calls=True, **wanted)).items
+            assert one.calls == (call,)
+        await bench.engine.steering.cancel(row.uid, now=True)
+        await bench.over(row)
 
 
 async def test_lists_and_looks(tmp_path, autojump_clock):

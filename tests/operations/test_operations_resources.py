@@ -59,7 +59,7 @@ async def test_use_and_limits_of_everything(autojump_clock):
         assert (bridge.campaigns, bridge.in_use) == (0, 0)
         assert (says.kind, says.campaigns, says.in_use, says.max_concurrent) == (AgentKind.SAY, 2, 3, 9)
         for name in ("x", "later"):
-            await bench.engine.campaigns.cancel(name, now=True)
+            await bench.engine.steering.cancel(name, now=True)
         await trio.sleep(5)
         assert [one.in_use for one in (*resources.trunks(), *resources.numbers(), *resources.agents())] == [0] * 6
         await trio.sleep(2 * DAY / SECOND)
@@ -94,7 +94,7 @@ async def test_a_trunk_says_why_it_takes_no_calls(autojump_clock):
         slowed = Resources(ground(bench)).trunks()[0]
         assert slowed.calls_per_second == 40.0
         assert 0 < (slowed.calls_per_second_now or 0) < 40.0
-        await bench.engine.campaigns.cancel("x")
+        await bench.engine.steering.cancel("x")
 
 
 async def test_how_the_daemon_stands(autojump_clock):

@@ -9,7 +9,7 @@ from groundwork import ground
 from phone import Phone, talk
 from rig import START, rig, settings, trunk
 
-from dialerd.model.errors import InvalidInput, KeyReused, NotFound
+from dialerd.model.errors import InvalidInput, KeyReused, NotFound, StoreError
 from dialerd.model.instants import HOUR, MINUTE, to_iso
 from dialerd.model.once import Once
 from dialerd.model.settings import AgentSettings
@@ -196,8 +196,11 @@ async def test_many_numbers_and_once(tmp_path, autojump_clock):
         await bench.over(row, within_s=5)
 
 
-async def test_an_import_says_more_than_the_number(tmp_path, autojump_clock):
-    """Columns in any order, quotes and blanks; empty cells stand for what was given with the file."""
+async def test_an_import_says_more_than_the_number(tmp_path):
+    """Columns in any order, quotes and blanks; empty cells stand for what was given with the file.
+
+    On the host's clock: a virtual one would jump to the campaign's start while the list is read in its thread.
+    """
     until = START + HOUR
     once = Once(key="k", fingerprint="f")
     (tmp_path / "list.csv").write_text(
@@ -220,8 +223,20 @@ async def test_an_import_says_more_than_the_number(tmp_path, autojump_clock):
             ("all", "list", "crm", until),
             ("agent:b", "r", "crm", None),
         ]
-        await bench.engine.campaigns.cancel(row.uid)
+        await bench.engine.steering.cancel(row.uid)
         await bench.over(row)
+
+
+async def test_a_small_import_needs_no_room(tmp_path):
+    """It is read where it came; a larger one that there is no room for is refused as such."""
+    file = tmp_path / "list.csv"
+    file.write_text(f"number\n{person(0)}\n{person(1)}\n")
+    async with rig(Phone(talk())) as bench:
+        operations = SuppressionOperations(ground(bench, tmp_path / "gone"))
+        assert await operations.import_csv(file.read_bytes()) == Imported(entries=2, ended=0)
+        assert [number for number, _ in await walk(operations)] == [person(0), person(1)]
+        with pytest.raises(StoreError, match="gone cannot be used"):
+            await operations.import_csv(file)
 
 
 async def test_an_import_with_faults_tells_all_of_them(tmp_path, autojump_clock):
@@ -255,6 +270,7 @@ async def test_an_import_with_faults_tells_all_of_them(tmp_path, autojump_clock)
             (f"number,number\n{person(0)},{person(0)}\n", "number"),
             (f"number,until\n{person(0)},\n", "until"),
             (f"number\n{person(0)}\n\0\n", ""),
+            ("number," + "x" * (1 << 20) + f"\n{person(0)},\n", ""),
         ]:
             (tmp_path / "wrong.csv").write_text(text)
             with pytest.raises(InvalidInput) as refused:

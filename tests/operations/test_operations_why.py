@@ -36,7 +36,7 @@ async def test_a_rule_is_told_with_since_and_until(autojump_clock):
         assert reason.words == "the campaign has not begun"
         assert (reason.campaign, reason.campaign_state, reason.live) == ("later", CampaignState.SCHEDULED, ())
         await trio.sleep(60)
-        await bench.engine.campaigns.pause("later")
+        await bench.engine.steering.pause("later")
         (paused,) = await why.why(number(0), "later")
         assert (paused.rule, paused.since, paused.next_at) == (Rule.PAUSED, START + 60 * SECOND, None)
         await bench.engine.suppress([number(0)])
@@ -109,7 +109,7 @@ async def test_a_limit_that_is_full_is_named(autojump_clock, changes, pacing, fo
         assert (dialing.rule, dialing.live) == (Rule.DIALING, ())
         assert [call.state for call in dialing.calls] == [AttemptState.ANSWERED]
         bench.engine.hang_up()
-        await bench.engine.campaigns.cancel("x", now=True)
+        await bench.engine.steering.cancel("x", now=True)
 
 
 async def test_one_free_caller_id_is_enough(autojump_clock):
@@ -123,13 +123,13 @@ async def test_one_free_caller_id_is_enough(autojump_clock):
         assert await kinds(why, number(2)) == [("trunk", "t"), ("trunk", "u")]
         bench.engine.lines.trunks["u"].limit.set_total(5)  # room that the dispatcher has not seen yet
         assert await kinds(why, number(2)) == []
-        await bench.engine.campaigns.cancel("x", now=True)
+        await bench.engine.steering.cancel("x", now=True)
     trunks["u"] = trunk(max_concurrent=1, countries=("US",))
     async with rig({"t": Phone(talk(LONG)), "u": Phone(talk(LONG))}, settings(trunks=trunks, numbers=numbers)) as bench:
         await bench.add(3)
         await trio.sleep(1)
         assert await kinds(Why(ground(bench)), number(2)) == [("trunk", "t")]
-        await bench.engine.campaigns.cancel("x", now=True)
+        await bench.engine.steering.cancel("x", now=True)
 
 
 async def test_a_trunk_that_takes_no_calls_is_named(autojump_clock):
@@ -154,7 +154,7 @@ async def test_a_trunk_that_takes_no_calls_is_named(autojump_clock):
     async with rig(Broken(talk())) as bench:
         await bench.add(1)
         assert await kinds(Why(ground(bench)), number(0)) == [("down", "t")]
-        await bench.engine.campaigns.cancel("x")
+        await bench.engine.steering.cancel("x")
 
 
 async def test_a_screen_that_held_a_call_is_told(autojump_clock):
@@ -170,7 +170,7 @@ async def test_a_screen_that_held_a_call_is_told(autojump_clock):
         assert reason.rule is Rule.RETRY_DELAY
         assert reason.detail == "a screen held its last call: crm: on holiday"
         assert [call.counted for call in reason.calls] == [False]
-        await bench.engine.campaigns.cancel("x")
+        await bench.engine.steering.cancel("x")
 
 
 async def test_a_daemon_that_stops_says_so(autojump_clock):

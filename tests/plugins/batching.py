@@ -20,12 +20,16 @@ ANN, BOB = "+12125550111", "+12125550112"
 
 
 def wanted(**changes: Any) -> Any:
-    """Return settings with an agent and three numbers that have UUIDs."""
+    """Return settings with agents and three numbers that have UUIDs; carl has none of them."""
     numbers = {number: NumberSettings(trunk="lab", id=name) for number, name in NUMBERS.items()}
     return settings(
         **{
             "numbers": numbers,
-            "agents": {"anna": AgentSettings(id=AGENT, say="hello"), "bob": AgentSettings(say="hi")},
+            "agents": {
+                "anna": AgentSettings(id=AGENT, say="hello", numbers=tuple(NUMBERS)),
+                "bob": AgentSettings(say="hi", numbers=tuple(NUMBERS)),
+                "carl": AgentSettings(say="hey"),
+            },
             **changes,
         }
     )
@@ -53,3 +57,10 @@ async def create(door, **changes: Any) -> dict[str, Any]:
     assert list(answer.json()) == ["data", "meta"]
     data: dict[str, Any] = answer.json()["data"]
     return data
+
+
+async def do(door, batch: dict[str, Any], verb: str, status: int = 200) -> Any:
+    """Have something done with a batch and return what was answered."""
+    answer = await door.client.post(f"/batch-calls/{batch['id']}/{verb}")
+    assert answer.status_code == status, answer.text
+    return answer.json()

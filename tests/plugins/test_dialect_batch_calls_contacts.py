@@ -10,7 +10,8 @@ from dialerd_dialects.batch_calls_contacts import sent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialerd.model.errors import InvalidInput
+from dialerd.model.errors import Fault, InvalidInput
+from dialerd.model.settings import DialectSettings
 
 
 @pytest.fixture
@@ -93,6 +94,51 @@ async def test_contacts_of_a_folder(door, tmp_path, name, text):
     assert (person.number, person.variables) == (ANN, {"name": "Ann"})
 
 
+FOLDERS = {
+    "f.csv": (f'name;phone\n"A;\n""nn";{ANN}\n\nBob;"12"\nCy;{BOB}\nDo\n', "f.csv:5:5", "f.csv:7"),
+    "f.jsonl": (
+        f'{{"phone": "{ANN}"}}\n\n  {{"name": "B", "phone": "12"}}\n{{"phone": "{BOB}"}}\n{{\n',
+        "f.jsonl:3:17",
+        "f.jsonl:5",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+async def test_faults_in_a_folder_have_their_place_there(door, tmp_path, name):
+    """File, line and column, whoever finds them: the dialect, or dialerd when it makes the campaign."""
+    text, place, odd = FOLDERS[name]
+    file = tmp_path / "contacts" / name
+    for content, places in ((text, (place, odd)), (text.rsplit("\n", 2)[0], (place,))):
+        file.write_text(content)
+        answer = await door.client.post("/batch-calls", json=body(contact_source="folder", contact_folder_id="f"))
+        assert (answer.status_code, len(answer.json()["errors"])) == (422, len(places))
+        assert all(f"{one}:" in answer.json()["message"] for one in places), answer.json()["message"]
+        assert "contacts[1].phone_number" in [error["field"] for error in answer.json()["errors"]]
+
+
+async def test_faults_in_a_body_have_their_line(door):
+    """Where the body has lines; JSON has none, and that of the campaign nobody sent."""
+    batch = await create(door)
+    path = f"/batch-calls/{batch['id']}/contacts"
+    csv = await door.client.post(path, content=f"phone\n{ANN}\n12\n", headers={"Content-Type": "text/csv"})
+    assert csv.json()["message"].startswith("line 3, column 1: contacts[1].phone_number: ")
+    plain = await door.client.post(path, json=[{"phone": ANN}, {"phone": "12"}])
+    assert plain.json()["message"].startswith("contacts[1].phone_number: ")
+
+
+def test_a_dropped_file_tells_the_place_in_a_folder(tmp_path):
+    """The way back leads into the file with the contacts."""
+    (tmp_path / "f.csv").write_text(f"phone\n{ANN}\n12\n")
+    reads = batch_calls.DIALECT.reads
+    assert reads is not None
+    settings = wanted(dialects=DialectSettings(contacts_dir=tmp_path))
+    translation = reads(body(contact_source="folder", contact_folder_id="f"), settings)
+    assert translation is not None
+    assert translation.where("recipients[1].phone") == "contacts[1].phone_number (f.csv:3:1)"
+    assert translation.where("agent") == "agent_id"
+
+
 async def test_a_folder_wants_a_place(tmp_path):
     """Without `contacts_dir` the fault says what to set."""
     async with api(tmp_path, wanted(), dialects=[batch_calls.DIALECT]) as door:
@@ -107,8 +153,11 @@ async def test_a_folder_wants_a_place(tmp_path):
 def test_no_contacts_break_it(content, media):
     """Whatever is sent becomes recipients or faults."""
     with contextlib.suppress(InvalidInput):
-        for recipient in sent(content, media):
-            assert set(recipient) == {"phone", "variables"}
+        contacts = sent(content, media)
+        for fault in contacts.placed(Fault(f"contacts[{at}].name", "") for at in range(len(contacts.rows))):
+            assert fault.line is None or fault.line >= 1
+        if not contacts.judged((), wanted()):
+            assert all(set(row) == {"phone", "variables"} for row in contacts.rows)
 
 
 @pytest.mark.parametrize("name", ["../secret", "a/b", ".", "..", "", "a.b", "x" * 101])

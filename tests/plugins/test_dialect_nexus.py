@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from dialerd_dialects import nexus
 from dialerd_dialects.nexus_request import changes_of, rename, shape, spec_of
-from dialerd_dialects.weekdays import from_monday_1, from_sunday_0, to_monday_1, to_sunday_0
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,9 +16,9 @@ from dialerd.model.campaign import CampaignSpec
 from dialerd.model.errors import InvalidInput
 from dialerd.model.retry import RetryPolicy, RetryRule
 from dialerd.model.settings import AgentSettings, NumberSettings, TrunkSettings
-from dialerd.model.states import CampaignState, Outcome, Rotation, Weekday
+from dialerd.model.states import CampaignState, Outcome, Rotation
 from dialerd.model.structuring import structure
-from dialerd.plugin.dialect import Request
+from dialerd.plugin.dialect import NotAllowed, Request
 
 sys.path.append(str(Path(__file__).parents[1] / "api"))  # its rig is wanted here too
 
@@ -134,11 +133,79 @@ async def test_bad_requests(door, changes, word):
     assert (await door.operations.campaigns.list()).total == 0
 
 
+def told(envelope) -> set[str]:
+    """Return the fields at fault that an envelope names."""
+    assert envelope["code"] == 400
+    return {part.partition(": ")[0] for part in envelope["errorMessage"].split("; ")}
+
+
+EVERY = {
+    "retry": -1,
+    "delay": "x",
+    "callingNumbers": ["64e5", 5],
+    "timezone": "Nowhere",
+    "callingHour": {"start": 5, "end": "25:00"},
+    "allowedDays": [7],
+    "agentId": "bob",
+    "batchname": "x",
+}
+"""Wrong in every field; the name is missing."""
+
+NAMED = {
+    *("batchName", "batchname", "retry", "delay", "callingNumbers[0]", "callingNumbers[1]", "timezone"),
+    *("callingHour.start", "callingHour.end", "allowedDays", "agentId"),
+}
+
+
 async def test_all_faults_at_once(door):
-    """Who mends one need not send it again to hear of the next."""
-    envelope = await send(door, "createBatch", {"retry": -1, "delay": "x", "allowedDays": "x"})
-    for name in ("batchName", "callingNumbers", "retry", "delay", "allowedDays"):
-        assert name in envelope["errorMessage"]
+    """Who mends one need not send it again to hear of the next: of a new batch, a change, and contacts."""
+    assert told(await send(door, "createBatch", EVERY)) >= NAMED
+    assert NAMED - {"batchName"} <= told(await send(door, "updateBatch", EVERY, "PUT")) - {"batchId"}
+    contacts = [{}, {"phone": "12", "metadata": 3}, {"phone": "13"}, 4]
+    found = told(await send(door, "addContacts", {"contacts": contacts, "skip": True}))
+    assert found >= {"batchId", "skip", "contacts[0]", "contacts[1].metadata", "contacts[1].phoneNumber"}
+    assert found >= {"contacts[2].phoneNumber", "contacts[3]"}
+    with pytest.raises(InvalidInput) as caught:
+        nexus.reads(EVERY | {"batchName": "x" * 300, "contacts": contacts}, wanted())
+    found = {fault.path for fault in caught.value.faults}
+    assert found >= NAMED | {"contacts[0]", "contacts[1].phoneNumber", "contacts[3]"}
+
+
+async def test_faults_have_no_place_in_a_document_of_ours(door):
+    """The campaign's document was never sent, so that its lines say nothing; JSON has objects and fields."""
+    batch = await made(door)
+    body = {"contacts": [{"phone": "+12125550110", "variables": {"a": {"b": [[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]}}}]}
+    for path, sent in (
+        (f"addContacts/{batch}", {"contacts": [{"phone": "12"}]}),
+        (f"addContacts/{batch}", body),
+        ("createBatch", changed(callingHour="x")),
+        ("createBatch", changed(callinghour="x")),
+    ):
+        message = (await send(door, path, sent))["errorMessage"]
+        assert not re.search(r"\bline\b|\bcolumn\b|\btable\b|\bkey\b", message), message
+
+
+async def test_wrong_states_are_told_of_batches_and_contacts(door):
+    """By the id that the client has, whatever the daemon calls them."""
+    batch = await made(door)
+    message = (await send(door, f"startBatch/{batch}"))["errorMessage"]
+    assert message == f"batch {batch} has no contacts; add some first"
+    await send(door, f"addContacts/{batch}", {"contacts": [{"phone": "+12125550110"}]})
+    abroad = {"contacts": [{"phone": "+33612345678"}, {"phone": "+12125550111"}]}
+    assert "no trunk of this batch" in (await send(door, f"addContacts/{batch}", abroad))["errorMessage"]
+    skipped = await send(door, f"addContacts/{batch}", abroad | {"skipInvalid": True})
+    assert "no trunk of this batch" in skipped["data"]["invalid"][0]["reason"]
+    await send(door, f"startBatch/{batch}")
+    message = (await send(door, f"startBatch/{batch}"))["errorMessage"]
+    assert message == f"batch {batch} is running; it was started already"
+    envelope = await send(door, f"updateBatch/{batch}", {"batchName": "C", "retry": 1}, "PUT")
+    assert (envelope["code"], envelope["errorMessage"]) == (409, f"batch {batch} is running and keeps its batchName")
+    await door.operations.campaigns.cancel(batch)
+    for path, sent in (("addContacts", {"contacts": [{"phone": "+12125550111"}]}), ("updateBatch", {"retry": 1})):
+        envelope = await send(door, f"{path}/{batch}", sent)
+        assert (envelope["code"], "campaign" in envelope["errorMessage"]) == (409, False)
+        assert batch in envelope["errorMessage"]
+    assert "batch" in (await send(door, "startBatch/0000"))["errorMessage"]
 
 
 async def test_a_batch_all_its_way(door):
@@ -173,6 +240,15 @@ async def test_contacts_all_or_none(door):
     added = await send(door, "addContacts", {"batchId": batch, "contacts": contacts, "skipInvalid": True})
     assert (added["data"]["added"], added["data"]["invalidCount"]) == (1, 1)
     assert added["data"]["invalid"][0]["contact"] == "contacts[1].phoneNumber"
+    odd = [{"name": "Ann"}, 7, {"phone": "12"}, {"phone": "+12125550111", "metadata": 3}, {"phone": "+12125550112"}]
+    added = await send(door, f"addContacts/{batch}", {"contacts": odd, "skipInvalid": True})
+    assert (added["data"]["added"], added["data"]["invalidCount"]) == (1, 4)
+    assert [(entry["contact"], entry["reason"].split()[0]) for entry in added["data"]["invalid"]] == [
+        ("contacts[0]", "has"),
+        ("contacts[1]", "must"),
+        ("contacts[2].phoneNumber", "has"),
+        ("contacts[3].metadata", "must"),
+    ]
     for odd in (None, [], "x", [1], [{}], [{"phone": "+12125550110", "number": "+12125550110"}]):
         assert (await send(door, "addContacts", {"batchId": batch, "contacts": odd}))["code"] == 400
 
@@ -257,16 +333,27 @@ def test_refusals_and_failures():
     failure = nexus.failed(request, RuntimeError("x"))
     assert (failure.status, failure.body["code"]) == (500, 500)
     assert "r-17" in failure.body["errorMessage"]
+    barred = nexus.failed(request, NotAllowed(405, "x"))
+    assert (barred.status, barred.body["code"]) == (405, 405)
 
 
 def test_dropped_files():
-    """A request is a draft with no contacts; others' files are left alone."""
+    """A request is a draft; with its contacts it is dialled as any file is; others' files are left alone."""
     read = nexus.reads(X, wanted())
-    assert (read.draft, read.dialect, read.document["name"]) == (True, "nexus", X["batchName"])
+    assert (read.draft, read.document["name"]) == (True, X["batchName"])
     assert "recipients" not in read.document
+    filled = nexus.reads(X | {"contacts": [{"phone": "+12125550110", "name": "Ann"}, 7], "skipInvalid": True}, wanted())
+    assert (filled.draft, filled.document["skip_invalid"]) == (False, True)
+    assert filled.document["recipients"] == [{"phone": "+12125550110", "variables": {"name": "Ann"}}, {"phone": ""}]
     assert nexus.reads({"name": "x", "agent": "a"}, wanted()) is None
-    with pytest.raises(InvalidInput, match="allowedDays"):
-        nexus.reads(X | {"allowedDays": [9]}, wanted())
+    for odd, word in (
+        ({"allowedDays": [9]}, "allowedDays"),
+        ({"contacts": []}, "contacts"),
+        ({"skipInvalid": True}, "contacts"),
+        ({"contacts": [7]}, r"contacts\[0\]"),
+    ):
+        with pytest.raises(InvalidInput, match=word):
+            nexus.reads(X | odd, wanted())
 
 
 def test_paths_of_faults():
@@ -308,12 +395,3 @@ def test_a_change_is_the_same_as_having_sent_it_first(batch, change):
     whole = spec_of(batch | change, wanted())
     for key, value in changes.items():
         assert structure({**whole, key: value}, CampaignSpec) == structure(whole, CampaignSpec), key
-
-
-@given(st.sets(st.integers(0, 6)), st.sets(st.integers(1, 7)))
-def test_weekdays(sunday_0, monday_1):
-    """Both numberings come back as they went in, and name the same days."""
-    assert to_sunday_0(from_sunday_0(sunday_0)) == sorted(sunday_0)
-    assert to_monday_1(from_monday_1(monday_1)) == sorted(monday_1)
-    assert from_sunday_0([0, 1]) == (Weekday.MON, Weekday.SUN)
-    assert from_monday_1([7, 1]) == (Weekday.MON, Weekday.SUN)

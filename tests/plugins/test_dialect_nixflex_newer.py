@@ -122,9 +122,27 @@ async def test_skip_invalid_dials_the_valid_and_lists_the_others(door):
     made = answer.json()
     assert (answer.status_code, made["valid_count"], made["invalid_count"]) == (201, 1, 4)
     assert [entry["index"] for entry in made["invalid"]] == [1, 2, 3, 4]
-    answer = await post(door, changed(N2, recipients=BAD[1:3], skip_invalid=True))
-    assert answer.json()["error"]["code"] == "invalid_phone_format"
-    assert answer.json()["invalid_count"] == 2
+    for nobody in (BAD[1:3], ODD[:3]):
+        answer = await post(door, changed(N2, recipients=nobody, skip_invalid=True))
+        assert answer.json()["error"]["code"] == "invalid_phone_format"
+        assert answer.json()["invalid_count"] == len(nobody)
+
+
+ODD = [5, {"phone": "+447111000001", "odd": 1}, {"phone": "+447111000002", "variables": 3}, {"phone": "+447111000003"}]
+
+
+async def test_what_is_no_recipient_is_invalid_too(door):
+    """Refused and listed, or skipped and listed: with the reason, in the words of JSON."""
+    status, code, _, refused = await refusal(door, changed(N2, recipients=ODD))
+    assert (status, code) == (400, "invalid_phone_format")
+    made = (await post(door, changed(N2, recipients=ODD, skip_invalid=True))).json()
+    assert (made["valid_count"], made["invalid_count"]) == (1, 3)
+    assert made["invalid"] == refused["invalid"]
+    assert [(entry["index"], entry["reason"].partition(";")[0]) for entry in made["invalid"]] == [
+        (0, "must be an object, but is a whole number"),
+        (1, "is not a known field"),
+        (2, "must be an object, but is a whole number"),
+    ]
 
 
 async def test_a_number_that_stands_twice_is_counted(door):

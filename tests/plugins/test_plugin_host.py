@@ -9,12 +9,12 @@ from typing import Any
 
 import dialerd_simulator
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from dialerd_simulator import Simulator
 
 from dialerd.model.errors import Fault, InvalidInput, PluginError
 from dialerd.model.settings import Settings, TrunkSettings
-from dialerd.plugin.dialect import Answer, Dialect
+from dialerd.plugin.dialect import Answer, Campaigns, Dialect, Request, Route
 from dialerd.plugin.hookspecs import ProviderFactory, hookimpl
 from dialerd.plugin.host import PluginHost
 
@@ -96,6 +96,24 @@ def test_every_hook_of_an_object_is_asked() -> None:
         "offers the provider 'whole', which another plugin offers already",
         "offers the dialect 'sign', which another plugin offers already",
     ]
+
+
+async def _handle(request: Request, campaigns: Campaigns) -> Answer:
+    return Answer(status=200)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "clash"), [("POST", "/x/{b}/y", True), ("GET", "/x/{b}/y", False), ("POST", "/x/y/{b}", False)]
+)
+def test_a_path_has_one_dialect(method: str, path: str, clash: bool) -> None:
+    """Of two that answer the same method and path the first is taken, and the other one's plugin is told broken."""
+    one = evolve(SIGN, routes=(Route(method="POST", path="/x/{a}/y", handle=_handle),))
+    two = evolve(SIGN, name="two", routes=(Route(method=method, path=path, handle=_handle),))
+    offers = [plugin(name, dialerd_dialects=lambda sign=sign: [sign]) for name, sign in (("a", one), ("b", two))]
+    host = PluginHost(offers, entry_points=False)
+    assert host.dialects() == ((one,) if clash else (one, two))
+    told = "offers POST /x/{}/y in the dialect 'two', which is offered already"
+    assert [broken.problem for broken in host.broken] == ([told] if clash else [])
 
 
 def test_what_is_no_dialect_is_told() -> None:

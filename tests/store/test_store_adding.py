@@ -44,7 +44,7 @@ def test_few_go_straight_into_the_campaign(stock):
     key = stock.campaign(3)
     some = batch([(1, number(2)), (2, number(7)), (3, number(7))])
     more = batch([(4, number(8), 1), (5, number(7), 0)], (LONDON, PARIS))
-    assert sorted(stock.do(adding.add, key, [some, more]), key=lambda one: one.position) == [
+    assert sorted(stock.do(adding.add, key, [some, more], now=NOW), key=lambda one: one.position) == [
         Duplicate(1, number(2), 3, True),
         Duplicate(3, number(7), 2),
         Duplicate(5, number(7), 2),
@@ -53,10 +53,22 @@ def test_few_go_straight_into_the_campaign(stock):
     assert set(stock.next_at(key).values()) == {0}
 
 
+def test_those_who_come_late_do_not_go_before_those_who_wait(stock):
+    """In a campaign at work they are due from now on, so that whoever waits is not passed over for ever."""
+    key = stock.campaign(1)
+    stock.run("UPDATE campaigns SET state = 'running'")
+    stock.do(adding.add, key, [batch([(1, number(7))])], now=NOW)
+    large = stock.do(adding.begin, key, now=NOW)
+    stock.do(recipients.add, large, batch([(1, number(8))]), into=key)
+    stock.do(adding.publish, large, key)
+    moved(stock, large)
+    assert stock.next_at(key) == {number(0): 0, number(7): NOW, number(8): NOW}
+
+
 def test_a_known_person_at_the_same_place_is_a_duplicate(stock):
     """Two lists count their rows from one; the places of both are the same then."""
     key = stock.campaign(3)
-    assert stock.do(adding.add, key, [batch([(1, number(0))])]) == (Duplicate(1, number(0), 1, True),)
+    assert stock.do(adding.add, key, [batch([(1, number(0))])], now=NOW) == (Duplicate(1, number(0), 1, True),)
 
 
 def test_many_are_nobodys_until_they_are_published(stock):
@@ -86,7 +98,7 @@ def test_published_ones_are_moved_whatever_happens(stock):
     addition = stock.do(adding.begin, key, now=NOW)
     for begin in range(0, 5_000, 1_000):
         stock.do(recipients.add, addition, batch([(i + 1, number(i)) for i in range(begin, begin + 1_000)]), into=key)
-    stock.do(adding.add, key, [batch([(1, number(4_999)), (2, number(9_000))])])  # after those were looked at
+    stock.do(adding.add, key, [batch([(1, number(4_999)), (2, number(9_000))])], now=NOW)  # after those were looked at
     assert stock.do(adding.publish, addition, key) == 5_000
     assert stock.do(campaigns.loading) == []
     assert not stock.do(campaigns.discard_some, addition)
@@ -115,7 +127,7 @@ def test_what_is_over_takes_nobody(stock, state):
     stock.run("UPDATE campaigns SET state = :s WHERE id = :k", s=state, k=key)
     kind = NotFound if state == "loading" else WrongState
     for op in (
-        lambda c: adding.add(c, key, [batch([(1, number(6))])]),
+        lambda c: adding.add(c, key, [batch([(1, number(6))])], now=NOW),
         lambda c: adding.begin(c, key, now=NOW),
         lambda c: adding.publish(c, addition, key),
     ):

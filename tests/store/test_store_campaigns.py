@@ -5,7 +5,7 @@ from stored import LONDON, NOW, PARIS, ask, batch, begin, campaign, check, claim
 
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.states import CampaignState, Final
-from dialerd.store import campaigns, notices, recipients, reports, spool_files
+from dialerd.store import campaigns, lookup, notices, recipients, reports, spool_files
 from dialerd.store.database import MEMORY, connect
 from dialerd.store.migrate import create
 from dialerd.store.records import Duplicate, TakenFile
@@ -96,8 +96,8 @@ def test_campaigns_are_found_by_id_and_name(db):
     """Latest first."""
     for name in ("x", "y"):
         campaign(db, numbers(1), name)
-    assert [row.uid for row in campaigns.find(db, "x")] == ["x"]
-    assert campaigns.find(db, "z") == []
+    assert [row.uid for row in lookup.campaigns_named(db, "x")] == ["x"]
+    assert lookup.campaigns_named(db, "z") == []
     campaigns.set_state(db, 1, CampaignState.RUNNING, now=NOW + 7)
     campaigns.set_state(db, 1, CampaignState.COMPLETED, now=NOW + 9)
     (row,) = campaigns.by_ids(db, [1])

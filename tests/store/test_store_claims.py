@@ -154,7 +154,7 @@ def test_suppressions_end_or_hold_by_scope(db):
     suppressions.add(db, [number(5)], expires_at=NOW + HOUR, now=NOW)
     (answer,) = claim(db, ask(key, 10))
     assert [one.number for one in answer.claimed] == numbers(2, 3)
-    assert (answer.suppressed, answer.held, answer.heads[1]) == (3, {Rule.SUPPRESSED: 1}, NOW + HOUR)
+    assert (answer.finished[Final.SUPPRESSED], answer.held, answer.heads[1]) == (3, {Rule.SUPPRESSED: 1}, NOW + HOUR)
     assert claim(db, ask(key, 10), now=NOW + HOUR)[0].claimed[0].number == number(5)
     check(db)
 
@@ -298,3 +298,15 @@ def test_pages_list_everybody_in_order(db):
     dialled = {call.number for call in calls}
     undialed = [row.number for row in found if not isinstance(row, CallRow)]
     assert undialed == [called for called in numbers(10) if called not in dialled]
+
+
+def test_nobody_is_rung_beyond_a_limit_that_was_lowered(db):
+    """Who has had as many attempts as the campaign allows by now is done; one's own limit stands above that."""
+    key = campaign(db, numbers(3))
+    db.exec_driver_sql("UPDATE recipients SET attempts = 2 WHERE position < 3")
+    db.exec_driver_sql("UPDATE recipients SET max_attempts = 3 WHERE position = 2")
+    (answer,) = claim(db, ask(key, 5, max_attempts=2))
+    assert [one.number for one in answer.claimed] == numbers(2, 1)
+    assert answer.finished == {Final.EXHAUSTED: 1}
+    assert rows(db, "SELECT state, final FROM recipients ORDER BY id")[0] == ("done", "exhausted")
+    assert rows(db, "SELECT final_exhausted FROM totals") == [(1,)]

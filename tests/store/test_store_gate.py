@@ -138,15 +138,15 @@ def test_scopes_of_do_not_call_entries(stock, scope, concerned, for_good):
         answer = stock.claim(key, 2)
         if name not in concerned:
             assert len(answer.claimed) == 2
-            assert (answer.suppressed, answer.held) == (0, {})
+            assert (answer.finished[Final.SUPPRESSED], answer.held) == (0, {})
             stock.turn(ends=[ended(one, key) for one in answer.claimed])
             continue
         assert [one.number for one in answer.claimed] == [number(ord(name))]
         if for_good:
-            assert (answer.suppressed, answer.held) == (1, {})
+            assert (answer.finished[Final.SUPPRESSED], answer.held) == (1, {})
             assert stock.states(key) == {("done", "suppressed"): 1, ("dialing", None): 1}
         else:
-            assert (answer.suppressed, answer.held) == (0, {Rule.SUPPRESSED: 1})
+            assert (answer.finished[Final.SUPPRESSED], answer.held) == (0, {Rule.SUPPRESSED: 1})
             assert stock.next_at(key) == {number(0): NOW + HOUR}
             assert stock.claim(key, 2, now=NOW + HOUR - 1).claimed == []
             (one,) = stock.claim(key, 2, now=NOW + HOUR).claimed
@@ -161,7 +161,7 @@ def test_the_longest_entry_counts(stock):
         stock.do(suppressions.add, [number(0)], scope=scope, expires_at=until, now=NOW)
     stock.add(key, [(1, number(0))])
     stock.publish(key)
-    assert stock.claim(key).suppressed == 1
+    assert stock.claim(key).finished[Final.SUPPRESSED] == 1
 
 
 @pytest.mark.parametrize(
@@ -221,6 +221,6 @@ def test_entries_that_expire_and_final_ones_in_one_look(stock):
     stock.publish(key)
     answer = stock.claim(key, 6)
     assert [one.number for one in answer.claimed] == [number(0), number(3), number(5)]
-    assert (answer.suppressed, answer.held) == (2, {Rule.SUPPRESSED: 1})
+    assert (answer.finished[Final.SUPPRESSED], answer.held) == (2, {Rule.SUPPRESSED: 1})
     assert answer.heads == {1: NOW + HOUR}
     assert stock.states(key) == {("dialing", None): 3, ("pending", None): 1, ("done", Final.SUPPRESSED): 2}

@@ -8,7 +8,7 @@ from stock import NOW, Stock, ended, new, number
 from dialerd.model.campaign import Pacing
 from dialerd.model.instants import DAY
 from dialerd.model.states import CampaignState, Final, Outcome
-from dialerd.store import campaigns, pruning, reports, spool_files, suppressions
+from dialerd.store import campaigns, lookup, pruning, reports, spool_files, suppressions
 from dialerd.store.records import TakenFile
 
 
@@ -60,7 +60,7 @@ def test_open_keys_are_of_those_with_work(stock):
         stock.do(campaigns.set_state, key, state, now=NOW)
     at_work = ["scheduled", "running", "paused", "cancelled"]
     assert [states[key] for key in stock.do(campaigns.open_keys)] == at_work
-    (cancelled,) = stock.do(campaigns.find, "cancelled")
+    (cancelled,) = stock.do(lookup.campaigns_named, "cancelled")
     stock.do(campaigns.end, cancelled.id, now=NOW + 1)
     assert cancelled.id not in stock.do(campaigns.open_keys)
     assert stock.do(campaigns.by_ids, [cancelled.id])[0].ended_at == NOW + 1
@@ -82,10 +82,12 @@ def test_states_keep_their_instants(stock):
 def test_find_by_id_and_name(stock):
     """Names may come twice; the latest stands first."""
     for name, uid in (("a", "1"), ("b", "2"), ("a", "3"), ("c", "a")):
-        stock.run("UPDATE campaigns SET uid=:u, name=:n WHERE id=:k", u=uid, n=name, k=stock.begin(uid + name))
-    assert [row.uid for row in stock.do(campaigns.find, "a")] == ["a", "3", "1"]
-    assert [row.uid for row in stock.do(campaigns.find, "2")] == ["2"]
-    assert stock.do(campaigns.find, "nobody") == []
+        key = stock.begin(uid + name)
+        stock.publish(key)
+        stock.run("UPDATE campaigns SET uid=:u, name=:n WHERE id=:k", u=uid, n=name, k=key)
+    assert [row.uid for row in stock.do(lookup.campaigns_named, "a")] == ["a", "3", "1"]
+    assert [row.uid for row in stock.do(lookup.campaigns_named, "2")] == ["2"]
+    assert stock.do(lookup.campaigns_named, "nobody") == []
 
 
 def test_discarding_goes_in_chunks_and_spares_the_others(stock):

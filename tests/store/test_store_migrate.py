@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import event
 
 from dialerd.model.errors import StoreError
-from dialerd.store import campaigns, migrate
+from dialerd.store import lookup, migrate
 from dialerd.store.database import MEMORY, connect, database_path, explain
 from dialerd.store.migrate import create, upgrade
 from dialerd.store.store import open_store
@@ -99,7 +99,7 @@ def test_what_an_older_dialerd_stored_is_brought_along(tmp_path):
         assert connection.exec_driver_sql("SELECT next_at FROM recipients ORDER BY id").all() == [
             (0,), (500,), (500,), (500,)
         ]  # fmt: skip
-        (row,) = campaigns.find(connection, "u")
+        (row,) = lookup.campaigns_named(connection, "u")
         assert (row.spec.name, row.start_at, row.alias, row.dialect, row.extra) == ("x", 500, None, None, {})
 
 

@@ -6,7 +6,7 @@ from stock import NOW, Stock, batch, ended, number
 from dialerd.model.instants import HOUR
 from dialerd.model.states import Final, Outcome, RecipientState
 from dialerd.store import adding, recipient_pages
-from dialerd.store.call_pages import BadCursor
+from dialerd.store.scanning import BadCursor
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_pages_hold_everybody_once_and_in_order(stock):
     """Also those who were added when other campaigns had come between."""
     key = stock.campaign(5)
     stock.campaign(7, "other")
-    stock.do(adding.add, key, [batch([(1, number(50)), (2, number(51))])])
+    stock.do(adding.add, key, [batch([(1, number(50)), (2, number(51))])], now=NOW)
     everybody = [number(i) for i in (0, 1, 2, 3, 4, 50, 51)]
     assert walk(stock, key, limit=3) == [everybody[:3], everybody[3:6], everybody[6:]]
     assert walk(stock, key, limit=7) == [everybody]
@@ -56,13 +56,14 @@ def test_a_recipient_with_its_calls(stock):
     stock.publish(key)
     (call,) = stock.claim(key).claimed
     stock.turn(ends=[ended(call, key, Outcome.BUSY, final=None, next_at=NOW + HOUR)])
-    found = stock.do(recipient_pages.one, key, "c", number(0)).whole()
+    stored = stock.do(recipient_pages.one, key, "c", number(0))
+    found = stored.view
     assert (found.number, found.campaign_id, found.position, found.state) == (number(0), "c", 1, "pending")
     assert (found.next_at, found.attempts, found.max_attempts, found.final) == (NOW + HOUR, 1, 3, None)
     assert (found.prompt, found.variables, found.metadata) == ("say", {"a": 1}, {"b": [2]})
-    assert [(one.id, one.outcome) for one in found.calls] == [(call.uid, Outcome.BUSY)]
+    assert [(one.view.id, one.view.outcome) for one in stored.calls] == [(call.uid, Outcome.BUSY)]
     ((without,), _) = stock.do(recipient_pages.page, key, "c", limit=1)
-    assert without.whole().calls is None
+    assert without.calls is None
     assert stock.do(recipient_pages.one, key, "c", number(1)) is None
 
 

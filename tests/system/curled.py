@@ -2,11 +2,13 @@
 
 import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+from place import Place
 
 
 @frozen
@@ -44,6 +46,17 @@ def curled(printed: str, socket: Path, *, standard_input: bytes = b"") -> Reply:
     assert ended.returncode == 0, ended.stderr.decode()
     text, _, status = ended.stdout.decode().rpartition("\n")
     return Reply(int(status), json.loads(text) if text.strip() else None)
+
+
+def curl(place: Place, method: str, path: str, body: Any = None, *headers: str, file: Path | None = None) -> Reply:
+    """Send a request to a place's daemon: a `body` as JSON, or a file as it is."""
+    command = ["curl", "--request", method, f"http://localhost{path}"]
+    for header in (*headers, *(() if body is None else ("Content-Type: application/json",))):
+        command += ["--header", header]
+    if body is not None or file is not None:
+        command += ["--data-binary", "@-" if file is None else f"@{file}"]
+    sent = b"" if body is None else json.dumps(body).encode()
+    return curled(shlex.join(command), place.root / "dialerd.sock", standard_input=sent)
 
 
 def ask(socket: Path, method: str, path: str, body: Any = None, **headers: str) -> Reply:

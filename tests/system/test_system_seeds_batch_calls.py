@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from asking import Asked, curl
+from curled import Reply, curl
 from place import Place, until
 
 pytestmark = pytest.mark.system
@@ -43,22 +43,22 @@ def people(count: int) -> list[dict[str, Any]]:
 def create(place: Place, count: int, **changes: Any) -> str:
     """Create a batch, add contacts, and return its id."""
     answer = curl(place, "POST", "/batch-calls", {"name": "b", "agent_id": AGENT, "working_days": EVERY_DAY, **changes})
-    assert answer.status == 201, answer.text
-    uid: str = answer.json["data"]["id"]
+    assert answer.status == 201, answer.body
+    uid: str = answer.body["data"]["id"]
     if count:
         added = curl(place, "POST", f"/batch-calls/{uid}/contacts", people(count))
-        assert (added.status, added.json["data"]["total"]) == (201, count)
+        assert (added.status, added.body["data"]["total"]) == (201, count)
     return uid
 
 
-def do(place: Place, uid: str, verb: str) -> Asked:
+def do(place: Place, uid: str, verb: str) -> Reply:
     """Have something done with a batch."""
     return curl(place, "POST", f"/batch-calls/{uid}/{verb}")
 
 
 def seen(place: Place, uid: str) -> dict[str, Any]:
     """Return a batch."""
-    data: dict[str, Any] = curl(place, "GET", f"/batch-calls/{uid}").json["data"]
+    data: dict[str, Any] = curl(place, "GET", f"/batch-calls/{uid}").body["data"]
     return data
 
 
@@ -77,9 +77,9 @@ def test_a_batch_from_draft_to_its_end(place):
     csv = place.root / "contacts.csv"
     csv.write_text("phone_number,name\n" + "".join(f"{one['phone_number']},{one['name']}\n" for one in people(20)))
     added = curl(place, "POST", f"/batch-calls/{uid}/contacts", None, "Content-Type: text/csv", file=csv)
-    assert added.json["data"] == {"id": uid, "added": 20, "duplicates": 0, "total": 20}
+    assert added.body["data"] == {"id": uid, "added": 20, "duplicates": 0, "total": 20}
     changed = curl(place, "PATCH", f"/batch-calls/{uid}", {"name": "Summer", "max_concurrent_calls": 6})
-    assert (changed.status, changed.json["data"]["name"]) == (200, "Summer")
+    assert (changed.status, changed.body["data"]["name"]) == (200, "Summer")
     batch = completed(place, uid)
     told = {key: batch[key] for key in ("name", "timezone", "max_concurrent_calls", "working_days", "calls_answered")}
     assert told == {
@@ -90,7 +90,7 @@ def test_a_batch_from_draft_to_its_end(place):
         "calls_answered": 20,
     }
     assert Counter(call["number"] for call in place.ledger()) == Counter(one["phone_number"] for one in people(20))
-    page = curl(place, "GET", f"/batch-calls?agent_id={AGENT}&status=completed").json
+    page = curl(place, "GET", f"/batch-calls?agent_id={AGENT}&status=completed").body
     assert [one["id"] for one in page["data"]] == [uid]
     assert page["pagination"] == {"limit": 50, "offset": 0, "total": 1, "has_more": False}
     assert curl(place, "DELETE", f"/batch-calls/{uid}").status == 204
@@ -139,7 +139,7 @@ def test_a_daily_cap(place):
     configure(place)
     place.start()
     uid = create(place, 20, max_calls_per_day=4)
-    assert do(place, uid, "schedule").json["data"]["status"] == "active"
+    assert do(place, uid, "schedule").body["data"]["status"] == "active"
     until(lambda: len(place.ledger()) == 4, "four calls")
     time.sleep(1)
     assert len(place.ledger()) == 4
@@ -152,7 +152,7 @@ def test_a_closed_day(place):
     place.start()
     tomorrow = datetime.now(UTC).isoweekday() % 7 + 1
     uid = create(place, 5, working_days=[tomorrow])
-    assert do(place, uid, "schedule").json["data"]["status"] == "active"
+    assert do(place, uid, "schedule").body["data"]["status"] == "active"
     time.sleep(1)
     assert place.ledger() == []
 
@@ -164,12 +164,12 @@ def test_pause_and_resume(place):
     uid = create(place, 100, max_concurrent_calls=2)
     do(place, uid, "schedule")
     until(lambda: len(place.ledger()) >= 10, "some calls")
-    assert do(place, uid, "pause").json["data"]["status"] == "paused"
+    assert do(place, uid, "pause").body["data"]["status"] == "paused"
     rung = len(place.ledger())
     assert rung < 100
     time.sleep(0.5)
     assert len(place.ledger()) == rung
-    assert do(place, uid, "resume").json["data"]["status"] in ("active", "scheduled")
+    assert do(place, uid, "resume").body["data"]["status"] in ("active", "scheduled")
     until(lambda: seen(place, uid)["status"] == "completed", "it is completed", every_s=0.1)
     assert set(Counter(call["number"] for call in place.ledger()).values()) == {1}
     assert len(place.ledger()) == 100
@@ -188,7 +188,7 @@ def test_contacts_of_a_folder_and_of_a_file(place):
     assert len(place.ledger()) == 4
     place.drop("d.json", {"name": "waiting", "agent_id": AGENT})
     place.until_in("accepted", "b.json", "d.json")
-    (waiting,) = curl(place, "GET", "/batch-calls?status=draft").json["data"]
+    (waiting,) = curl(place, "GET", "/batch-calls?status=draft").body["data"]
     assert (waiting["name"], waiting["total_contacts"]) == ("waiting", 0)
 
 
@@ -205,16 +205,18 @@ def test_every_refusal(place):
     small = {"name": "b", "agent_id": AGENT}
     made = curl(place, "POST", "/batch-calls", small, key, "X-Idempotency-Key: a")
     again = curl(place, "POST", "/batch-calls", small, key, "X-Idempotency-Key: a")
-    assert (made.status, made.json) == (201, again.json)
-    path = f"/batch-calls/{made.json['data']['id']}"
+    assert (made.status, made.body) == (201, again.body)
+    path = f"/batch-calls/{made.body['data']['id']}"
     for status, code, answer in (
         (400, "malformed_request", curl(place, "POST", "/batch-calls", [], key)),
         (401, "unauthorized", curl(place, "GET", "/batch-calls")),
         (403, "forbidden", curl(place, "GET", "/batch-calls", None, "Authorization: Bearer no")),
         (404, "not_found", curl(place, "GET", "/batch-calls/0", None, key)),
+        (405, "method_not_allowed", curl(place, "PUT", "/batch-calls", small, key)),
         (413, "payload_too_large", curl(place, "POST", "/batch-calls", None, key, file=huge)),
         (422, "validation_error", curl(place, "POST", "/batch-calls", {"name": ""}, key)),
         (422, "validation_error", curl(place, "PATCH", path, {"agent_id": AGENT}, key)),
+        (422, "validation_error", curl(place, "GET", "/batch-calls?state=draft", None, key)),
         (422, "no_contacts", curl(place, "POST", f"{path}/schedule", None, key)),
         (422, "invalid_status", curl(place, "POST", f"{path}/pause", None, key)),
         (422, "invalid_status", curl(place, "POST", f"{path}/resume", None, key)),
@@ -224,5 +226,5 @@ def test_every_refusal(place):
             curl(place, "POST", "/batch-calls", {**small, "name": "c"}, key, "X-Idempotency-Key: a"),
         ),
     ):
-        assert (answer.status, answer.json["code"]) == (status, code), answer.text
-        assert answer.json["message"]
+        assert (answer.status, answer.body["code"]) == (status, code), answer.body
+        assert answer.body["message"]

@@ -181,3 +181,21 @@ def test_a_dropped_file_is_a_draft(daemon):
     send(daemon, "startBatch", {"batchId": batch})
     until(lambda: len(daemon.ledger()) == 1, "it is called")
     assert datetime.fromisoformat(daemon.ledger()[0]["at"]) <= datetime.now(UTC)
+
+
+def test_a_dropped_file_with_contacts_is_dialled(daemon):
+    """Within its hours, and nobody has to start it; the invalid one is left out, as it asks for."""
+    contacts = [{"phone": "+12125550160"}, {"name": "Ann"}, {"phoneNumber": "+12125550161", "name": "Bob"}]
+    daemon.drop("batch.json", SENT | ALWAYS | {"contacts": contacts, "skipInvalid": True})
+    daemon.until_in("accepted", "batch.json")
+    until(lambda: len(daemon.ledger()) == 2, "both are called")
+    ((_, listed),) = batches(daemon).items()
+    assert listed["totalContacts"] == 2
+
+
+def test_a_dropped_file_with_faults_is_refused_with_all_of_them(daemon):
+    """Each at its place in the file."""
+    daemon.drop("batch.json", SENT | {"retry": -1, "contacts": [{"phone": "12"}, {"name": "Ann"}]})
+    daemon.until_in("rejected", "batch.json", "batch.json.error.txt")
+    text = (daemon.spool / "rejected" / "batch.json.error.txt").read_text()
+    assert all(f": {path}: " in text for path in ("retry", "contacts[0].phoneNumber", "contacts[1]"))

@@ -138,8 +138,9 @@ def test_the_older_command(daemon):
 def test_the_bare_command(daemon):
     """A request without a key and body is refused: 401, and with the key the newer one's missing field."""
     assert curled(PRINTED_BARE, socket(daemon)).status == 401
-    reply = curled(PRINTED_BARE + " -d '{}' -H 'Authorization: Bearer KEY_ID:KEY_SECRET'", socket(daemon))
-    assert (reply.status, reply.body["error"]["code"]) == (400, "missing_field")
+    for sent in ("", " -d '{}'"):
+        reply = curled(PRINTED_BARE + sent + " -H 'Authorization: Bearer KEY_ID:KEY_SECRET'", socket(daemon))
+        assert (reply.status, reply.body["error"]["code"]) == (400, "missing_field")
     wrong = curled(PRINTED_BARE + " -H 'Authorization: Bearer KEY_ID:WRONG'", socket(daemon))
     assert (wrong.status, wrong.body["error"]["code"]) == (401, "unauthorized")
 
@@ -279,7 +280,8 @@ def test_voicemails_and_failures(daemon):
     )
     daemon.start()
     made = curled(PRINTED_N1, socket(daemon)).body
-    over(daemon, made["campaign_id"])
+    batch = over(daemon, made["campaign_id"])
+    assert (batch["completed_count"], batch["successful_count"], batch["failed_count"]) == (2, 1, 1)
     key = {"Authorization": "'Bearer KEY_ID:KEY_SECRET'"}
     calls = ask(socket(daemon), "GET", f"/v1/calls/batch/{made['campaign_id']}/calls", **key).body["calls"]
     assert [(call["status"], call["successful"], call["ended_reason"]) for call in calls] == [

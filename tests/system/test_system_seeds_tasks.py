@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from asking import curl, printed
+from curled import curl, curled
 from place import Place, until
 
 pytestmark = pytest.mark.system
@@ -87,7 +87,7 @@ def finished(place: Place, batch: dict[str, Any]) -> list[dict[str, Any]]:
     path = batch["tasks_url"].removeprefix("http://localhost:8080").removeprefix("http://localhost")
 
     def look() -> list[dict[str, Any]] | None:
-        tasks: list[dict[str, Any]] = curl(place, "GET", path).json
+        tasks: list[dict[str, Any]] = curl(place, "GET", path).body
         return tasks if all(task["status"] == "completed" for task in tasks) else None
 
     found: list[dict[str, Any]] = until(look, "every task is completed", every_s=0.1)
@@ -98,9 +98,9 @@ def test_the_printed_command(place):
     """The answer has the document's fields, and the person is rung as often as it says, from the number it says."""
     configure(place)
     place.start()
-    answer = printed(place, COMMAND)
-    assert answer.status == 200, answer.text
-    whole = answer.json
+    answer = curled(COMMAND.strip(), place.root / "dialerd.sock")
+    assert answer.status == 200, answer.body
+    whole = answer.body
     assert list(whole) == ["message", "status", "error", "data"]
     assert (whole["message"], whole["status"], whole["error"]) == (
         "Batch call created successfully",
@@ -119,7 +119,7 @@ def test_the_printed_command(place):
     assert (task["to_number"], task["max_retries"], task["attempts"], task["picked_up"]) == (PERSON, 3, 3, True)
     assert task["dynamic_variables"] == {"first_name": "John", "last_name": "Doe", "company": "Acme Corp"}
     assert [(call["number"], call["caller_id"]) for call in place.ledger()] == [(PERSON, FROM)] * 3
-    after = curl(place, "GET", f"/batch-call/{data['batch_call_id']}").json["data"]
+    after = curl(place, "GET", f"/batch-call/{data['batch_call_id']}").body["data"]
     assert (after["sent"], after["picked_up"], after["completed"], after["status"]) == (1, 1, 1, "sent")
     assert after["last_sent_timestamp"] >= data["created_timestamp"]
 
@@ -131,8 +131,8 @@ def test_retries_are_each_tasks_own(place):
     tasks = [{"to_number": f"+121255501{index:02}", "max_retries": index} for index in range(4)]
     tasks.append({"to_number": "+12125550110"})
     answer = curl(place, "POST", "/batch-call", body(send_now=True, tasks=tasks))
-    assert answer.json["data"]["status"] == "sent"
-    found = finished(place, answer.json["data"])
+    assert answer.body["data"]["status"] == "sent"
+    found = finished(place, answer.body["data"])
     assert [task["attempts"] for task in found] == [1, 2, 3, 4, 1]
     rung = [call["number"] for call in place.ledger()]
     assert [rung.count(task["to_number"]) for task in tasks] == [1, 2, 3, 4, 1]
@@ -142,14 +142,14 @@ def test_a_draft_and_a_later_start_are_not_dialled(place):
     """Nobody is rung for them while others are."""
     configure(place)
     place.start()
-    draft = curl(place, "POST", "/batch-call", body(1, status="draft")).json["data"]
-    later = curl(place, "POST", "/batch-call", body(2, trigger_timestamp=4_000_000_000_000)).json["data"]
+    draft = curl(place, "POST", "/batch-call", body(1, status="draft")).body["data"]
+    later = curl(place, "POST", "/batch-call", body(2, trigger_timestamp=4_000_000_000_000)).body["data"]
     assert (draft["status"], later["status"]) == ("draft", "scheduled")
-    now = curl(place, "POST", "/batch-call", body(100, send_now=True)).json["data"]
+    now = curl(place, "POST", "/batch-call", body(100, send_now=True)).body["data"]
     finished(place, now)
     assert len(place.ledger()) == 100
     for batch, total in ((draft, 1), (later, 2), (now, 100)):
-        after = curl(place, "GET", f"/batch-call/{batch['batch_call_id']}").json["data"]
+        after = curl(place, "GET", f"/batch-call/{batch['batch_call_id']}").body["data"]
         assert (after["total"], after["sent"]) == (total, 100 if batch is now else 0)
 
 
@@ -163,19 +163,22 @@ def test_every_refusal(place):
     huge = place.root / "huge"
     huge.write_bytes(b" " * ((16 << 20) + 1))
     key = ("X-API-KEY: <api-key>", "X-API-SECRET: <api-key>")
-    assert printed(place, COMMAND).status == 200
+    assert curled(COMMAND.strip(), place.root / "dialerd.sock").status == 200
     assert curl(place, "POST", "/batch-call", body(), *key, "Idempotency-Key: a").status == 200
     for status, answer in (
         (400, curl(place, "POST", "/batch-call", body(0), *key)),
         (401, curl(place, "POST", "/batch-call", body())),
         (403, curl(place, "POST", "/batch-call", body(), "X-API-KEY: a", "X-API-SECRET: b")),
         (404, curl(place, "GET", "/batch-call/batch_call_0/tasks", None, *key)),
+        (405, curl(place, "DELETE", "/batch-call", None, *key)),
+        (400, curl(place, "POST", "/batch-call", body(), *key, "Idempotency-Key: a", "X-Idempotency-Key: b")),
+        (400, curl(place, "POST", "/batch-call", body(trigger_timestamp=1_893_456_000), *key)),
         (413, curl(place, "POST", "/batch-call", None, *key, file=huge)),
         (422, curl(place, "POST", "/batch-call", body(2), *key, "Idempotency-Key: a")),
     ):
-        assert answer.status == status, answer.text
-        assert list(answer.json) == ["message", "status", "error", "data"]
-        assert (answer.json["status"], answer.json["data"]) == ("error", None)
+        assert answer.status == status, answer.body
+        assert list(answer.body) == ["message", "status", "error", "data"]
+        assert (answer.body["status"], answer.body["data"]) == ("error", None)
 
 
 def test_a_dropped_file_is_dialled(place):

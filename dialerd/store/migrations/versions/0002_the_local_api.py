@@ -11,16 +11,21 @@ depends_on = None
 
 def upgrade() -> None:
     """Take this step."""
-    op.add_column('campaigns', sa.Column('alias', sa.String(), nullable=True))
-    op.add_column('campaigns', sa.Column('dialect', sa.String(), nullable=True))
-    op.add_column('campaigns', sa.Column('extra', sa.Text(), nullable=True))
-    op.add_column('campaigns', sa.Column('adds_to', sa.BigInteger(), nullable=True))
+    # made anew, since a key that is never given twice cannot be had otherwise
+    order = ('id', 'uid', 'name', 'agent', 'state', 'spec', 'timezone', 'start_at', 'end_at', 'created_at', 'state_at',
+             'started_at', 'ended_at', 'reported_at', 'alias', 'dialect', 'extra', 'adds_to')
+    with op.batch_alter_table('campaigns', recreate='always', table_kwargs={'sqlite_autoincrement': True},
+                              partial_reordering=[order]) as table:
+        table.drop_column('first_recipient')
+        table.drop_column('last_recipient')
+        table.add_column(sa.Column('alias', sa.String(), nullable=True))
+        table.add_column(sa.Column('dialect', sa.String(), nullable=True))
+        table.add_column(sa.Column('extra', sa.Text(), nullable=True))
+        table.add_column(sa.Column('adds_to', sa.BigInteger(), nullable=True))
     op.create_index('campaigns_alias', 'campaigns', ['alias'], unique=True, sqlite_where=sa.text('alias IS NOT NULL'))
     op.add_column('attempts', sa.Column('result', sa.Text(), nullable=True))
     # recipients that were added later lie far from the first ones
     op.create_index('recipients_campaign', 'recipients', ['campaign_id'], unique=False)
-    op.drop_column('campaigns', 'first_recipient')
-    op.drop_column('campaigns', 'last_recipient')
     op.create_table('answers',
     sa.Column('key', sa.String(), nullable=False),
     sa.Column('fingerprint', sa.String(), nullable=False),

@@ -1,4 +1,4 @@
-"""The doors of the local API: two sockets in front of the operations, opened and closed as the daemon comes and goes.
+"""The local API of a daemon: two sockets in front of the operations, opened and closed as the daemon comes and goes.
 
 The one that only reads opens first and closes last; the one that changes things opens when calls may leave, and closes
 before anything else at a stop. Knows nothing of what is asked there.
@@ -80,8 +80,8 @@ def _listen(path: Path, settings: Settings, *, read_only: bool) -> Listener:
     return listen(path, read_only=read_only, group=settings.api.group)
 
 
-class Doors:
-    """What stands between the sockets and the operations.
+class LocalApi:
+    """Answers at the two sockets, each with a door of its own.
 
     Args:
         operations: what may be asked.
