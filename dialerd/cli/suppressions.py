@@ -71,7 +71,7 @@ def import_(asked: Asked, file: Path, scope: str, reason: str | None, source: st
     query = {"scope": scope, "reason": reason, "source": source}
     with click.open_file(str(file), "rb") as rows:
         done = asked.daemon.upload("/v1/suppressions/import", rows, "text/csv", query=query)
-    asked.show(done, lambda one: click.echo(f"{one['entries']} entered, {one['ended']} waiting recipients ended"))
+    asked.show(done, _print_imported)
 
 
 @suppress.command()
@@ -80,6 +80,11 @@ def import_(asked: Asked, file: Path, scope: str, reason: str | None, source: st
 def export(asked: Asked, output: Path | None) -> None:
     """Write the whole list as CSV, as `suppress import` reads it."""
     save(asked.daemon, "/v1/suppressions/export", output)
+
+
+def _print_imported(one: Mapping[str, Any]) -> None:
+    words = f"{one['entries']} entered, {one['ended']} waiting recipients ended"
+    click.echo(words + (f", {one['expired']} passed over that have expired" if one["expired"] else ""))
 
 
 def _print_entries(entries: list[Mapping[str, Any]], number: str) -> None:

@@ -78,12 +78,12 @@ async def _serve(settings: Settings, config: Path, manager: Manager) -> None:
             bulletin = Bulletin(manager)
             nursery.start_soon(bulletin.run)
             with Sockets.open(settings) as sockets:
-                async with open_store(store_url(settings)) as store, Reader() as reader:
+                async with open_store(store_url(settings)) as store, Reader() as reader, Reader() as slow:
                     daemon = Daemon(
                         store,
                         settings,
                         config=config,
-                        reader=reader,
+                        readers=(reader, slow),
                         sockets=sockets,
                         host=PluginHost(),
                         bulletin=bulletin,
@@ -103,7 +103,7 @@ class Daemon:
         store: the open store.
         settings: the settings in force.
         config: where they are read again from.
-        reader: reads large documents of the local API.
+        readers: of the local API's documents: one for small ones, one that may take long.
         sockets: of the local API.
         host: the plugins.
         bulletin: what the service manager is told.
@@ -116,7 +116,7 @@ class Daemon:
         settings: Settings,
         *,
         config: Path,
-        reader: Reader,
+        readers: tuple[Reader, Reader],
         sockets: Sockets,
         host: PluginHost,
         bulletin: Bulletin,
@@ -156,7 +156,8 @@ class Daemon:
             Ground(
                 store=store,
                 engine=self.engine,
-                reader=reader,
+                reader=readers[0],
+                slow_reader=readers[1],
                 settings=self._current,
                 now=clock.now,
                 scratch=settings.daemon.state_dir.absolute() / SCRATCH,

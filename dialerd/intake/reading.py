@@ -31,6 +31,9 @@ from dialerd.model.instants import Instant
 from dialerd.model.settings import Settings
 from dialerd.store.records import Duplicate, NewCampaign, RecipientBatch
 
+HEAVY: Final = 256 << 10
+"""Bytes from which on a file is read where no smaller one has to wait for it."""
+
 _GROWN: Final = 96 << 20
 """Bytes of memory beyond which a worker is replaced after a file; a fresh one has about 30 MiB."""
 

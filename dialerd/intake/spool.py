@@ -21,7 +21,7 @@ from dialerd.intake.handful import Asked, Handful, read_handful
 from dialerd.intake.kinds import ERROR, WAITING, Kind, Sort, shown, subject
 from dialerd.intake.lane import HANDFUL_BYTES, Lane
 from dialerd.intake.mover import Mover
-from dialerd.intake.reading import Reader
+from dialerd.intake.reading import HEAVY, Reader
 from dialerd.intake.settlement import leftovers
 from dialerd.intake.troubles import Troubles, what_to_do
 from dialerd.intake.verdict import Desk
@@ -32,7 +32,6 @@ from dialerd.model.settings import Settings
 from dialerd.rules.rests import rest_s
 from dialerd.store.store import Store
 
-_HEAVY: Final = 256 * 1024  # bytes of campaign file and recipients from which on the slow lane takes them
 _SLICE: Final = 64  # files looked into, or some hundreds of names compared, before other tasks get their turn
 _NOTE_AFTER_S: Final = 60.0  # a file that waits longer than this gets a note beside it
 _LOOK_SHARE: Final = 5  # a look at the directory rests this many times its own duration afterwards
@@ -183,7 +182,7 @@ class Spool:
             watched.busy = True
             recipients = self._watchlist.get(watched.needs) if watched.needs is not None else None
             watched.weight = watched.seen.size + (recipients.seen.size if recipients is not None else 0)
-            (self._slow if watched.weight >= _HEAVY else self._quick).put(watched)
+            (self._slow if watched.weight >= HEAVY else self._quick).put(watched)
 
     async def _announce(self, watched: Watched, lacks: str, now_s: float) -> None:
         """Say once that a file waits, and say it beside the file when it goes on."""

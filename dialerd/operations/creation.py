@@ -12,7 +12,7 @@ from attrs import evolve
 from dialerd.intake.campaign_file import read_campaign
 from dialerd.intake.duplicate import Origin
 from dialerd.intake.read_now import Kept
-from dialerd.intake.reading import Reading
+from dialerd.intake.reading import Reader, Reading
 from dialerd.intake.source import Source
 from dialerd.intake.terms import Terms
 from dialerd.model.campaign_view import Added, Created
@@ -101,10 +101,8 @@ class Creation:
         def small(source: Source, kept: Kept) -> None:
             read_campaign(source, ground.settings(), ground.now(), kept, terms)
 
-        async def large(file: Path, incoming: IncomingCampaign, listing: Path) -> Reading:
-            return await ground.reader.read(
-                file, ground.settings(), ground.now(), incoming, listing=listing, terms=terms
-            )
+        async def large(reader: Reader, file: Path, incoming: IncomingCampaign, listing: Path) -> Reading:
+            return await reader.read(file, ground.settings(), ground.now(), incoming, listing=listing, terms=terms)
 
         async def publish(incoming: IncomingCampaign, outcome: Added, origin: Origin) -> Published:
             with trio.CancelScope(shield=True):  # also where whoever asked does not wait for it any more

@@ -9,7 +9,7 @@ import trio
 from attrs import field, frozen
 
 from dialerd.engine.engine import Engine
-from dialerd.intake.reading import Reader
+from dialerd.intake.reading import HEAVY, Reader
 from dialerd.model.errors import Fault, InvalidInput, NotFound, StoreError
 from dialerd.model.instants import Instant
 from dialerd.model.settings import Settings
@@ -28,7 +28,8 @@ class Ground:
     Args:
         store: where everything is durable.
         engine: dials.
-        reader: reads large documents, in a process of its own; nobody else uses it.
+        reader: reads documents, in a process of its own; nobody else uses it.
+        slow_reader: reads those of `HEAVY` bytes and more, so that no other waits for them; None = `reader` does.
         settings: returns the settings in force.
         now: returns the present instant.
         scratch: directory for what is on its way; it is there, and nobody else's.
@@ -47,11 +48,16 @@ class Ground:
     scratch: Path
     reload: Callable[[], Awaitable[None]]
     standing: Callable[[], str]
+    slow_reader: Reader | None = None
     answers: Answers = field(init=False)
 
     @answers.default
     def _answers(self) -> Answers:
         return Answers(self.store, self.now)
+
+    def reader_for(self, size: int) -> Reader:
+        """Return who reads a document of so many bytes."""
+        return self.reader if self.slow_reader is None or size < HEAVY else self.slow_reader
 
     async def campaign(self, wanted: str) -> CampaignRow:
         """Return the campaign whose id or alias is `wanted`.

@@ -15,7 +15,7 @@ from attrs import evolve
 from dialerd.intake.addition import Addition, Format, read_addition
 from dialerd.intake.duplicate import Origin
 from dialerd.intake.read_now import Kept
-from dialerd.intake.reading import Reading
+from dialerd.intake.reading import Reader, Reading
 from dialerd.intake.source import Source
 from dialerd.model.call_view import RecipientView
 from dialerd.model.campaign_view import Added
@@ -102,10 +102,8 @@ class RecipientOperations:
         def small(source: Source, kept: Kept) -> None:
             read_addition(source, what, ground.settings(), ground.now(), kept)
 
-        async def large(file: Path, incoming: IncomingRecipients, listing: Path) -> Reading:
-            return await ground.reader.read_addition(
-                file, what, ground.settings(), ground.now(), incoming, listing=listing
-            )
+        async def large(reader: Reader, file: Path, incoming: IncomingRecipients, listing: Path) -> Reading:
+            return await reader.read_addition(file, what, ground.settings(), ground.now(), incoming, listing=listing)
 
         async def publish(incoming: IncomingRecipients, outcome: Added, origin: Origin) -> Added:
             added = await incoming.publish(outcome, origin, once)

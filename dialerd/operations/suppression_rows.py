@@ -46,6 +46,7 @@ class Rows:
 
     Attributes:
         count: sound rows.
+        expired: rows whose entry has expired meanwhile; they are passed over.
         faults: the first faults.
         fault_count: how many there are.
     """
@@ -55,6 +56,7 @@ class Rows:
     scope: Callable[[str], str]
     now: Instant
     count: int = 0
+    expired: int = 0
     fault_count: int = 0
     faults: list[Fault] = field(factory=list)
     _scopes: dict[str, str | None] = field(factory=dict)
@@ -134,10 +136,13 @@ class Rows:
                 bad(name, message)
         if text := cells.get("expires_at", "").strip():
             try:
-                expires_at = read_expiry(text, self.now)
+                expires_at = read_moment(text)
             except ValueError as error:
                 bad("expires_at", str(error))
         if self.fault_count > before:
+            return None
+        if expires_at <= self.now:  # an exported list is read in again, however old it is
+            self.expired += 1
             return None
         return Entry(
             number=number,
@@ -190,11 +195,23 @@ def read_expiry(text: str, now: Instant) -> Instant:
     Raises:
         ValueError: it is no moment with an offset, or is past.
     """
+    instant = read_moment(text)
+    if instant <= now:
+        raise ValueError(f"{shown(text)} is past; leave it out for an entry for good")
+    return instant
+
+
+def read_moment(text: str) -> Instant:
+    """Return the instant that a list names.
+
+    Raises:
+        ValueError: it is no moment with an offset.
+    """
     try:
         moment = datetime.fromisoformat(text)
         instant = to_instant(moment)
     except (ValueError, OverflowError) as error:
         raise ValueError(f'{shown(text)} is not a moment such as "2027-06-15T09:00:00+01:00" or "…Z"') from error
-    if moment.year not in _YEARS or not now < instant < NEVER:
-        raise ValueError(f"{shown(text)} is past; leave it out for an entry for good")
+    if moment.year not in _YEARS or instant >= NEVER:
+        raise ValueError(f"{shown(text)} is in no year of this or the next centuries")
     return instant

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 import structlog
@@ -48,10 +48,12 @@ class Imported:
     Args:
         entries: rows that were taken.
         ended: queued recipients that they ended.
+        expired: rows that were passed over, because their entry has expired meanwhile.
     """
 
     entries: int
     ended: int
+    expired: int = 0
 
 
 class SuppressionOperations:
@@ -115,7 +117,7 @@ class SuppressionOperations:
         entries = [
             Entry(number=number, scope=scope, reason=reason, source=source, expires_at=until) for number in found
         ]
-        entering = _Entering(self._ground, once, imported=False)
+        entering = _Entering(self._ground, once)
         if len(entries) <= _AT_ONCE:
             await entering.some(entries, last=True, bulk=False)
         else:
@@ -221,21 +223,21 @@ class SuppressionOperations:
         if isinstance(content, bytes):
             found = BytesIO()
             await trio.to_thread.run_sync(rows.read, Source.of(content, _NAME), found)
-            return await self._enter(found, rows.count, once)
+            return await self._enter(found, rows, once)
         async with ground.scratch_file() as sound:
             with sound.open("w+b") as kept:
                 await trio.to_thread.run_sync(rows.read, Source(content), kept)
-                return await self._enter(kept, rows.count, once)
+                return await self._enter(kept, rows, once)
 
-    async def _enter(self, sound: BinaryIO, count: int, once: Once | None) -> Imported:
-        entering = _Entering(self._ground, once, imported=True)
-        if not count:
+    async def _enter(self, sound: BinaryIO, rows: Rows, once: Once | None) -> Imported:
+        entering = _Entering(self._ground, once, expired=rows.expired)
+        if not rows.count:
             await entering.some([], last=True, bulk=True)
         sound.seek(0)
         for entries in chunks(sound):
-            await entering.some(entries, last=entering.entries + len(entries) == count, bulk=True)
+            await entering.some(entries, last=entering.entries + len(entries) == rows.count, bulk=True)
         await entering.settle()
-        return Imported(entries=count, ended=entering.ended)
+        return Imported(entries=rows.count, ended=entering.ended, expired=rows.expired)
 
     async def _scope(self, text: str) -> str:
         """Return a scope as it is stored.
@@ -272,14 +274,20 @@ class SuppressionOperations:
 
 
 class _Entering:
-    """Entries going into the store, some at a time; the last of them with the note that they were made."""
+    """Entries going into the store, some at a time; the last of them with the note that they were made.
 
-    def __init__(self, ground: Ground, once: Once | None, *, imported: bool) -> None:
+    Args:
+        ground: what operations stand on.
+        once: makes it happen once.
+        expired: of an import, the rows that were passed over; None = it is none.
+    """
+
+    def __init__(self, ground: Ground, once: Once | None, *, expired: int | None = None) -> None:
         self.entries = 0
         self.ended = 0
         self._ground = ground
         self._once = once
-        self._imported = imported
+        self._expired = expired
         self._campaigns: set[int] = set()
 
     async def some(self, entries: Sequence[Entry], *, last: bool, bulk: bool) -> None:
@@ -300,5 +308,7 @@ class _Entering:
     def _note(self, connection: Connection, ended: Mapping[int, int]) -> None:
         assert self._once is not None
         total = self.ended + sum(ended.values())
-        made = unstructure(Imported(entries=self.entries, ended=total)) if self._imported else total
+        made: Any = total
+        if self._expired is not None:
+            made = unstructure(Imported(entries=self.entries, ended=total, expired=self._expired))
         answers.claim(connection, self._once, msgspec.json.encode(made).decode(), self._ground.now())

@@ -4,6 +4,7 @@ Small ones are read in this process, large ones in the reading process. Knows no
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -12,7 +13,7 @@ import trio
 from dialerd.intake.duplicate import Origin
 from dialerd.intake.findings import SHOWN, Findings
 from dialerd.intake.read_now import Kept
-from dialerd.intake.reading import Reading
+from dialerd.intake.reading import Reader, Reading
 from dialerd.intake.source import Source
 from dialerd.intake.worker_process import ReaderError
 from dialerd.model.campaign_view import Added
@@ -24,6 +25,7 @@ _SMALL: Final = 8 << 10  # bytes that are read in this process: some ten millise
 
 SomeIncoming = TypeVar("SomeIncoming", bound=Incoming)
 Result = TypeVar("Result")
+Large = Callable[[Reader, Path, SomeIncoming, Path], Awaitable[Reading]]
 
 
 async def take_in(
@@ -33,7 +35,7 @@ async def take_in(
     *,
     make: Callable[[], SomeIncoming],
     small: Callable[[Source, Kept], None],
-    large: Callable[[Path, SomeIncoming, Path], Awaitable[Reading]],
+    large: Large[SomeIncoming],
     publish: Callable[[SomeIncoming, Added, Origin], Awaitable[Result]],
 ) -> Result:
     """Read something and store it whole, or nothing of it.
@@ -44,7 +46,7 @@ async def take_in(
         name: stands for the file's name where it is read in this process.
         make: makes what takes it.
         small: reads it in this process.
-        large: has a file read by the reading process; the last argument is where its findings are listed.
+        large: has a file read by a reading process; the last argument is where its findings are listed.
         publish: lets what was read be seen; is handed what was found in it, without duplicates.
 
     Raises:
@@ -58,10 +60,12 @@ async def take_in(
         return await _take_small(Source.of(content, name), make(), small, publish)
     async with ground.scratch_file() as listing:
         if isinstance(content, Path):
-            return await _take_large(content, listing, make, large, publish)
+            reader = ground.reader_for((await trio.Path(content).stat()).st_size)
+            return await _take_large(partial(large, reader, content), listing, make, publish)
         async with ground.scratch_file() as file:
             await trio.Path(file).write_bytes(content)
-            return await _take_large(file, listing, make, large, publish)
+            reader = ground.reader_for(len(content))
+            return await _take_large(partial(large, reader, file), listing, make, publish)
 
 
 async def _take_small(
@@ -81,19 +85,18 @@ async def _take_small(
 
 
 async def _take_large(
-    file: Path,
+    read: Callable[[SomeIncoming, Path], Awaitable[Reading]],
     listing: Path,
     make: Callable[[], SomeIncoming],
-    read: Callable[[Path, SomeIncoming, Path], Awaitable[Reading]],
     publish: Callable[[SomeIncoming, Added, Origin], Awaitable[Result]],
 ) -> Result:
     incoming = make()
     try:
-        found = await read(file, incoming, listing)
+        found = await read(incoming, listing)
         if found.died:  # the process may have been killed for another's sake
             await incoming.discard()
             incoming = make()
-            found = await read(file, incoming, listing)
+            found = await read(incoming, listing)
         _refuse(found.faults)
         outcome = _outcome(found.invalid, found.invalid_rows, found.warnings.first)
         return await publish(incoming, outcome, found.origin)

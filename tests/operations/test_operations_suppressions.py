@@ -239,9 +239,19 @@ async def test_a_small_import_needs_no_room(tmp_path):
             await operations.import_csv(file)
 
 
+async def test_an_exported_list_is_read_in_again_however_old_it_is(tmp_path):
+    """What has expired meanwhile is passed over, and counted."""
+    file = tmp_path / "list.csv"
+    file.write_text(f"number,expires_at\n{person(0)},\n{person(1)},{to_iso(START - MINUTE)}\n")
+    async with rig(Phone(talk())) as bench:
+        operations = SuppressionOperations(ground(bench, tmp_path))
+        assert await operations.import_csv(file) == Imported(entries=1, ended=0, expired=1)
+        assert [number for number, _ in await walk(operations)] == [person(0)]
+
+
 async def test_an_import_with_faults_tells_all_of_them(tmp_path, autojump_clock):
     """With line and column; of a list that has one, nothing is entered."""
-    past = to_iso(START - MINUTE)
+    past = "tomorrow"
     (tmp_path / "list.csv").write_text(
         "number,scope,reason,expires_at\n"
         f"{person(0)},all,,\n"
