@@ -8,6 +8,9 @@ import time
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
+
+QUIT: Final = "q"
 
 
 @contextmanager
@@ -34,5 +37,10 @@ def _wait(seconds: float) -> str:
 
 
 def _key(terminal: int, seconds: float) -> str:
-    typed, _, _ = select.select([terminal], [], [], seconds)
-    return os.read(terminal, 1).decode(errors="replace") if typed else ""
+    if not select.select([terminal], [], [], seconds)[0]:
+        return ""
+    try:
+        typed = os.read(terminal, 1)
+    except OSError:
+        return QUIT
+    return typed.decode(errors="replace") or QUIT  # nothing to be read, for good: the terminal has gone

@@ -12,7 +12,7 @@ from rich.text import Text
 from dialerd.cli.campaigns import progress
 from dialerd.cli.client import Client, Refused
 from dialerd.cli.context import Asked, asks
-from dialerd.cli.keys import keys
+from dialerd.cli.keys import QUIT, keys
 from dialerd.cli.output import brief, grid, percent, table
 from dialerd.cli.standing import TRUNK_HEADS, trunk_rows
 
@@ -42,7 +42,7 @@ def top(asked: Asked, interval: float, looks: int | None) -> None:
 def _watch(daemon: Client, console: Console, seen: Mapping[str, Any], interval: float, looks: int | None) -> None:
     since, first = datetime.now().astimezone(), _drawn(seen, console.width)
     with keys() as key, Live(first, console=console, screen=True, auto_refresh=False) as live:
-        while (looks is None or (looks := looks - 1) > 0) and key(interval) not in ("q", "Q"):
+        while (looks is None or (looks := looks - 1) > 0) and key(interval) not in (QUIT, "Q"):
             try:
                 seen, since, why = _look(daemon), datetime.now().astimezone(), ""
             except Refused as refused:  # a restart of the daemon is what is watched most eagerly

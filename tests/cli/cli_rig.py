@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +87,9 @@ class Terminal:
 
     def until(self, text: str) -> None:
         """Read what is shown until it holds a text."""
+        deadline = time.monotonic() + _PATIENCE_S
         while text not in self.shown:
+            assert time.monotonic() < deadline, self.shown[-4_000:]
             assert self._more(), self.shown
 
     def ended(self) -> int:
@@ -116,7 +119,8 @@ def terminal(command: Sequence[str], *, width: int = 80, **variables: str) -> It
     """
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-    environment = os.environ | {"TERM": "xterm", "TZ": "UTC"} | variables
+    kept = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environment = kept | {"TERM": "xterm", "TZ": "UTC"} | variables
     try:
         with subprocess.Popen(
             command, stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True

@@ -1,6 +1,9 @@
 """What people see of `dialerctl` on a terminal, narrow or wide, and what their shell completes."""
 
+import os
+import pty
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -41,7 +44,7 @@ async def test_top_over_a_restart(desk: Desk) -> None:
     there, away = desk.door.socket, desk.door.socket.with_name("away")
 
     def watch() -> Terminal:
-        with terminal([*DIALERCTL, "--socket", str(there), "top", "--interval", "0.1"]) as screen:
+        with terminal([*DIALERCTL, "--socket", str(there), "top", "--interval", "0.1"], width=200) as screen:
             screen.until("On screen")
             there.rename(away)
             screen.until("not reachable since")
@@ -101,3 +104,22 @@ async def test_bash_completes_a_name_with_blanks(desk: Desk, tmp_path: Path, typ
             return shell.shown
 
     assert f"<{name}>" in await trio.to_thread.run_sync(complete)
+
+
+async def test_top_ends_with_its_terminal(desk: Desk) -> None:
+    """Whoever closes the window does not leave it behind, busy with nothing."""
+
+    def watch() -> int:
+        ours, its = pty.openpty()
+        command = [*DIALERCTL, "--socket", str(desk.door.socket), "top"]
+        environment = os.environ | {"TERM": "xterm"}
+        with subprocess.Popen(command, stdin=its, stdout=its, stderr=subprocess.DEVNULL, env=environment) as process:
+            os.close(its)
+            os.read(ours, 1 << 16)
+            os.close(ours)
+            try:
+                return process.wait(20)
+            finally:
+                process.kill()
+
+    await trio.to_thread.run_sync(watch)
