@@ -14,6 +14,7 @@ import h11
 import structlog
 import trio
 
+from dialerd.api.audit import masked
 from dialerd.api.exchange import Exchange, Message
 from dialerd.api.limits import DRAINED_BYTES, HEAD_BYTES, LINGER_S
 from dialerd.api.peer import Peer, peer_of
@@ -147,7 +148,7 @@ class Connection:
         _log.error(
             "api.request_failed",
             method=scope["method"],
-            path=scope["path"],
+            path=masked(scope),
             request_id=identity,
             remedy=_REMEDY,
             **fields,

@@ -59,6 +59,11 @@ class Rig:
         """Fail before anything is said."""
         raise ValueError("a fault of the application")
 
+    async def do_reveal(self, receive: Receive, send: Send) -> None:
+        """Fail over a path with somebody's number in it."""
+        self.scopes[-1].update(path="/entries/+12125550123", path_params={"number": "+12125550123"})
+        raise ValueError("a fault of the application")
+
     async def do_exit(self, receive: Receive, send: Send) -> None:
         """Do what no application may."""
         raise SystemExit(3)

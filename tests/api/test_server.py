@@ -112,6 +112,13 @@ async def test_an_application_that_fails(tmp_path, logged, path):
     ]
 
 
+async def test_no_number_is_readable_in_the_log(tmp_path, logged):
+    """Whatever went wrong with it."""
+    async with serving(tmp_path / "s") as rig:
+        await rig.ask(get("/reveal"))
+    assert [entry["path"] for entry in logged] == ["/entries/**********23"]
+
+
 async def test_an_application_that_fails_half_way(tmp_path, logged):
     """The answer is cut, so that nobody takes it for whole."""
     async with serving(tmp_path / "s") as rig:
