@@ -16,11 +16,10 @@ import time
 from pathlib import Path
 
 import trio
-from starlette.routing import Router
 
 from bench.calls import fill, settings
 from bench.machine import load, memory_kib, peak_kib
-from dialerd.api.events_routes import event_routes
+from dialerd.api.app import create_app
 from dialerd.api.server import Server
 from dialerd.api.sockets import listen
 from dialerd.daemon import logging
@@ -28,9 +27,8 @@ from dialerd.daemon.tuning import tune
 from dialerd.engine.clock import SystemClock
 from dialerd.engine.engine import Engine
 from dialerd.intake.reading import Reader
-from dialerd.operations.answers import Answers
-from dialerd.operations.events import Events
 from dialerd.operations.ground import Ground
+from dialerd.operations.operations import Operations
 from dialerd.plugin.host import PluginHost
 from dialerd.store import notices
 from dialerd.store.store import open_store
@@ -58,10 +56,10 @@ async def run(folder: Path, count: int, followers: int) -> dict[str, object]:
             scratch=folder,
             reload=reload,
             standing=str,
-            answers=Answers(store, clock.now),
         )
-        events = Events(ground)
-        server = Server(Router(event_routes(events)), max_connections=1_000, patience=30_000)
+        operations = Operations(ground)
+        events = operations.events
+        server = Server(create_app(operations), max_connections=1_000, patience=30_000)
         door = server.door(listen(folder / "x.sock", read_only=True))
         tune()
         most = 0
