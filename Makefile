@@ -59,6 +59,7 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/pip
 # what tests run beside the daemon; looked at each time, since somebody else than root may have run the tests before
 peers:
 	@tests/install-debian-packages
+	@tests/install-prism
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

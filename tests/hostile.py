@@ -1,4 +1,4 @@
-"""What hostile and broken clients do to an HTTP server on a Unix socket; used on the server and on the real daemon."""
+"""What hostile and broken clients do to an HTTP server; used on the server and on the real daemon."""
 
 import contextlib
 import json
@@ -11,25 +11,30 @@ from typing import Any
 _PATIENCE_S = 30.0
 MIB = 1024 * 1024
 
+Where = Path | tuple[str, int]
+"""The path of a Unix socket, or host and port."""
+
 
 class Attacker:
     """Somebody with many sockets and bad intentions; what he leaves open is closed at the end.
 
     Args:
-        path: the socket to attack.
+        path: where the server listens.
         target: a path to which something may be sent.
     """
 
-    def __init__(self, path: Path, target: str) -> None:
+    def __init__(self, path: Where, target: str) -> None:
         self.path = path
         self.target = target
         self.sockets: list[socket.socket] = []
 
     def connect(self) -> socket.socket:
         """Open a connection."""
-        client = socket.socket(socket.AF_UNIX)
+        over_tcp = isinstance(self.path, tuple)
+        client = socket.socket(socket.AF_INET if over_tcp else socket.AF_UNIX)
         self.sockets.append(client)
-        client.connect(str(self.path))  # with a timeout it would not wait for room in the queue
+        # with a timeout it would not wait for room in the queue
+        client.connect(self.path if over_tcp else str(self.path))
         client.settimeout(_PATIENCE_S)
         return client
 
@@ -196,7 +201,7 @@ ATTACKS: dict[str, Callable[[Attacker], None]] = {
 
 
 @contextlib.contextmanager
-def attacked(path: Path, target: str, name: str) -> Iterator[None]:
+def attacked(path: Where, target: str, name: str) -> Iterator[None]:
     """Attack a server; what the attacker leaves open stays open in the block."""
     attacker = Attacker(path, target)
     try:
@@ -214,7 +219,7 @@ def problem(answer: bytes) -> dict[str, Any]:
     return plain
 
 
-def normal(path: Path, target: str, patience_s: float = _PATIENCE_S) -> bytes:
+def normal(path: Where, target: str, patience_s: float = _PATIENCE_S) -> bytes:
     """Return the answer to a well-formed GET; one that finds no room is repeated, as a client does."""
     deadline = time.monotonic() + patience_s
     while True:

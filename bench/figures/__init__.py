@@ -6,7 +6,21 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from bench.figures import api, bullmq, calls, cost, events, files, forecast, hold, intake, opening, restart, sizes
+from bench.figures import (
+    api,
+    bullmq,
+    calls,
+    cost,
+    events,
+    files,
+    forecast,
+    hold,
+    intake,
+    opening,
+    restart,
+    sizes,
+    twilio,
+)
 from bench.table import Row
 
 
@@ -30,4 +44,5 @@ FIGURES: Final[dict[str, Figure]] = {
     "forecast": forecast,
     "api": api,
     "events": events,
+    "twilio": twilio,
 }

@@ -72,8 +72,8 @@ def _socket(descriptor: int) -> socket.socket:
         raise DialerdError(f"descriptor {descriptor} of systemd is no socket: {error.strerror}; {_REMEDY}") from error
     if given.family != socket.AF_UNIX or given.type != socket.SOCK_STREAM or not listens:
         raise DialerdError(
-            f"descriptor {descriptor} of systemd is no listening Unix stream socket; dialerd serves no network by "
-            f"itself, and {_REMEDY}"
+            f"descriptor {descriptor} of systemd is no listening Unix stream socket; the API is on no network, "
+            f"and {_REMEDY}"
         )
     return given
 

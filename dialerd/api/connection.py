@@ -39,19 +39,29 @@ class Connection:
     Args:
         application: who answers.
         wire: the client's socket.
-        peer: who the client is.
-        path: the socket that it connected to.
+        peer: the process that the client is; None = it came over TCP.
+        address: where it came from over TCP.
+        server: the socket that it connected to, as ASGI has it.
         read_only: whether that may change nothing.
         patience_s: how long the client may take for a request's head, and for each piece of a body.
     """
 
     def __init__(
-        self, application: Application, wire: Wire, *, peer: Peer, path: str, read_only: bool, patience_s: float
+        self,
+        application: Application,
+        wire: Wire,
+        *,
+        peer: Peer | None,
+        address: tuple[str, int] | None,
+        server: tuple[str, int | None],
+        read_only: bool,
+        patience_s: float,
     ) -> None:
         self.wire = wire
         self._application = application
         self._peer = peer
-        self._server = (path, None)
+        self._address = address
+        self._server = server
         self._read_only = read_only
         self._patience_s = patience_s
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES)
@@ -85,7 +95,9 @@ class Connection:
             request = await self._read_head()
             if request is None:
                 return False
-            scope = scope_of(request, server=self._server, peer=self._peer, read_only=self._read_only)
+            scope = scope_of(
+                request, server=self._server, client=self._address, peer=self._peer, read_only=self._read_only
+            )
         except h11.RemoteProtocolError as error:
             await self._refuse(error.error_status_hint, f"this is no request in HTTP/1.1: {error}", request_id())
             return False
@@ -194,12 +206,34 @@ def _all_gone(error: BaseException) -> bool:
 
 
 def connect(
-    application: Application, client: socket.socket, *, path: str, read_only: bool, patience_s: float
+    application: Application,
+    client: socket.socket,
+    address: Any,
+    *,
+    server: tuple[str, int | None],
+    read_only: bool,
+    patience_s: float,
 ) -> Connection:
     """Return the connection of a client that was accepted.
+
+    Args:
+        application: who answers it.
+        client: its socket.
+        address: what accept(2) said of it.
+        server: the socket that it connected to, as ASGI has it.
+        read_only: whether that may change nothing.
+        patience_s: how long it may take.
 
     Raises:
         OSError: nobody can say who it is.
     """
-    peer, wire = peer_of(client), Wire(client, patience_s)
-    return Connection(application, wire, peer=peer, path=path, read_only=read_only, patience_s=patience_s)
+    peer = peer_of(client)
+    return Connection(
+        application,
+        Wire(client, patience_s),
+        peer=peer,
+        address=tuple(address[:2]) if peer is None else None,
+        server=server,
+        read_only=read_only,
+        patience_s=patience_s,
+    )

@@ -26,6 +26,12 @@ _log = structlog.get_logger()
 _AT_ONCE: Final = 64  # clients let in before those that are in have their turn
 _REST_S: Final = 0.1  # after the system could give no descriptor; closing connections give some back
 _SHORT: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PASSING: Final = frozenset(
+    {errno.ENETDOWN, errno.EPROTO, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET, errno.EHOSTUNREACH}
+    | {errno.EOPNOTSUPP, errno.ENETUNREACH, errno.EPERM}
+)
+"""What accept(2) says of a client that has gone already, or that a firewall keeps out: the next may be let in."""
+
 _REFUSED: Final = 64  # clients that are listened to at once while they read that there is no room
 _LOOKS: Final = 8  # within one patience, so that nobody gets an eighth more of it than is settled
 _LOOK_S: Final = (0.01, 1.0)  # the least and the longest time between two looks
@@ -97,24 +103,26 @@ class Door:
             try:
                 await trio.lowlevel.wait_readable(listening)
                 for _ in range(_AT_ONCE):
-                    self._take(listening.accept()[0], clients)
+                    self._take(*listening.accept(), clients)
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 continue
             except OSError as error:
                 if listening.fileno() < 0:
                     return  # closed, here or by whoever made it
+                if error.errno in _PASSING:
+                    continue
                 self._complain(error)
                 await trio.sleep(_REST_S)
             else:
                 await trio.lowlevel.checkpoint()
 
     def _complain(self, error: OSError) -> None:
-        remedy = "look at what holds so many connections open (ss -xp), or raise LimitNOFILE= of the unit"
+        remedy = "look at what holds so many connections open (ss -xtp), or raise LimitNOFILE= of the unit"
         if error.errno not in _SHORT:
             remedy = "restart dialerd; if it comes again, report it with this line"
         self._complaints.tell(_log.warning, "api.accept_failed", self._listener.path, error=error, remedy=remedy)
 
-    def _take(self, client: socket.socket, clients: trio.Nursery) -> None:
+    def _take(self, client: socket.socket, address: object, clients: trio.Nursery) -> None:
         """Serve a client, or refuse it where there is no room."""
         if not self._server.has_room():
             self._turn_away(client, clients)
@@ -123,7 +131,8 @@ class Door:
             connection = connect(
                 self._server.application,
                 client,
-                path=self._listener.path,
+                address,
+                server=self._listener.server,
                 read_only=self._listener.read_only,
                 patience_s=self._server.patience_s,
             )
@@ -142,7 +151,7 @@ class Door:
             self._server.left()
 
     def _turn_away(self, client: socket.socket, clients: trio.Nursery) -> None:
-        detail = "too many connections are open; close some, or raise [api] max_connections"
+        detail = f"too many connections are open; close some, or raise [{self._server.table}] max_connections"
         wire = Wire(client, self._server.patience_s)
         wire.write_now(refusal(503, detail, identity=request_id()))
         if self._refused >= _REFUSED:

@@ -72,6 +72,14 @@ class LookCollector(Collector):
         yield _histogram("store_commit_seconds", "How long transactions of the database took.", look.commits)
         yield _gauge("notices_unread", "Notices that a plugin has not been told yet.", "reader", look.unread)
         yield GaugeMetricFamily(f"{PREFIX}_event_followers", "Clients that follow events.", value=look.followers)
+        callbacks = CounterMetricFamily(
+            f"{PREFIX}_callbacks",
+            "Requests of carriers to a trunk since the daemon started, by status of the answer.",
+            labels=("trunk", "status"),
+        )
+        for (trunk, status), count in look.callbacks.items():
+            callbacks.add_metric((trunk, str(status)), count)
+        yield callbacks
         yield InfoMetricFamily(f"{PREFIX}_build", "What runs here.", value={"version": __version__})
 
 

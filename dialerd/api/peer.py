@@ -1,4 +1,4 @@
-"""Who is at the other end of a Unix socket, as the kernel says it. Knows nothing of HTTP."""
+"""Who is at the other end of a socket, as the kernel says it. Knows nothing of HTTP."""
 
 import socket
 import struct
@@ -11,7 +11,7 @@ _UCRED: Final = struct.Struct("iII")  # struct ucred: unix(7), SO_PEERCRED
 
 @frozen(kw_only=True)
 class Peer:
-    """The process that connected, as it was at that moment.
+    """The process that connected to a Unix socket, as it was at that moment.
 
     Args:
         pid: its id; it may have ended since, and another have got the id. 0 = of another pid namespace.
@@ -24,11 +24,13 @@ class Peer:
     gid: int
 
 
-def peer_of(connection: socket.socket) -> Peer:
-    """Return who is at the other end; the client cannot make it up.
+def peer_of(connection: socket.socket) -> Peer | None:
+    """Return who is at the other end of a Unix socket, which the client cannot make up; None = it came by TCP.
 
     Raises:
-        OSError: the socket is no connected Unix socket.
+        OSError: the socket is not connected.
     """
+    if connection.family != socket.AF_UNIX:
+        return None
     pid, uid, gid = _UCRED.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
     return Peer(pid=pid, uid=uid, gid=gid)

@@ -30,13 +30,21 @@ class BadRequest(Exception):
         self.detail = detail
 
 
-def scope_of(request: h11.Request, *, server: tuple[str, None], peer: Peer, read_only: bool) -> dict[str, Any]:
+def scope_of(
+    request: h11.Request,
+    *,
+    server: tuple[str, int | None],
+    client: tuple[str, int] | None,
+    peer: Peer | None,
+    read_only: bool,
+) -> dict[str, Any]:
     """Return what the application is told of a request.
 
     Args:
         request: its head.
         server: the socket it came over, as ASGI has it.
-        peer: who asks.
+        client: the address it came from; None = it came over a Unix socket.
+        peer: the process that asks; None = it came over TCP.
         read_only: whether it may change nothing.
 
     Raises:
@@ -73,7 +81,7 @@ def scope_of(request: h11.Request, *, server: tuple[str, None], peer: Peer, read
         "query_string": query,
         "root_path": "",
         "headers": headers,
-        "client": None,
+        "client": client,
         "server": server,
         "state": {"peer": peer, "read_only": read_only, "request_id": request_id(given)},
         "extensions": {},

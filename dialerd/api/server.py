@@ -1,4 +1,4 @@
-"""The server: an ASGI application on Unix sockets, under trio, with h11 for the protocol.
+"""The server: an ASGI application on listening sockets, under trio, with h11 for the protocol.
 
 Each socket is a door of its own, with its own end; the room for connections is shared, so that descriptors suffice
 however many clients come. Knows nothing of what the application does.
@@ -29,15 +29,19 @@ class Server:
         max_connections: connections at once over all sockets; further ones are refused with 503.
         patience: how long a client may take for a request's head, for each piece of a body, to take each piece of an
             answer, and between two requests.
+        table: of the settings, which both come from; for what clients and the log are told.
     """
 
-    def __init__(self, application: Application, *, max_connections: int, patience: Duration) -> None:
+    def __init__(
+        self, application: Application, *, max_connections: int, patience: Duration, table: str = "api"
+    ) -> None:
         self.application = application
         self.patience_s = patience / SECOND
+        self.table = table
         self._most = affordable(max_connections)
         self._inside = 0
         if self._most < max_connections:
-            remedy = "raise LimitNOFILE= of the unit (or ulimit -n), or lower [api] max_connections"
+            remedy = f"raise LimitNOFILE= of the unit (or ulimit -n), or lower [{table}] max_connections"
             _log.warning("api.connections_limited", max_connections=max_connections, most=self._most, remedy=remedy)
 
     @property

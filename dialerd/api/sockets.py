@@ -1,4 +1,4 @@
-"""The Unix sockets that the API listens on: where they lie, who may connect, and that no other daemon's is taken.
+"""The Unix sockets that the daemon listens on: where they lie, who may connect, and that no other daemon's is taken.
 
 Knows nothing of HTTP. Sockets that systemd has made are `dialerd.api.activation`'s.
 """
@@ -23,7 +23,11 @@ LONGEST: Final = 107
 """Bytes of a socket's path: sun_path of unix(7) less the zero at its end."""
 
 MODE: Final = 0o660
-_BACKLOG: Final = 1024  # the kernel holds no more than net.core.somaxconn
+"""Who may connect: the user and the group of the daemon."""
+
+API: Final = "[daemon] socket or [api] read_socket"
+BACKLOG: Final = 1024
+"""Clients that wait to be let in; the kernel holds no more than net.core.somaxconn."""
 
 
 class Listener:
@@ -31,9 +35,12 @@ class Listener:
 
     Args:
         listening: the socket, which becomes this object's own.
-        path: where clients find it.
+        path: where clients find it: a file, or an address and a port.
         read_only: whether clients that come by it may change nothing.
         ours: device and inode of the file that was made for it; None = somebody else made it, and keeps it.
+
+    Attributes:
+        server: what ASGI calls it: the path and None, or host and port.
     """
 
     def __init__(
@@ -42,6 +49,9 @@ class Listener:
         listening.setblocking(False)
         self.socket = listening
         self.path = path
+        self.server: tuple[str, int | None] = (path, None)
+        if listening.family != socket.AF_UNIX:
+            self.server = listening.getsockname()[:2]
         self.read_only = read_only
         self._ours = ours
 
@@ -64,15 +74,17 @@ def socket_paths(settings: Settings) -> tuple[Path, Path]:
     return path, settings.api.read_socket or path.with_name(f"{path.name.removesuffix('.sock')}-ro.sock")
 
 
-def listen(path: Path, *, read_only: bool, group: str | None = None) -> Listener:
-    """Make a socket that members of a group may connect to, and listen on it.
+def listen(path: Path, *, read_only: bool, group: str | None = None, mode: int = MODE, setting: str = API) -> Listener:
+    """Make a socket, say who may connect, and listen on it.
 
     A file left behind by a daemon that has ended is replaced.
 
     Args:
         path: where; its directory must be there.
         read_only: whether clients that come by it may change nothing.
-        group: name of the group; None = that of this process.
+        group: name of the group it belongs to; None = that of this process.
+        mode: its file's permissions: who may write to it may connect.
+        setting: what names it, for errors.
 
     Raises:
         DialerdError: that cannot be; the message says what to do.
@@ -81,11 +93,11 @@ def listen(path: Path, *, read_only: bool, group: str | None = None) -> Listener
     if len(name) > LONGEST:
         raise DialerdError(
             f"the path of a socket may have {LONGEST} bytes, and {path} has {len(name)}; "
-            "name a shorter one in [daemon] socket or [api] read_socket"
+            f"name a shorter one in {setting}"
         )
     gid = -1 if group is None else _gid(group)
-    with _alone_in(path):
-        _make_way(path)
+    with _alone_in(path, setting):
+        _make_way(path, setting)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             # Linux makes the file with these bits, so that nobody gets in before its group is set
@@ -94,13 +106,13 @@ def listen(path: Path, *, read_only: bool, group: str | None = None) -> Listener
             ours = _identity(name)
             if gid != -1:
                 _give(path, gid, str(group))
-            os.chmod(path, MODE)
-            listening.listen(_BACKLOG)
+            os.chmod(path, mode)
+            listening.listen(BACKLOG)
         except OSError as error:
             listening.close()
             raise DialerdError(
                 f"the socket {path} cannot be made: {error.strerror}; let this user write into its directory, or name "
-                "another place in [daemon] socket or [api] read_socket"
+                f"another place in {setting}"
             ) from error
         except DialerdError:
             listening.close()
@@ -129,7 +141,7 @@ def _give(path: Path, gid: int, group: str) -> None:
 
 
 @contextlib.contextmanager
-def _alone_in(path: Path) -> Iterator[None]:
+def _alone_in(path: Path, setting: str) -> Iterator[None]:
     """Keep other daemons from making a socket in the same directory at the same moment."""
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -137,7 +149,7 @@ def _alone_in(path: Path) -> Iterator[None]:
         raise DialerdError(
             f"the directory of the socket {path} cannot be used: {error.strerror}; make {path.parent.absolute()} and "
             "give it to this user (under systemd, RuntimeDirectory= and tmpfiles.d do that), or name another place in "
-            "[daemon] socket or [api] read_socket"
+            f"{setting}"
         ) from error
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -150,7 +162,7 @@ def _alone_in(path: Path) -> Iterator[None]:
         os.close(folder)
 
 
-def _make_way(path: Path) -> None:
+def _make_way(path: Path, setting: str) -> None:
     """Delete the socket of a daemon that has ended.
 
     Raises:
@@ -164,8 +176,7 @@ def _make_way(path: Path) -> None:
         raise DialerdError(f"{path} cannot be looked at: {error.strerror}; name another place for it") from error
     if not stat.S_ISSOCK(found):
         raise DialerdError(
-            f"{path} is there and is no socket; delete it if nobody needs it, or name another place in "
-            "[daemon] socket or [api] read_socket"
+            f"{path} is there and is no socket; delete it if nobody needs it, or name another place in {setting}"
         )
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
         knocking.setblocking(False)  # one whose queue is full lives
@@ -173,7 +184,7 @@ def _make_way(path: Path) -> None:
     if answer != errno.ECONNREFUSED:
         raise DialerdError(
             f"another process listens on {path}, or may ({os.strerror(answer) if answer else 'it answers'}); stop it, "
-            "or name another place in [daemon] socket or [api] read_socket"
+            f"or name another place in {setting}"
         )
     try:
         path.unlink(missing_ok=True)

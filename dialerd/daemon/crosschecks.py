@@ -5,21 +5,20 @@ What a single value must be is said by the records' types and validators; what a
 
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any
 
 import phonenumbers
 from attrs import frozen
 
+from dialerd.daemon.callback_settings import callback_faults, callback_warnings
+from dialerd.daemon.full_numbers import number_fault
+from dialerd.daemon.voices import voice_faults
 from dialerd.model.errors import Fault, StoreError
-from dialerd.model.settings import AgentSettings, Settings
+from dialerd.model.settings import Settings
 from dialerd.model.wording import dotted, hint, shown
 from dialerd.rules.retry import over_budget
 from dialerd.rules.routes import WORLD
 from dialerd.rules.zones import BadZone, zone
-
-VOICES: Final = ("say", "play", "stream", "bridge")
-"""The keys of an agent of which it has one: the ways in which it speaks."""
 
 
 @frozen
@@ -55,6 +54,7 @@ def cross_faults(settings: Settings, names: Names) -> list[Fault]:
         *_daemon(settings),
         *_store(settings),
         *_dialects(settings),
+        *callback_faults(settings),
         *_trunks(settings),
         *_numbers(settings, names),
         *_agents(settings, names),
@@ -74,8 +74,9 @@ def warnings(settings: Settings) -> list[Fault]:
     found += [
         _at(("numbers", key), "is in no range that is known to be in use in its country; check it")
         for key in settings.numbers
-        if _number_fault(key) is None and not phonenumbers.is_valid_number(phonenumbers.parse(key, None))
+        if number_fault(key) is None and not phonenumbers.is_valid_number(phonenumbers.parse(key, None))
     ]
+    found += callback_warnings(settings)
     if not settings.agents:
         found.append(_at(("agents",), "there is none, so that no campaign can be accepted"))
     return found
@@ -125,25 +126,12 @@ def _trunks(settings: Settings) -> Iterator[Fault]:
 def _numbers(settings: Settings, names: Names) -> Iterator[Fault]:
     yield from _ids("numbers", {key: number.id for key, number in settings.numbers.items()})
     for key, number in settings.numbers.items():
-        if (message := _number_fault(key)) is not None:
+        if (message := number_fault(key)) is not None:
             yield _at(("numbers", key), message)
         if number.trunk not in names.trunks:
             yield _at(
                 ("numbers", key, "trunk"), f"there is no trunk {shown(number.trunk)}{hint(number.trunk, names.trunks)}"
             )
-
-
-def _number_fault(key: str) -> str | None:
-    """Return why a key of `[numbers]` is no caller id in E.164 form."""
-    form = 'must be a full number with + and country code, without spaces, such as "+12125550123"'
-    try:
-        number = phonenumbers.parse(key, None)
-    except phonenumbers.NumberParseException:
-        return form
-    canonical = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-    if not phonenumbers.is_possible_number(number):
-        return "has too few or too many digits for a number of its country"
-    return None if canonical == key else f"must be written {shown(canonical)}"
 
 
 def _agents(settings: Settings, names: Names) -> Iterator[Fault]:
@@ -156,33 +144,7 @@ def _agents(settings: Settings, names: Names) -> Iterator[Fault]:
         for at, number in enumerate(agent.numbers):
             if number not in names.numbers:
                 yield _at((*place, "numbers", at), f"there is no number {shown(number)}{hint(number, names.numbers)}")
-        yield from _voice(place, agent)
-
-
-def _voice(place: tuple[str, ...], agent: AgentSettings) -> Iterator[Fault]:
-    """An agent speaks in one way."""
-    given = [voice for voice in VOICES if getattr(agent, voice) is not None]
-    if not given:
-        yield _at(place, "must have one of say, play, stream and bridge")
-    elif len(given) > 1:
-        yield _at(place, f"must have only one of say, play, stream and bridge, but has {' and '.join(given)}")
-    for voice in given:
-        if not getattr(agent, voice).strip():
-            yield _at((*place, voice), "must not be empty")
-    if agent.stream and not _is_url(agent.stream, ("ws", "wss")):
-        yield _at((*place, "stream"), 'must be a WebSocket URL such as "wss://agent.example.com/call"')
-    if agent.bridge and not (
-        agent.bridge.lower().startswith(("sip:", "sips:", "tel:")) or _number_fault(agent.bridge) is None
-    ):
-        yield _at((*place, "bridge"), 'must be a SIP URI such as "sip:desk@example.com" or a full number with +')
-
-
-def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in schemes and bool(parts.hostname)
+        yield from voice_faults(place, agent)
 
 
 def _quiet_hours(settings: Settings) -> Iterator[Fault]:

@@ -18,6 +18,7 @@ from dialerd.api.app import create_app
 from dialerd.api.door import Door
 from dialerd.api.server import Server
 from dialerd.api.sockets import Listener, listen, socket_paths
+from dialerd.daemon.callback_door import listen_for_callbacks
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND
 from dialerd.model.settings import Settings
@@ -34,16 +35,18 @@ _MODE: Final = 0o750  # of a socket's directory that had to be made
 
 
 class Sockets:
-    """The two listening sockets; a context manager that closes them.
+    """The listening sockets; a context manager that closes them.
 
     Args:
         changing: the one for everything.
         reading: the one that changes nothing.
+        callbacks: the one for carriers, which is no part of the API; None = there is none.
     """
 
-    def __init__(self, changing: Listener, reading: Listener) -> None:
+    def __init__(self, changing: Listener, reading: Listener, callbacks: Listener | None = None) -> None:
         self.changing = changing
         self.reading = reading
+        self.callbacks = callbacks
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -58,8 +61,10 @@ class Sockets:
             api = given.api or _listen(changing, settings, read_only=False)
             opened.callback(api.close)
             read = given.read or _listen(reading, settings, read_only=True)
+            opened.callback(read.close)
+            callbacks = listen_for_callbacks(settings)
             opened.pop_all()
-        return cls(api, read)
+        return cls(api, read, callbacks)
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +72,8 @@ class Sockets:
     def __exit__(self, *_: object) -> None:
         self.changing.close()
         self.reading.close()
+        if self.callbacks is not None:
+            self.callbacks.close()
 
 
 def _listen(path: Path, settings: Settings, *, read_only: bool) -> Listener:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from dialerd.model.address import read_address
 from dialerd.model.errors import Fault
 from dialerd.model.settings import Settings
 from dialerd.plugin.host import PluginHost
@@ -34,11 +35,11 @@ def _found(settings: Settings, host: PluginHost) -> Iterator[Fault]:
             yield from _directory("store.url", database.parent)
             yield from _file("store.url", database)
     yield from _readable(settings)
+    if settings.callbacks.listen is not None and isinstance(socket := read_address(settings.callbacks.listen), Path):
+        yield from _made("callbacks.listen", socket.parent)
     for path, file in host.written_files(settings):
-        if not file.parent.is_dir():
-            yield Fault(path, f"the directory {file.parent} does not exist; create it")
-        else:
-            yield from _directory(path, file.parent)
+        yield from _made(path, file.parent)
+        if file.parent.is_dir():
             yield from _file(path, file)
 
 
@@ -68,6 +69,14 @@ def _directory(path: str, directory: Path) -> Iterator[Fault]:
     elif not os.access(found, os.W_OK | os.X_OK):
         what = "is not writable" if found == directory.absolute() else f"cannot be created in {found}"
         yield Fault(path, f"{directory} {what} for this user (id {os.geteuid()}); dialerd must run as one who may")
+
+
+def _made(path: str, directory: Path) -> Iterator[Fault]:
+    """Nobody makes such a directory."""
+    if not directory.is_dir():
+        yield Fault(path, f"the directory {directory} does not exist; create it")
+    else:
+        yield from _directory(path, directory)
 
 
 def _file(path: str, file: Path) -> Iterator[Fault]:

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import structlog
 import trio
+from attrs import evolve
 from trio.lowlevel import Task
 
 from dialerd.daemon.beginning import tell_created
 from dialerd.daemon.bulletin import Bulletin
+from dialerd.daemon.callback_door import CallbackDoor
 from dialerd.daemon.housekeeping import keep_house
 from dialerd.daemon.instance import places, sole_instance, store_url
 from dialerd.daemon.local_api import SCRATCH, LocalApi, Sockets, make_scratch
@@ -104,7 +106,7 @@ class Daemon:
         settings: the settings in force.
         config: where they are read again from.
         readers: of the local API's documents: one for small ones, one that may take long.
-        sockets: of the local API.
+        sockets: of the local API, and of carriers' callbacks.
         host: the plugins.
         bulletin: what the service manager is told.
         manager: who waits for signs of life.
@@ -166,6 +168,7 @@ class Daemon:
             )
         )
         self._api = LocalApi(operations, host.dialects(), sockets, settings)
+        self._callbacks = CallbackDoor(operations.callbacks, sockets.callbacks, settings)
         self._taking = trio.CancelScope()
         self._reloading = trio.Lock()
         self._lost: StoreLost | None = None
@@ -173,7 +176,7 @@ class Daemon:
         self._outer = 0  # nurseries around `run` in that task
         self._files = trio.CancelScope()
         self._over = trio.Event()  # the engine has ended, and everything of it is stored
-        self._started_with = places(settings), store_url(settings)
+        self._started_with = places(settings), store_url(settings), settings.callbacks
 
     async def run(self) -> None:
         """Work until `stop`, which counts from the first moment, and until everything is stored.
@@ -191,6 +194,7 @@ class Daemon:
             self._files = files.cancel_scope
             files.start_soon(self._stop_when_lost)
             await files.start(self._api.read)
+            await files.start(self._callbacks.run)
             files.start_soon(partial(keep_house, self._store, settings=self._current, now=self._now))
             async with trio.open_nursery() as engine:
                 engine.start_soon(self._dial)
@@ -206,6 +210,7 @@ class Daemon:
                         _log.info("daemon.started", spool=str(self._folders.incoming.absolute()))
                 self.engine.stop()
                 _log.info("daemon.draining", calls=len(self.engine.dispatcher.calls))
+            await self._callbacks.finish()
             await self._api.finish()
             files.cancel_scope.cancel()
         await self._last_words()
@@ -283,10 +288,12 @@ class Daemon:
             self._bulletin.reloading()
             try:
                 settings = await trio.to_thread.run_sync(lambda: load_settings(self._config, host=self._host))
-                if (places(settings), store_url(settings)) != self._started_with:
-                    what = "state_dir, spool_dir or store.url has changed"
+                if (places(settings), store_url(settings), settings.callbacks) != self._started_with:
+                    what = "state_dir, spool_dir, store.url or [callbacks] has changed"
                     remedy = "restart dialerd for these; all other changes are in force"
                     _log.warning("settings.need_restart", what=what, remedy=remedy)
+                # carriers are told no URL that does not lead to where this life listens
+                settings = evolve(settings, callbacks=self._started_with[-1])
                 await self.engine.reload(settings)
             except DialerdError as error:
                 _log.error("settings.reload_refused", error=str(error), remedy="mend the file and reload again")

@@ -6,7 +6,8 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import attrs
 
-from dialerd.daemon.crosschecks import VOICES, Names, cross_faults
+from dialerd.daemon.crosschecks import Names, cross_faults
+from dialerd.daemon.voices import VOICES
 from dialerd.model import toml_text
 from dialerd.model.errors import Fault, InvalidInput, NotFound
 from dialerd.model.settings import AgentSettings, NumberSettings, Settings, TrunkSettings
@@ -17,12 +18,19 @@ _MADE_UP: Final[dict[type[Any], dict[str, Any]]] = {TrunkSettings: {"provider": 
 """What stands for required keys that are missing or have faults; nothing is told of it."""
 
 
+_SPOKEN_OF: Final = ("agents", "callbacks", "numbers", "trunks")
+"""Tables by which a provider judges agents; what it says of them means nothing while these have faults."""
+
+
 def load_settings(path: Path, *, host: PluginHost | None = None) -> Settings:
     """Read, structure and cross-check the settings in `path`.
 
     Args:
         path: the TOML file.
         host: the plugins that know the trunks' providers; None = those that are installed.
+
+    Returns:
+        The settings; no trunk starts more calls a second than its provider's carrier takes.
 
     Raises:
         NotFound: there is no such file.
@@ -37,14 +45,17 @@ def load_settings(path: Path, *, host: PluginHost | None = None) -> Settings:
         settings = structure(_sound_part(data), Settings)
     found = cross_faults(settings, Names.of(data))
     if settings.trunks:
-        found += (host or PluginHost()).check_trunks(settings)
+        host = host or PluginHost()
+        found += host.check_trunks(settings)
+        if not any(fault.path.startswith(_SPOKEN_OF) for fault in (*faults, *found)):
+            found += host.check_agents(settings)
     if faults:
         wrong = {fault.path for fault in faults}
         found = [fault for fault in found if not _follows(fault.path, wrong)]
     faults += [Fault(fault.path, fault.message, file=str(path)) for fault in found]
     if faults:
         raise InvalidInput(faults)
-    return settings
+    return host.paced(settings) if host is not None and settings.trunks else settings
 
 
 def _sound_part(data: Mapping[str, Any], record: type[Any] = Settings) -> dict[str, Any]:

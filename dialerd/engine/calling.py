@@ -8,6 +8,7 @@ from random import Random
 import structlog
 import trio
 
+from dialerd.engine.aftermath import Aftermath
 from dialerd.engine.breach import meant
 from dialerd.engine.checked import as_text, checked_cause, checked_end, plausible
 from dialerd.engine.clock import Clock
@@ -30,6 +31,7 @@ from dialerd.plugin.hookspecs import Screen
 from dialerd.plugin.provider import MaybePlaced, NotPlaced, Provider, Throttled, Withdrawn
 from dialerd.plugin.raised import words
 from dialerd.store.ending import Ended
+from dialerd.store.store import Store
 
 _log = structlog.get_logger()
 
@@ -53,6 +55,8 @@ class Calling:
         withheld: numbers under a do-not-call entry that is being stored.
         telling: whether notices are written.
         figures: counts ends.
+        store: where other attempts to a number are.
+        aftermath: what ends ask for besides.
         observe: told of each end in this process, before it is stored.
     """
 
@@ -68,6 +72,8 @@ class Calling:
         withheld: Withheld,
         telling: Telling,
         figures: Figures,
+        store: Store,
+        aftermath: Aftermath,
         observe: Observer | None,
     ) -> None:
         self._nursery = nursery
@@ -79,11 +85,14 @@ class Calling:
         self._withheld = withheld
         self._telling = telling
         self._figures = figures
+        self._aftermath = aftermath
         self._observe = observe
         self._shifts: dict[int, Shift] = {}  # those that take calls, by how long these may last
         self._complaints = Complaints()
         self._log = _log.bind()  # found out once: a line a call
-        self._reconciler = Reconciler(nursery, clock=clock, random=random, release=dispatcher.release)
+        self._reconciler = Reconciler(
+            nursery, clock=clock, random=random, release=dispatcher.release, store=store, aftermath=aftermath
+        )
 
     def start(self, calls: Sequence[LiveCall]) -> None:
         """Start the tasks of the calls that one campaign got in a turn."""
@@ -125,6 +134,7 @@ class Calling:
             if call in shift.calls:
                 self._over(call, end)
             else:
+                self._aftermath.take(call, end)
                 _log.warning(
                     "call.returned_late",
                     call_id=call.claimed.uid,
@@ -210,6 +220,7 @@ class Calling:
 
     def _over(self, call: LiveCall, end: CallEnd) -> None:
         """Take the end that the provider told."""
+        self._aftermath.take(call, end)
         if call.left_at is None:
             if end.outcome is Outcome.CANCELLED and call.phase is AttemptState.CLAIMED:
                 self._put_back(call, "it was hung up before it left")

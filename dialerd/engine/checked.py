@@ -4,6 +4,9 @@ What cannot be stored would stop the turn that stores everybody's ends. So it is
 call, or, in a report (which never raises), made into something that can be. Knows nothing of the store.
 """
 
+from collections.abc import Mapping
+
+import msgspec
 from attrs import evolve
 
 from dialerd.model.call import CallEnd, CannotTell, Cause, Reconciliation, WasNotPlaced, WasPlaced
@@ -29,6 +32,8 @@ def checked_end(end: object) -> CallEnd:
         or not (end.answered_by is None or type(end.answered_by) is AnsweredBy)
         or not _is_text(end.digits)
         or not isinstance(end.detail, dict)
+        or type(end.opted_out) is not bool
+        or not (end.afterwards is None or callable(end.afterwards))
     ):
         raise PluginError(f"a field of a call's end is not what CallEnd says: {words(end)}")
     if end.cause is not None:
@@ -90,12 +95,30 @@ def checked_answer(answer: object) -> Reconciliation:
     if isinstance(answer, WasPlaced):
         if answer.end is not None:
             checked_end(answer.end)
+        if answer.reference is not None and not _is_text(answer.reference):
+            raise PluginError(f"a call's reference must be text, but is {words(answer.reference)}")
         return answer
     if isinstance(answer, WasNotPlaced):
         return answer
     if isinstance(answer, CannotTell) and _is_text(answer.reason):
         return answer
     raise PluginError(f"reconcile must return WasPlaced, WasNotPlaced or CannotTell, but returned {words(answer)}")
+
+
+def checked_facts(facts: object) -> str | None:
+    """Return what was found out of a call after its end, as JSON; None = nothing.
+
+    Raises:
+        PluginError: it is no mapping of plain JSON data.
+    """
+    if not isinstance(facts, Mapping):
+        raise PluginError(f"what is known of a call after its end must be a mapping, but is {words(facts)}")
+    try:
+        text = msgspec.json.encode(dict(facts)).decode()
+        msgspec.json.decode(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PluginError(f"what is known of a call after its end must be plain JSON data: {words(error)}") from error
+    return text if facts else None
 
 
 def as_text(value: object) -> str:

@@ -7,11 +7,12 @@ so that what a claim learns of due instants is never older than the retries that
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 import trio
+from sqlalchemy import Connection
 
 from dialerd.engine.asking import Asked, Slot, give_back
 from dialerd.engine.campaign import LiveCampaign
@@ -19,7 +20,7 @@ from dialerd.engine.clock import Clock, Steps
 from dialerd.engine.conclude import withdrawn
 from dialerd.engine.days import DayCount
 from dialerd.engine.lines import Lines
-from dialerd.engine.live import LiveCall
+from dialerd.engine.live import LiveCall, OptsOut
 from dialerd.engine.news import News
 from dialerd.engine.scheduler import Scheduler
 from dialerd.engine.sharing import Sharing
@@ -35,6 +36,7 @@ from dialerd.store import turn
 from dialerd.store.claiming import Answer, Claimed
 from dialerd.store.ending import Ended
 from dialerd.store.store import Store
+from dialerd.store.suppressions import Entry
 from dialerd.store.turn import Turn
 
 _log = structlog.get_logger()
@@ -50,6 +52,16 @@ class Caller(Protocol):
         """Start them; must not fail."""
 
 
+class Suppresses(OptsOut, Protocol):
+    """Stores the do-not-call entries that calls bring with them."""
+
+    def write(self, connection: Connection, entries: Sequence[Entry]) -> Mapping[int, int]:
+        """Store them in a transaction; return how many queued recipients of which campaign they ended."""
+
+    def entered(self, ended: Mapping[int, int]) -> None:
+        """Take note that they are durable."""
+
+
 class Dispatcher:
     """Claims and lets go.
 
@@ -62,6 +74,7 @@ class Dispatcher:
         idle: told of campaigns that have nothing left to do, or of which groups will not open again.
 
     Attributes:
+        suppresses: stores do-not-call entries; set before it runs.
         beats: grows whenever it has looked round, every second at least; one that stands still is stuck, unless
         storing: it waits for the disk.
         started: calls that it has let go in this life.
@@ -78,6 +91,7 @@ class Dispatcher:
         start_calls: Caller,
         idle: Callable[[LiveCampaign], None],
     ) -> None:
+        self.suppresses: Suppresses
         self.limits = PersonSettings()
         self.withheld = Withheld()
         self.accepting = False
@@ -95,6 +109,7 @@ class Dispatcher:
         self._start_calls = start_calls
         self._idle = idle
         self._ended: list[tuple[LiveCall, Ended]] = []
+        self._entries: list[Entry] = []
         self._news = News()
         self._wake = trio.Event()
         self._turned = trio.Event()
@@ -118,6 +133,12 @@ class Dispatcher:
         self._news.drop(call)
         self._ended.append((call, end))
         self._sharing.release(call)
+        self._wake.set()
+
+    def suppress(self, entry: Entry) -> None:
+        """Enter a number as not to be called: no call to it leaves from now on, and the next turn stores it."""
+        self.withheld.hold((entry.number,), entry.scope)
+        self._entries.append(entry)
         self._wake.set()
 
     def release(self, call: LiveCall) -> None:
@@ -160,7 +181,7 @@ class Dispatcher:
             self.withheld.release(self.calls.values())
             asked = self._sharing.ask(now) if self.accepting else []
             news = self._news.take(now_s=math.inf if self._closed else trio.current_time())
-            if asked or self._ended or news:
+            if asked or self._ended or news or self._entries:
                 await self._turn(asked, news, now)
             elif self._closed:
                 self._finished.set()
@@ -171,6 +192,13 @@ class Dispatcher:
 
     async def _turn(self, asked: list[Asked], news: list[LiveCall], now: Instant) -> None:
         ended, self._ended = self._ended, []
+        entries, self._entries = self._entries, []
+        suppressed: dict[int, int] = {}
+
+        def enter(connection: Connection) -> None:
+            suppressed.clear()  # a transaction that is rolled back is begun anew
+            suppressed.update(self.suppresses.write(connection, entries))
+
         progress = [call.progress() for call in news]
         self.storing = True
         try:
@@ -180,11 +208,13 @@ class Dispatcher:
                     ended=[end for _, end in ended],
                     progress=progress,
                     asks=[one.ask for one in asked],
+                    enter=enter if entries else None,
                     limits=self.limits,
                     now=now,
                 ),
             )
         except StoreError as error:
+            self._entries[:0] = entries
             await self._put_off(ended, news, asked, error)
             return
         finally:
@@ -193,6 +223,10 @@ class Dispatcher:
         self._trouble.over()
         self._turned.set()
         self._turned = trio.Event()
+        if entries:
+            for entry in entries:
+                self.withheld.stored((entry.number,), entry.scope)
+            self.suppresses.entered(suppressed)
         changed: dict[int, LiveCampaign] = {}
         for call, end in ended:
             self._forget(call, end)
@@ -219,6 +253,11 @@ class Dispatcher:
             for call, end in ended:
                 _log.warning("call.end_not_stored", call_id=call.claimed.uid, outcome=end.outcome)
                 self._forget(call, end)
+            for entry in self._entries:  # the numbers stay withheld in this life
+                remedy = "when the database is mended, enter the number of this call as not to be called: its person "
+                remedy += "asked for it"
+                _log.error("suppression.not_stored", source=entry.source, remedy=remedy)
+            self._entries.clear()
             self.close()
             self._turned.set()
             self._turned = trio.Event()
@@ -276,6 +315,7 @@ class Dispatcher:
             permit=slot.permit,
             clock=self._clock,
             changed=self.news,
+            opts_out=self.suppresses,
             claimed_at=now,
             started_at=now_s,
             start_at=slot.start_at,

@@ -11,6 +11,7 @@ from random import Random
 import structlog
 import trio
 
+from dialerd.engine.aftermath import Aftermath
 from dialerd.engine.calling import Calling, Observer
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import Clock
@@ -135,6 +136,7 @@ class Engine:
             telling=self.telling,
             settings=lambda: self.settings,
         )
+        self.dispatcher.suppresses = self.suppressing
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Dial until `stop` is called and everything is stored.
@@ -143,13 +145,16 @@ class Engine:
         """
         async with trio.open_nursery() as last:
             async with trio.open_nursery() as providers:
-                self._trunks = Trunks(providers, self.lines, self._make_provider, self.dispatcher.wake)
+                self._trunks = Trunks(
+                    providers, self.lines, self._make_provider, self.dispatcher.wake, lambda: self.settings
+                )
                 async with trio.open_nursery() as drain:
                     await drain.start(self.dispatcher.run)
                     readers = list(self._notifiers)
                     self.telling.follow(await self._store.write(notices.forget_readers_but, readers))
                     drain.start_soon(notify, self._store, self._notifiers)
                     self.campaigns.open(drain)
+                    self.suppressing.open(drain)
                     self._set_day_counts(await self._day_counts(self.settings))
                     await self.campaigns.load()
                     async with trio.open_nursery() as calls:
@@ -163,6 +168,8 @@ class Engine:
                             withheld=self.dispatcher.withheld,
                             telling=self.telling,
                             figures=self.figures,
+                            store=self._store,
+                            aftermath=Aftermath(drain, store=self._store, suppressing=self.suppressing),
                             observe=self._observe,
                         )
                         await self._unless_stopped(self._trunks.update)
@@ -180,6 +187,7 @@ class Engine:
                     for call in self.dispatcher.calls.values():  # those that were given up are not waited for
                         self.dispatcher.release(call)
                     await self.dispatcher.finish()
+                    self.suppressing.close()
                     drain.cancel_scope.cancel()
                 self._trunks.leave()
                 # a provider that was given up on in the drain must not keep the daemon from stopping
@@ -290,7 +298,9 @@ class Engine:
     async def _recover(self) -> None:
         """Ask the carriers about every attempt without an end; the slow ones are waited for in the background."""
         assert self._calling is not None
-        found = await open_calls(self._store, self.campaigns, self.lines, self._clock, self.dispatcher.news)
+        found = await open_calls(
+            self._store, self.campaigns, self.lines, self._clock, self.dispatcher.news, opts_out=self.suppressing
+        )
         for call in found:
             self.dispatcher.adopt(call)
         self.campaigns.settle()

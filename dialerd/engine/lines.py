@@ -1,6 +1,6 @@
 """The lines: trunks, caller ids and agents, with their limits as they stand now."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
@@ -40,6 +40,7 @@ class Trunk:
 
     Attributes:
         provider: who places its calls; None while it has not come up.
+        providers: who is up, the last come first; one that a reload has replaced stays until its calls have ended.
         limit, pace, breaker: what stands between a call and the trunk.
         starts: the pace's, to wait for.
         last_taker: the campaign that took the last starts of the pace.
@@ -57,6 +58,7 @@ class Trunk:
         "name",
         "pace",
         "provider",
+        "providers",
         "settings",
         "starts",
     )
@@ -66,6 +68,7 @@ class Trunk:
         self.settings = settings
         self.countries = countries
         self.provider: Provider | None = None
+        self.providers: list[Provider] = []
         self.limit = Limit(settings.max_concurrent)
         self.pace = Pace(settings.calls_per_second, trio.current_time())
         self.starts = Starts(self.pace)
@@ -253,6 +256,16 @@ class Lines:
         if name not in self.trunks and name not in self._gone_trunks:
             self._gone_trunks[name] = Trunk(name, TrunkSettings(provider="none"), frozenset())
         return self.trunks.get(name) or self._gone_trunks[name]
+
+    def providers_of(self, name: str) -> Sequence[Provider] | None:
+        """Return who is up of a trunk, the last come first; None where there is none of that name.
+
+        One that is not configured any more is there as long as its calls go on.
+        """
+        if (trunk := self.trunks.get(name)) is not None:
+            return tuple(trunk.providers)
+        gone = self._gone_trunks.get(name)
+        return tuple(gone.providers) if gone is not None and gone.providers else None
 
     def day_counts(self) -> Iterable[DayCount]:
         """Return the daily caps of the caller ids that have one."""

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import trio
 from attrs import define, field, frozen
@@ -34,6 +35,13 @@ class Recall:
     rest: Duration
 
 
+class OptsOut(Protocol):
+    """Gives called numbers do-not-call entries."""
+
+    async def opt_out(self, call: "LiveCall", /) -> None:
+        """See `Report.opt_out`."""
+
+
 @define(kw_only=True, eq=False, slots=True)
 class LiveCall:
     """One attempt while it has no stored end.
@@ -45,6 +53,7 @@ class LiveCall:
         permit: the lines it holds; None where it was found without any.
         clock: stamps what is reported.
         changed: called when there is news to store.
+        opts_out: gives its number a do-not-call entry.
         claimed_at: when it was claimed.
         started_at: monotonic seconds at which it was claimed.
         start_at: monotonic seconds before which it must not start.
@@ -55,6 +64,7 @@ class LiveCall:
         hangup: set when it is to be ended.
         left_at: when the gate let it go: from then on a phone may ring.
         recalled: why it is not to leave any more, or None.
+        opted_out: the called person asked not to be called again, and that is stored.
         ringing_s, answered_s: monotonic seconds of `ringing_at` and `answered_at`, where they were of this life.
     """
 
@@ -64,6 +74,7 @@ class LiveCall:
     permit: Permit | None
     clock: Clock
     changed: Callable[["LiveCall"], None]
+    opts_out: OptsOut
     claimed_at: Instant
     started_at: float
     start_at: float
@@ -76,6 +87,7 @@ class LiveCall:
     heard: bool = False
     ended: bool = False
     dirty: bool = False
+    opted_out: bool = False
     ringing_at: Instant | None = None
     answered_at: Instant | None = None
     ringing_s: float | None = None
@@ -128,6 +140,10 @@ class LiveCall:
             raise ValueError(f"a provider may keep {STATE_BYTES} bytes a call, not {len(state)}")
         self.provider_state = b64encode(state).decode()
         self._mark()
+
+    async def opt_out(self) -> None:
+        """Give the called number a do-not-call entry; see `Report.opt_out`."""
+        await self.opts_out.opt_out(self)
 
     def uncertain(self) -> None:
         """Note that nobody knows whether it was placed."""

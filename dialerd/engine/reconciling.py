@@ -10,7 +10,9 @@ from random import Random
 
 import structlog
 import trio
+from attrs import evolve
 
+from dialerd.engine.aftermath import Aftermath
 from dialerd.engine.apart import Apart
 from dialerd.engine.breach import meant
 from dialerd.engine.checked import checked_answer, checked_cause, checked_end, plausible
@@ -25,7 +27,9 @@ from dialerd.model.states import AtFault, Outcome
 from dialerd.plugin.complaints import Complaints
 from dialerd.plugin.provider import MaybePlaced, NotPlaced, Provider, Throttled
 from dialerd.rules.rests import rest_s
+from dialerd.store.attempts import other_references
 from dialerd.store.ending import Ended
+from dialerd.store.store import Store
 
 _log = structlog.get_logger()
 
@@ -42,15 +46,26 @@ class Reconciler:
         clock: the wall clock.
         random: spreads retries.
         release: lets a call's lines go to others.
+        store: where other attempts to the same number are.
+        aftermath: what ends ask for besides.
     """
 
     def __init__(
-        self, nursery: trio.Nursery, *, clock: Clock, random: Random, release: Callable[[LiveCall], None]
+        self,
+        nursery: trio.Nursery,
+        *,
+        clock: Clock,
+        random: Random,
+        release: Callable[[LiveCall], None],
+        store: Store,
+        aftermath: Aftermath,
     ) -> None:
         self._nursery = nursery
         self._clock = clock
         self._random = random
         self._release = release
+        self._store = store
+        self._aftermath = aftermath
         self._asking: dict[str, trio.CapacityLimiter] = {}  # by trunk: a slow one must not keep the others waiting
         self._complaints = Complaints()
 
@@ -68,9 +83,11 @@ class Reconciler:
         while True:
             try:
                 async with asking:
-                    answer = await self._answer(call)
+                    ref, answer = await self._answer(call)
                 if asked is not None:
                     asked.set()
+                if isinstance(answer, WasPlaced) and answer.reference is not None:
+                    call.reference = answer.reference
                 if not isinstance(answer, WasPlaced) or answer.end is not None:
                     return self._ended(call, answer)
                 if given_up:
@@ -78,7 +95,7 @@ class Reconciler:
                 if held:  # it is counted again, though others may have taken its lines meanwhile
                     call.permit, held = hold(held), ()
                 call.found()
-                return await self._follow(call)
+                return await self._follow(call, evolve(ref, reference=call.reference))
             except BaseException as error:  # noqa: BLE001  # whatever a plugin raises, the attempt stays doubtful
                 error = meant(error)
                 given_up = given_up or isinstance(error, _NeverReturned)
@@ -92,18 +109,34 @@ class Reconciler:
                 asked.set()
             await trio.sleep(rest_s(failures))
 
-    async def _answer(self, call: LiveCall) -> Reconciliation:
+    async def _ref(self, call: LiveCall) -> AttemptRef:
+        """Return an attempt as its provider is asked about it."""
+        spec = call.campaign.row.spec
+        return AttemptRef(
+            attempt_id=call.claimed.uid,
+            number=call.claimed.number,
+            caller_id=call.claimed.caller_id,
+            claimed_at=call.claimed_at,
+            reference=call.reference,
+            state=b64decode(call.provider_state) if call.provider_state is not None else None,
+            ring_timeout=spec.ring_timeout,
+            max_duration=spec.max_duration,
+            others=await self._store.read(other_references, call.claimed.number, call.claimed.attempt_id),
+        )
+
+    async def _answer(self, call: LiveCall) -> tuple[AttemptRef, Reconciliation]:
         provider = _provider(call)
-        asked = Apart(self._nursery, provider.reconcile, attempt_ref(call))
+        ref = await self._ref(call)
+        asked = Apart(self._nursery, provider.reconcile, ref)
         with trio.move_on_after(_ANSWER_S):
-            return checked_answer(await asked.result())
+            return ref, checked_answer(await asked.result())
         asked.leave()
         raise TimeoutError(f"no answer within {_ANSWER_S:g} s")
 
-    async def _follow(self, call: LiveCall) -> Ended:
+    async def _follow(self, call: LiveCall, ref: AttemptRef) -> Ended:
         provider = _provider(call)
         call.trunk.lend(provider)
-        followed = Apart(self._nursery, provider.follow, attempt_ref(call), call, call.hangup)
+        followed = Apart(self._nursery, provider.follow, ref, call, call.hangup)
         try:
             with trio.move_on_after(self._patience_s(call)):
                 await followed.done.wait()
@@ -115,6 +148,7 @@ class Reconciler:
         finally:
             followed.leave()
             call.trunk.give_back(provider)
+        self._aftermath.take(call, end)
         return counted(call, end, self._clock.now(), self._random)
 
     def _patience_s(self, call: LiveCall) -> float:
@@ -163,6 +197,7 @@ class Reconciler:
         if isinstance(answer, CannotTell):
             return self._lost(call, Cause(fault=AtFault.PROVIDER, code="cannot_tell", detail=answer.reason))
         assert answer.end is not None
+        self._aftermath.take(call, answer.end)
         return counted(call, plausible(answer.end, call.claimed_at, now), now, self._random)
 
     def _complain(self, call: LiveCall, error: BaseException, retry_s: float) -> None:
@@ -188,18 +223,3 @@ def _provider(call: LiveCall) -> Provider:
     if provider is None:
         raise ConnectionError(f"trunk {call.trunk.name} is not up")
     return provider
-
-
-def attempt_ref(call: LiveCall) -> AttemptRef:
-    """Return an attempt as its provider is asked about it."""
-    spec = call.campaign.row.spec
-    return AttemptRef(
-        attempt_id=call.claimed.uid,
-        number=call.claimed.number,
-        caller_id=call.claimed.caller_id,
-        claimed_at=call.claimed_at,
-        reference=call.reference,
-        state=b64decode(call.provider_state) if call.provider_state is not None else None,
-        ring_timeout=spec.ring_timeout,
-        max_duration=spec.max_duration,
-    )

@@ -7,7 +7,7 @@ import trio
 from dialerd.engine.clock import Clock
 from dialerd.engine.limits import hold
 from dialerd.engine.lines import Lines
-from dialerd.engine.live import LiveCall
+from dialerd.engine.live import LiveCall, OptsOut
 from dialerd.engine.registry import Registry
 from dialerd.model.states import AttemptState
 from dialerd.store.attempts import open_attempts
@@ -15,7 +15,13 @@ from dialerd.store.store import Store
 
 
 async def open_calls(
-    store: Store, registry: Registry, lines: Lines, clock: Clock, changed: Callable[[LiveCall], None]
+    store: Store,
+    registry: Registry,
+    lines: Lines,
+    clock: Clock,
+    changed: Callable[[LiveCall], None],
+    *,
+    opts_out: OptsOut,
 ) -> list[LiveCall]:
     """Return the attempts without an end as live calls that hold their lines.
 
@@ -27,7 +33,7 @@ async def open_calls(
         registry: their campaigns.
         lines: what they hold.
         clock: the wall clock.
-        changed: as of `LiveCall`.
+        changed, opts_out: as of `LiveCall`.
     """
     calls = []
     found = await store.read(open_attempts)
@@ -48,6 +54,7 @@ async def open_calls(
                 permit=hold(tuple(limits)),
                 clock=clock,
                 changed=changed,
+                opts_out=opts_out,
                 claimed_at=attempt.claimed_at,
                 started_at=trio.current_time(),
                 start_at=0.0,

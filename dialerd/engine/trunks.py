@@ -15,9 +15,10 @@ from attrs import define, field
 from dialerd.engine.breach import meant
 from dialerd.engine.lines import Lines, Trunk
 from dialerd.model.errors import PluginError
-from dialerd.model.settings import TrunkSettings
-from dialerd.plugin.provider import Provider
+from dialerd.model.settings import Settings, TrunkSettings
+from dialerd.plugin.provider import Provider, TrunkSite
 from dialerd.plugin.raised import words
+from dialerd.plugin.sites import site_of
 from dialerd.rules.rests import LONGEST_REST_S, rest_s
 
 _log = structlog.get_logger()
@@ -27,8 +28,8 @@ _ENTER_S = 120.0  # a provider that has not come up by then is left, and tried a
 _EXIT_S = 30.0  # one that has not closed by then is cancelled
 _CALLS_OF_A_PROVIDER: Final = ("place", "reconcile", "follow")
 
-MakeProvider = Callable[[str, TrunkSettings], Provider]
-"""Makes the provider of a trunk from its name and its table."""
+MakeProvider = Callable[[TrunkSite, TrunkSettings], Provider]
+"""Makes the provider of a trunk from its site and its table."""
 
 
 @define(eq=False)
@@ -38,12 +39,14 @@ class _Keeper:
     Args:
         trunk: whose provider.
         settings: what it was made from.
+        site: what else it was made from.
         leave: set when it is to be left.
         tried: set once it came up or failed to.
     """
 
     trunk: Trunk
     settings: TrunkSettings
+    site: TrunkSite
     leave: trio.Event = field(factory=trio.Event)
     tried: trio.Event = field(factory=trio.Event)
 
@@ -56,30 +59,40 @@ class Trunks:
         lines: the trunks.
         make: makes providers.
         changed: called when a trunk came up.
+        settings: tells the daemon's settings, from which the sites are.
     """
 
-    def __init__(self, nursery: trio.Nursery, lines: Lines, make: MakeProvider, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        lines: Lines,
+        make: MakeProvider,
+        changed: Callable[[], None],
+        settings: Callable[[], Settings],
+    ) -> None:
         self._nursery = nursery
         self._lines = lines
         self._make = make
         self._changed = changed
+        self._settings = settings
         self._keepers: dict[str, _Keeper] = {}
         self._left = False
 
     async def update(self) -> None:
-        """Bring up what is new or has other options, and let go of what is gone.
+        """Bring up what is new or has other options or another site, and let go of what is gone.
 
         Returns when each has been tried once; one whose provider takes its time comes up by and by.
         """
+        settings = self._settings()
         for name, keeper in list(self._keepers.items()):
             trunk = self._lines.trunks.get(name)
-            if trunk is not keeper.trunk or _differ(trunk.settings, keeper.settings):
+            if trunk is not keeper.trunk or _wants_another(keeper, trunk.settings, site_of(name, settings)):
                 del self._keepers[name]
                 keeper.leave.set()
         fresh = []
         for name, trunk in self._lines.trunks.items() if not self._left else ():
             if name not in self._keepers:
-                self._keepers[name] = keeper = _Keeper(trunk, trunk.settings)
+                self._keepers[name] = keeper = _Keeper(trunk, trunk.settings, site_of(name, settings))
                 self._nursery.start_soon(self._keep, keeper)
                 fresh.append(keeper)
         with trio.move_on_after(_PATIENCE_S) as patience:
@@ -135,7 +148,7 @@ class Trunks:
         with trio.CancelScope(deadline=trio.current_time() + _ENTER_S) as patience:
             try:
                 async with AsyncExitStack() as stack:
-                    provider = _usable(await stack.enter_async_context(self._make(trunk.name, keeper.settings)))
+                    provider = _usable(await stack.enter_async_context(self._make(keeper.site, keeper.settings)))
                     patience.deadline = math.inf
                     try:
                         was_up = True
@@ -160,15 +173,19 @@ class Trunks:
         trunk = keeper.trunk
         trunk.provider = provider
         trunk.kept_by = keeper
-        _log.info("trunk.up", trunk=trunk.name, provider=keeper.settings.provider)
-        self._changed()
-        keeper.tried.set()
-        await keeper.leave.wait()
-        if trunk.kept_by is keeper:
-            trunk.provider = None
-        # it ends: a call that a provider does not return is taken from it in the end
-        while trunk.calls_by_provider.get(id(provider)):  # noqa: ASYNC110  # seldom, not worth an event a call
-            await trio.sleep(1.0)
+        trunk.providers.insert(0, provider)
+        try:
+            _log.info("trunk.up", trunk=trunk.name, provider=keeper.settings.provider)
+            self._changed()
+            keeper.tried.set()
+            await keeper.leave.wait()
+            if trunk.kept_by is keeper:
+                trunk.provider = None
+            # it ends: a call that a provider does not return is taken from it in the end
+            while trunk.calls_by_provider.get(id(provider)):  # noqa: ASYNC110  # seldom, not worth an event a call
+                await trio.sleep(1.0)
+        finally:
+            trunk.providers = [other for other in trunk.providers if other is not provider]
 
 
 def _usable(entered: object) -> Provider:
@@ -182,6 +199,7 @@ def _usable(entered: object) -> Provider:
     return cast("Provider", entered)
 
 
-def _differ(one: TrunkSettings, other: TrunkSettings) -> bool:
-    """Tell whether two tables of a trunk want different providers."""
-    return (one.provider, one.options) != (other.provider, other.options)
+def _wants_another(keeper: _Keeper, table: TrunkSettings, site: TrunkSite) -> bool:
+    """Tell whether a trunk's table and site want another provider than the one that is kept."""
+    made = keeper.settings
+    return (made.provider, made.options, keeper.site) != (table.provider, table.options, site)

@@ -1,11 +1,15 @@
 """What is said between the engine and a provider about one call."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from attrs import field, frozen
 
 from dialerd.model.instants import Duration, Instant
 from dialerd.model.states import AnsweredBy, AtFault, Outcome
+
+Afterwards = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Finds out what is known of a call only a while after its end, such as its price; returns plain JSON data."""
 
 
 @frozen(kw_only=True)
@@ -38,7 +42,11 @@ class CallEnd:
         answered_by: what the answering-machine detection found; None where it did not listen.
         message_left: True when the agent's message was left on a machine.
         digits: what was keyed in, in order.
+        opted_out: True when the called person asked not to be called again, and `Report.opt_out` was not told: the
+            number gets a do-not-call entry.
         detail: further facts to keep with the attempt (price, provider's reference); plain JSON data.
+        afterwards: awaited when the call's line is free again, for ten minutes at most; what it returns is put over
+            `detail`. None = there is nothing to wait for.
     """
 
     outcome: Outcome
@@ -49,7 +57,9 @@ class CallEnd:
     answered_by: AnsweredBy | None = None
     message_left: bool = False
     digits: str = ""
+    opted_out: bool = False
     detail: dict[str, Any] = field(factory=dict)
+    afterwards: Afterwards | None = field(default=None, eq=False)
 
 
 @frozen(kw_only=True)
@@ -65,6 +75,7 @@ class AttemptRef:
         state: the bytes last handed over with `report.state`, or None.
         ring_timeout: as it was ordered.
         max_duration: as it was ordered.
+        others: references of other attempts to the same number, so that none of their calls is taken for this one's.
     """
 
     attempt_id: str
@@ -75,6 +86,7 @@ class AttemptRef:
     state: bytes | None
     ring_timeout: Duration
     max_duration: Duration
+    others: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -83,9 +95,11 @@ class WasPlaced:
 
     Args:
         end: how the call ended, or None while it is alive and must be followed.
+        reference: the provider's id of the call, where it was found out only now.
     """
 
     end: CallEnd | None
+    reference: str | None = None
 
 
 @frozen

@@ -24,6 +24,7 @@ class AgentKind(StrEnum):
     PLAY = "play"
     STREAM = "stream"
     BRIDGE = "bridge"
+    TWIML = "twiml"
 
 
 class Activity(StrEnum):

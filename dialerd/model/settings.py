@@ -88,8 +88,25 @@ class NumberSettings:
 
 
 @frozen(kw_only=True)
+class MenuChoice:
+    """`[agents.NAME.menu]`: what follows when the called person presses a key; one of say, play, bridge and repeat.
+
+    Args:
+        say: text to speak, with `{variable}` places; then the call ends.
+        play: sound to play; then the call ends.
+        bridge: SIP URI or number to connect the call with.
+        repeat: True says again what the agent said.
+    """
+
+    say: str | None = None
+    play: str | None = None
+    bridge: str | None = None
+    repeat: bool = False
+
+
+@frozen(kw_only=True)
 class AgentSettings:
-    """`[agents.NAME]`: what speaks when a call is answered; one of say, play, stream and bridge.
+    """`[agents.NAME]`: what speaks when a call is answered; one of say, play, stream, bridge and twiml.
 
     Args:
         id: another name by which campaigns may ask for it.
@@ -100,6 +117,13 @@ class AgentSettings:
         play: sound file to play.
         stream: WebSocket URL to stream the call to.
         bridge: SIP URI or number to connect the call with.
+        twiml: URL from which a carrier that understands TwiML gets what is to be done; the recipient's variables are
+            in its query.
+        voice: voice that speaks, as the trunk's provider calls it; None = its own.
+        language: language that is spoken, as in `en-GB`; None = the provider's own.
+        menu: what follows when the called person presses a key, by key; of an agent that says or plays.
+        opt_out: key by which the called person asks never to be called again; of an agent that says or plays.
+        opt_out_say: what is said when that is done; None = nothing.
         on_voicemail: what to do when a machine answers.
     """
 
@@ -111,6 +135,12 @@ class AgentSettings:
     play: str | None = None
     stream: str | None = None
     bridge: str | None = None
+    twiml: str | None = None
+    voice: str | None = None
+    language: str | None = None
+    menu: dict[str, MenuChoice] = field(factory=dict)
+    opt_out: str | None = None
+    opt_out_say: str | None = None
     on_voicemail: OnVoicemail = OnVoicemail.HANG_UP
 
 
@@ -211,6 +241,23 @@ class ApiSettings:
 
 
 @frozen(kw_only=True)
+class CallbackSettings:
+    """`[callbacks]`: where carriers send what happens to their calls, through a reverse proxy that you keep.
+
+    Args:
+        listen: address and port, `127.0.0.1:8095` or `[::1]:8095`, or the path of a Unix socket; None = there is none.
+        url: public URL that the reverse proxy passes on to `listen`; what follows it is passed on as it is.
+        max_connections: connections at once; further ones are refused.
+        patience: how long a client may take for a request's head, and between two pieces of what it sends or takes.
+    """
+
+    listen: str | None = None
+    url: str | None = None
+    max_connections: int = field(default=200, validator=[validators.ge(1), validators.le(100_000)])
+    patience: Duration = field(default=10 * SECOND, validator=[validators.ge(100), validators.le(60 * MINUTE)])
+
+
+@frozen(kw_only=True)
 class DialectSettings:
     """`[dialects]`: requests written for other systems.
 
@@ -235,6 +282,7 @@ class Settings:
         spool: how dropped files are taken.
         api: the local API.
         dialects: requests written for other systems.
+        callbacks: where carriers send what happens to their calls.
         trunks: routes by name.
         numbers: caller ids by E.164 number.
         agents: voice agents by name.
@@ -249,6 +297,7 @@ class Settings:
     spool: SpoolSettings = SpoolSettings()
     api: ApiSettings = ApiSettings()
     dialects: DialectSettings = DialectSettings()
+    callbacks: CallbackSettings = CallbackSettings()
     trunks: dict[str, TrunkSettings] = field(factory=dict)
     numbers: dict[str, NumberSettings] = field(factory=dict)
     agents: dict[str, AgentSettings] = field(factory=dict)

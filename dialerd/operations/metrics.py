@@ -11,6 +11,7 @@ from attrs import frozen
 from sqlalchemy import Connection
 
 from dialerd.model.histogram import Histogram
+from dialerd.operations.callbacks import CallbackOperations
 from dialerd.operations.events import Events
 from dialerd.operations.ground import Ground
 from dialerd.rules.breaker import BreakerState
@@ -51,6 +52,7 @@ class Look:
         pending: recipients who wait, by their campaign's state.
         unread: notices that plugins have not been told yet, by plugin.
         followers: how many follow events.
+        callbacks: requests of carriers in this life of the daemon, by trunk and status of the answer.
     """
 
     calls: Mapping[tuple[str, str], int]
@@ -62,6 +64,7 @@ class Look:
     pending: Mapping[str, int]
     unread: Mapping[str, int]
     followers: int
+    callbacks: Mapping[tuple[str, int], int]
 
 
 Stored = tuple[Sequence[tuple[str, int, int]], dict[str, int]]
@@ -73,11 +76,13 @@ class Metrics:
     Args:
         ground: what it stands on.
         events: whose followers are counted.
+        callbacks: whose requests are counted.
     """
 
-    def __init__(self, ground: Ground, events: Events) -> None:
+    def __init__(self, ground: Ground, events: Events, callbacks: CallbackOperations) -> None:
         self._ground = ground
         self._events = events
+        self._callbacks = callbacks
         self._stored: Stored = ((), {})
         self._asked_s: float | None = None
         self._asking = trio.Lock()
@@ -112,6 +117,7 @@ class Metrics:
             pending={state: pending for state, _, pending in counts},
             unread=unread,
             followers=self._events.followers,
+            callbacks=self._callbacks.counts,
         )
 
 

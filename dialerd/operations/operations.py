@@ -3,6 +3,7 @@
 Knows nothing of the doors.
 """
 
+from dialerd.operations.callbacks import CallbackOperations
 from dialerd.operations.calls import CallOperations
 from dialerd.operations.campaigns import CampaignOperations
 from dialerd.operations.events import Events
@@ -37,5 +38,6 @@ class Operations:
         self.plans = Plans(ground)
         self.resources = Resources(ground)
         self.events = Events(ground)
-        self.metrics = Metrics(ground, self.events)
+        self.callbacks = CallbackOperations(ground)
+        self.metrics = Metrics(ground, self.events, self.callbacks)
         self.health = Health(ground)

@@ -11,11 +11,20 @@ from attrs import frozen
 
 from dialerd.model.instants import Instant
 from dialerd.model.notice import Notice as Notice  # noqa: PLC0414  # plugins find it here
+from dialerd.model.settings import AgentSettings
 from dialerd.plugin.dialect import Dialect
-from dialerd.plugin.provider import CallOrder, Provider
+from dialerd.plugin.provider import CallOrder, Provider, TrunkSite
 
 hookspec = pluggy.HookspecMarker("dialerd")
 hookimpl = pluggy.HookimplMarker("dialerd")
+
+
+def _any_pace(_options: Any) -> float | None:
+    return None
+
+
+def _no_objection(_options: Any, _site: TrunkSite, _agent: AgentSettings) -> str | None:
+    return None
 
 
 @frozen(kw_only=True)
@@ -27,12 +36,18 @@ class ProviderFactory:
         options: attrs class of `[trunks.NAME.options]`; faults in them are reported like any setting's. An attribute
             with the metadata `{"written": True}` is a file that the provider writes: `check-config` warns where it
             cannot be.
-        make: called with the trunk's name and its options; must not block and open nothing yet.
+        make: called with the trunk's site and its options; must not block and open nothing yet.
+        pace: told the options, returns how many calls a second the carrier takes by them, or None; the trunk starts no
+            more, whatever its own `calls_per_second` is.
+        objection: told the options, the trunk's site and an agent, returns why the agent cannot speak in this trunk's
+            calls, or None; `check-config` tells it of every agent that may get this trunk.
     """
 
     name: str
     options: type[Any]
-    make: Callable[[str, Any], Provider]
+    make: Callable[[TrunkSite, Any], Provider]
+    pace: Callable[[Any], float | None] = _any_pace
+    objection: Callable[[Any, TrunkSite, AgentSettings], str | None] = _no_objection
 
 
 @frozen(kw_only=True)

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import attrs
 import pluggy
 import structlog
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dialerd.model.errors import Fault, InvalidInput, PluginError
 from dialerd.model.settings import Settings, TrunkSettings
@@ -25,8 +25,10 @@ from dialerd.model.wording import dotted
 from dialerd.plugin import hookspecs
 from dialerd.plugin.dialect import Dialect
 from dialerd.plugin.hookspecs import Notifier, ProviderFactory, Screen, Veto
-from dialerd.plugin.provider import CallOrder, Provider
+from dialerd.plugin.provider import CallOrder, Provider, TrunkSite
 from dialerd.plugin.raised import spare_ctrl_c, words
+from dialerd.plugin.sites import site_of
+from dialerd.plugin.terms import objection_to, pace_of, trunks_of
 
 ENTRY_POINTS: Final = "dialerd"
 """The entry-point group by which plugins are found, and pluggy's name for the project."""
@@ -128,7 +130,7 @@ class PluginHost:
         return self.broken
 
     def check_trunks(self, settings: Settings) -> list[Fault]:
-        """Return every fault in the trunks: providers that nobody offers, and options that theirs refuse.
+        """Return every fault in the trunks: providers that nobody offers, options that theirs refuse, paces unknown.
 
         Args:
             settings: the daemon's settings.
@@ -136,10 +138,42 @@ class PluginHost:
         faults: list[Fault] = []
         for name, trunk in settings.trunks.items():
             try:
-                self._options(name, trunk)
+                self._pace(name, trunk)
             except InvalidInput as invalid:
                 faults.extend(invalid.faults)
         return faults
+
+    def check_agents(self, settings: Settings) -> list[Fault]:
+        """Return a fault for every agent that cannot speak in calls of a trunk that it may get.
+
+        Args:
+            settings: the daemon's settings; trunks with faults of their own are left out.
+        """
+        faults: list[Fault] = []
+        options = {name: self._sound_options(name, trunk) for name, trunk in settings.trunks.items()}
+        for name, agent in settings.agents.items():
+            for trunk_name in trunks_of(agent, settings):
+                if options.get(trunk_name) is not None:
+                    factory = self._factories[settings.trunks[trunk_name].provider]
+                    site = site_of(trunk_name, settings)
+                    fault = objection_to(factory, options[trunk_name], site, name, agent)
+                    faults += [] if fault is None else [fault]
+        return faults
+
+    def paced(self, settings: Settings) -> Settings:
+        """Return settings in which no trunk starts more calls a second than its provider's carrier takes.
+
+        Args:
+            settings: the daemon's settings.
+
+        Raises:
+            InvalidInput: a trunk has faults.
+        """
+        trunks = {}
+        for name, trunk in settings.trunks.items():
+            paces = [pace for pace in (trunk.calls_per_second, self._pace(name, trunk)) if pace is not None]
+            trunks[name] = evolve(trunk, calls_per_second=min(paces, default=None))
+        return evolve(settings, trunks=trunks)
 
     def written_files(self, settings: Settings) -> list[tuple[str, Path]]:
         """Return the files that trunks' providers write: the options with the metadata `written`, by their places.
@@ -158,27 +192,41 @@ class PluginHost:
             if field.metadata.get("written") and isinstance(file := getattr(options, field.name), Path)
         ]
 
-    def make_provider(self, trunk_name: str, trunk: TrunkSettings) -> Provider:
+    def make_provider(self, site: TrunkSite, trunk: TrunkSettings) -> Provider:
         """Make the provider of a trunk; it is not entered yet.
 
         Args:
-            trunk_name: name of the trunk.
+            site: the trunk's site.
             trunk: its settings.
 
         Raises:
             InvalidInput: nobody offers its provider, or its options have faults.
             PluginError: the plugin failed to make it.
         """
-        options = self._options(trunk_name, trunk)
+        options = self._options(site.name, trunk)
         try:
-            return self._factories[trunk.provider].make(trunk_name, options)
+            return self._factories[trunk.provider].make(site, options)
         except InvalidInput:
             raise
         except BaseException as error:
             spare_ctrl_c(error)
             raise PluginError(
-                f"provider {trunk.provider} could not be made for trunk {trunk_name}: {words(error)}"
+                f"provider {trunk.provider} could not be made for trunk {site.name}: {words(error)}"
             ) from error
+
+    def _pace(self, trunk_name: str, trunk: TrunkSettings) -> float | None:
+        options = self._options(trunk_name, trunk)
+        try:
+            return pace_of(self._factories[trunk.provider], options)
+        except PluginError as error:
+            path = dotted("trunks", (trunk_name, "options"))
+            raise InvalidInput([Fault(path, f"{error}; report it to its author")]) from error
+
+    def _sound_options(self, trunk_name: str, trunk: TrunkSettings) -> Any | None:
+        try:
+            return self._options(trunk_name, trunk)
+        except InvalidInput:
+            return None
 
     def _options(self, trunk_name: str, trunk: TrunkSettings) -> Any:
         factory = self._factories.get(trunk.provider)

@@ -154,6 +154,16 @@ class Report(Protocol):
             state: at most `STATE_BYTES`.
         """
 
+    async def opt_out(self) -> None:
+        """Give the called number a do-not-call entry, because the called person asked for it.
+
+        When this returns, the entry is durable: confirm it to the called person only then. It may be cancelled, and
+        called again.
+
+        Raises:
+            DialerdError: it could not be stored.
+        """
+
 
 @define(kw_only=True, slots=True, eq=False)
 class CallOrder:
@@ -202,8 +212,27 @@ class CallOrder:
         raise NotImplementedError("the engine hands out orders that can leave")
 
 
+@frozen(kw_only=True)
+class TrunkSite:
+    """Where a provider is put to work: what it knows of its trunk beside its own options.
+
+    Args:
+        name: name of the trunk.
+        caller_ids: E.164 numbers that the trunk may show, in the order of the settings.
+        callbacks: public URL below which a carrier's requests reach `TakesCallbacks.callback`, without a slash at its
+            end; None where `[callbacks]` is not configured.
+    """
+
+    name: str
+    caller_ids: tuple[str, ...] = ()
+    callbacks: str | None = None
+
+
 class Provider(Protocol):
-    """Places the calls of one trunk. Made by a plugin from the trunk's options."""
+    """Places the calls of one trunk. Made by a plugin from the trunk's options and its site.
+
+    One that also has the method of `TakesCallbacks` gets the requests that its carrier sends to the daemon.
+    """
 
     async def __aenter__(self) -> Self:
         """Open connections, register with the carrier, start receivers."""

@@ -1,12 +1,25 @@
-"""Attempts without an end: what a former life left open."""
+"""Attempts, one by one: those that a former life left without an end, and what is added after one."""
 
+from typing import Final
+
+import msgspec
 from attrs import frozen
 from sqlalchemy import Connection, select
 
 from dialerd.model.instants import Instant
 from dialerd.model.states import AttemptState
 from dialerd.store.claiming import Claimed
+from dialerd.store.counters import driver
 from dialerd.store.tables import attempts, recipients
+
+REFERENCES: Final = 100
+"""References of other attempts that are looked up: more than any number is called while a carrier is asked."""
+
+_OTHERS = """
+    SELECT reference FROM attempts INDEXED BY attempts_number
+    WHERE number = ? AND id <> ? AND reference IS NOT NULL ORDER BY claimed_at DESC LIMIT ?"""
+_FOUND = "SELECT detail, ended_at FROM attempts WHERE id = ? AND uid = ?"
+_AMEND = "UPDATE attempts SET detail = ? WHERE id = ?"
 
 
 @frozen(kw_only=True)
@@ -70,3 +83,33 @@ def open_attempts(connection: Connection) -> list[OpenAttempt]:
         )
         for row in connection.execute(query)
     ]
+
+
+def other_references(connection: Connection, number: str, attempt_id: int) -> tuple[str, ...]:
+    """Return the references of other attempts to a number, the newest first, `REFERENCES` at most.
+
+    Args:
+        number: E.164.
+        attempt_id: key of the attempt whose own is left out.
+    """
+    return tuple(row[0] for row in driver(connection).execute(_OTHERS, (number, attempt_id, REFERENCES)))
+
+
+def amend(connection: Connection, attempt_id: int, uid: str, facts: str) -> bool:
+    """Put facts over the detail of an attempt that has ended; return False where its end is not stored yet.
+
+    Args:
+        attempt_id: its key.
+        uid: its id for the outside; nothing is done where the two do not belong together any more.
+        facts: a JSON object.
+    """
+    dbapi = driver(connection)
+    found = dbapi.execute(_FOUND, (attempt_id, uid)).fetchone()
+    if found is None:  # it was pruned
+        return True
+    detail, ended_at = found
+    if ended_at is None:
+        return False
+    whole = {**(msgspec.json.decode(detail) if detail else {}), **msgspec.json.decode(facts)}
+    dbapi.execute(_AMEND, (msgspec.json.encode(whole).decode(), attempt_id))
+    return True

@@ -1,7 +1,7 @@
 """The turn: the dispatcher's one transaction, which stores what has ended and claims what is next."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import frozen
 from sqlalchemy import Connection
@@ -21,6 +21,7 @@ class Turn:
         ended: attempts that are over.
         progress: news of calls that go on.
         asks: wishes to claim, for lines that are held.
+        enter: stores do-not-call entries, between the ends and the claims; None = there are none.
         limits: what one called number may bear.
         now: the present instant.
     """
@@ -28,6 +29,7 @@ class Turn:
     ended: Sequence[Ended] = ()
     progress: Sequence[Progress] = ()
     asks: Sequence[Ask] = ()
+    enter: Callable[[Connection], None] | None = None
     limits: PersonSettings
     now: Instant
 
@@ -40,6 +42,8 @@ def take(connection: Connection, turn: Turn) -> list[Answer]:
         store_progress(dbapi, turn.progress)
     if turn.ended:
         store_ended(dbapi, turn.ended, counts, turn.now)
+    if turn.enter is not None:
+        turn.enter(connection)
     taken: dict[str, Instant] = {}
     answers = [claim(dbapi, ask, taken=taken, counts=counts, limits=turn.limits, now=turn.now) for ask in turn.asks]
     add_day_counts(dbapi, counts)

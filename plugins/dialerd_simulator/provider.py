@@ -26,6 +26,7 @@ from dialerd.plugin.provider import (
     NotPlaced,
     Report,
     Ringing,
+    TrunkSite,
 )
 from dialerd_simulator.carrier import OUT_OF_SERVICE, Carrier
 from dialerd_simulator.course import Course, course
@@ -58,13 +59,13 @@ class Simulator:
     """A simulated trunk.
 
     Args:
-        trunk: its name.
+        site: the trunk's site.
         options: what the network does.
         now: tells the instant of a line in the ledger; the system's clock unless a test has its own.
     """
 
-    def __init__(self, trunk: str, options: SimulatorOptions, *, now: Callable[[], Instant] | None = None) -> None:
-        self._trunk = trunk
+    def __init__(self, site: TrunkSite, options: SimulatorOptions, *, now: Callable[[], Instant] | None = None) -> None:
+        self._site = site
         self._options = options
         self._now = now or _system_now
         self._fates = Fates(options)
@@ -224,7 +225,7 @@ class Simulator:
             return _Placed(entry.at, max(0, self._now() - entry.at), entry.nth)
         await trio.lowlevel.checkpoint()
         if attempt_id not in self._doubtful:
-            return CannotTell(reason=f"trunk {self._trunk} keeps no ledger; set options.ledger to be able to tell")
+            return CannotTell(reason=f"trunk {self._site.name} keeps no ledger; set options.ledger to be able to tell")
         placed_s = self._doubtful[attempt_id]
         if placed_s is None:
             return WasNotPlaced()

@@ -8,7 +8,14 @@ import dialerd_simulator
 import pytest
 
 from dialerd.daemon.places import place_warnings
-from dialerd.model.settings import DaemonSettings, DialectSettings, Settings, StoreSettings, TrunkSettings
+from dialerd.model.settings import (
+    CallbackSettings,
+    DaemonSettings,
+    DialectSettings,
+    Settings,
+    StoreSettings,
+    TrunkSettings,
+)
 from dialerd.plugin.host import PluginHost
 
 HOST = PluginHost([dialerd_simulator], entry_points=False)
@@ -45,6 +52,21 @@ def test_nobody_makes_the_directory_of_a_ledger(tmp_path):
     """The simulator does not, so that it must be there."""
     warned = found(tmp_path, ledger=tmp_path / "none" / "ledger.jsonl")
     assert warned == {"trunks.main.options.ledger": f"the directory {tmp_path / 'none'} does not exist; create it"}
+
+
+def test_nobody_makes_the_directory_of_a_socket_for_callbacks(tmp_path):
+    """The proxy has to get into it, so that it is for people to make; a port needs none."""
+
+    def warned(listen: Path | str) -> dict[str, str]:
+        daemon = DaemonSettings(state_dir=tmp_path / "state", spool_dir=tmp_path / "spool")
+        settings = Settings(daemon=daemon, callbacks=CallbackSettings(listen=str(listen), url="https://example.com"))
+        return {fault.path: fault.message for fault in place_warnings(settings, HOST)}
+
+    missing = tmp_path / "callbacks"
+    assert warned(missing / "s") == {"callbacks.listen": f"the directory {missing} does not exist; create it"}
+    missing.mkdir()
+    assert warned(missing / "s") == {}
+    assert warned("127.0.0.1:8095") == {}
 
 
 def test_what_dialects_read_must_be_there(tmp_path):

@@ -116,11 +116,11 @@ def test_all_kinds_of_faults_come_together(tmp_path):
     assert found['numbers."+12125550124".id'].startswith('"a" names numbers."+12125550123" already')
     assert "must be a full number with +" in found['numbers."0207 946 0000"']
     assert "too few or too many digits" in found['numbers."+1212"']
-    assert "only one of say, play, stream and bridge, but has say and play" in found["agents.one"]
+    assert "only one of say, play, stream, bridge and twiml, but has say and play" in found["agents.one"]
     assert "Mars" in found["agents.one.timezone"]
     assert found["agents.one.numbers[0]"].startswith('there is no number "b"')
     assert "agents.one.numbers[1]" not in found
-    assert found["agents.two"] == "must have one of say, play, stream and bridge"
+    assert found["agents.two"] == "must have one of say, play, stream, bridge and twiml"
     assert found["agents.two.id"].startswith('"one" names agents.one already')
     assert "WebSocket URL" in found["agents.three.stream"]
     assert "SIP URI" in found["agents.four.bridge"]

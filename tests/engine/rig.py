@@ -26,7 +26,7 @@ from dialerd.model.settings import (
     TrunkSettings,
 )
 from dialerd.model.states import CampaignState
-from dialerd.plugin.provider import Provider
+from dialerd.plugin.provider import Provider, TrunkSite
 from dialerd.store import campaigns, recipients, reports
 from dialerd.store.database import MEMORY
 from dialerd.store.records import CampaignRow, NewCampaign, RecipientBatch, Totals
@@ -231,8 +231,8 @@ async def rig(
     async with open_store(url) as store:
         wall = clock or (VirtualClock(start) if url == MEMORY else RealClock(start))
 
-        def make(name: str, _: TrunkSettings) -> Provider:
-            return phones[name] if isinstance(phones, Mapping) else phones
+        def make(site: TrunkSite, _: TrunkSettings) -> Provider:
+            return phones[site.name] if isinstance(phones, Mapping) else phones
 
         engine = Engine(store, wanted or settings(), parts.pop("make", make), wall, random=Random(1), **parts)
         bench = Rig(store, engine, wall)
@@ -253,8 +253,8 @@ async def crashed(
     async with open_store(url) as store:
         wall = RealClock(start)
 
-        def make(name: str, _: TrunkSettings) -> Provider:
-            return phones[name] if isinstance(phones, Mapping) else phones
+        def make(site: TrunkSite, _: TrunkSettings) -> Provider:
+            return phones[site.name] if isinstance(phones, Mapping) else phones
 
         engine = Engine(store, wanted or settings(), make, wall, random=Random(1), **parts)
         async with trio.open_nursery() as nursery:

@@ -211,7 +211,7 @@ async def test_a_reload_closes_a_provider_that_keeps_a_call_for_ever(autojump_cl
     """The old provider is left once its hanging call was taken from it, and the new one works meanwhile."""
     made = []
 
-    def make(name, table):
+    def make(site, table):
         script = hangs(number(0), shielded=True)
         made.append(Hanging(script, answer=lambda _: CannotTell(reason="no")))
         return made[-1]

@@ -113,7 +113,7 @@ async def test_a_provider_that_ends_in_nonsense_keeps_its_trunk_down_for_a_momen
             if where == "__aexit__":
                 raise error
 
-    def make(name, table):
+    def make(site, table):
         made.append(Odder(talk()))
         if where == "make" and len(made) == 1:
             raise error

@@ -27,7 +27,7 @@ from dialerd.model.instants import DAY, HOUR, SECOND
 from dialerd.model.retry import RetryPolicy
 from dialerd.model.settings import NumberSettings, QuietHours, TrunkSettings
 from dialerd.model.states import CampaignState, Final, Rotation
-from dialerd.plugin.provider import CallOrder, NotPlaced, Provider, Report
+from dialerd.plugin.provider import CallOrder, NotPlaced, Provider, Report, TrunkSite
 from dialerd.rules.breaker import BreakerState
 from dialerd.store.database import MEMORY
 from dialerd.store.store import open_store
@@ -158,7 +158,7 @@ async def test_a_slow_provider_that_was_replaced_does_not_take_the_trunk_down(au
     wanted = settings(trunks={"t": trunk()})
     changed = settings(trunks={"t": trunk(options={"x": 1})})
 
-    def make(_name: str, table: TrunkSettings) -> Provider:
+    def make(_site: TrunkSite, table: TrunkSettings) -> Provider:
         return quick if table.options else slow
 
     async with rig(quick, wanted, make=make) as bench:

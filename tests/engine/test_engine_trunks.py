@@ -13,7 +13,7 @@ from rig import CALLER_ID, LONDON, NEW_YORK, OTHER_ID, START, number, rig, setti
 
 from dialerd.model.call import CallEnd
 from dialerd.model.instants import HOUR, MINUTE
-from dialerd.model.settings import AgentSettings, NumberSettings, QuietHours
+from dialerd.model.settings import AgentSettings, CallbackSettings, NumberSettings, QuietHours
 from dialerd.model.states import Final, Outcome
 from dialerd.plugin.hookspecs import Veto
 from dialerd.plugin.provider import NotPlaced, Ringing
@@ -169,7 +169,7 @@ async def test_changed_options_bring_up_another_provider(autojump_clock):
     trunk never rests."""
     made = []
 
-    def make(name, table):
+    def make(site, table):
         made.append(Phone(talk(20)))
         return made[-1]
 
@@ -355,3 +355,31 @@ async def test_failures_on_the_way_to_one_place_do_not_stop_the_trunk(autojump_c
         await bench.over(good, within_s=60)
         await bench.over(bad, within_s=600)
         assert (await bench.totals(bad)).finals[Final.SUCCEEDED] == 50
+
+
+async def test_a_changed_site_brings_up_another_provider(autojump_clock):
+    """It is told of each caller id and of the public URL, and calls in progress stay with the one that has them."""
+    made = {"t": [], "u": []}
+
+    def make(site, table):
+        made[site.name].append((site, Phone(talk(20))))
+        return made[site.name][-1][1]
+
+    wanted = settings(trunks={"t": trunk(max_concurrent=4), "u": trunk()})
+    async with rig(Phone(talk()), wanted, make=make) as bench:
+        row = await bench.add(30)
+        await trio.sleep(5)
+        one = made["t"][0][1]
+        await bench.engine.reload(evolve(wanted, agents={"a": AgentSettings(say="other")}))
+        assert [len(of_trunk) for of_trunk in made.values()] == [1, 1]
+        numbers = {CALLER_ID: NumberSettings(trunk="t"), OTHER_ID: NumberSettings(trunk="t")}
+        await bench.engine.reload(evolve(wanted, numbers=numbers))
+        assert [site.caller_ids for site, _ in made["t"]] == [(CALLER_ID,), (CALLER_ID, OTHER_ID)]
+        assert [site.caller_ids for site, _ in made["u"]] == [()]
+        assert (one.live["all"], one.exited) == (4, 0)
+        await bench.engine.reload(evolve(wanted, numbers=numbers, callbacks=CallbackSettings(url="https://e.com")))
+        assert [of_trunk[-1][0].callbacks for of_trunk in made.values()] == ["https://e.com/t", "https://e.com/u"]
+        await bench.over(row)
+        await trio.sleep(5)
+        assert one.exited == 1
+        assert (await bench.totals(row)).finals[Final.SUCCEEDED] == 30

@@ -31,3 +31,24 @@ def test_packages_that_cannot_be_installed(tmp_path, ci, status):
     )
     assert ended.returncode == status, ended.stderr
     assert "strace" in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(("ci", "status"), [({"CI": "1"}, 1), ({}, 0)])
+def test_prism_that_cannot_be_installed(tmp_path, ci, status):
+    """It is named where there is a description to validate by; in continuous integration that is the end."""
+    (tmp_path / "npm").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "npm").chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TWILIO_OPENAPI": str(tmp_path / "npm")}  # any file will do
+    environment = {key: value for key, value in os.environ.items() if key != "CI"} | ci | path
+    install = [ROOT / "tests" / "install-prism", tmp_path / "prism"]
+    ended = subprocess.run(install, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == status, ended.stderr
+    assert "npm cannot install it" in ended.stdout + ended.stderr
+    assert not (tmp_path / "prism" / "installed").exists()
+
+
+def test_prism_is_not_installed_without_a_description(tmp_path):
+    """Nothing is taken from a registry that no test could use."""
+    environment = os.environ | {"TWILIO_OPENAPI": str(tmp_path / "nothing.json")}
+    subprocess.run([ROOT / "tests" / "install-prism", tmp_path / "prism"], env=environment, check=True)
+    assert not (tmp_path / "prism").exists()

@@ -15,8 +15,10 @@ from typing import Any, get_args, get_type_hints
 import attrs
 import click
 import dialerd_simulator
+import dialerd_twilio
 import pytest
 from dialerd_simulator.options import Outage, SimulatorOptions
+from dialerd_twilio.options import TwilioOptions
 
 from dialerd.cli.main import cli as dialerctl
 from dialerd.daemon.main import cli
@@ -33,7 +35,7 @@ from dialerd.rules import lifecycle
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "dialerd.toml.example"
-HOST = PluginHost([dialerd_simulator], entry_points=False)
+HOST = PluginHost([dialerd_simulator, dialerd_twilio], entry_points=False)
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -83,6 +85,17 @@ def test_every_simulator_option_stands_in_the_example():
     options = tomllib.loads(whole_example())["trunks"]["main"]["options"]
     assert set(options) == {field.name for field in attrs.fields(SimulatorOptions)}
     assert set(options["outages"][0]) == {field.name for field in attrs.fields(Outage)}
+
+
+def test_every_option_of_twilio_stands_in_the_example():
+    """Two trunks show them, since some exclude others; each shows its default."""
+    trunks = tomllib.loads(whole_example())["trunks"]
+    shown = {**trunks["twilio"]["options"], **trunks["compatible"]["options"]}
+    assert set(shown) == {field.name for field in attrs.fields(TwilioOptions)}
+    read = structure(trunks["twilio"]["options"], TwilioOptions)
+    for field in attrs.fields(TwilioOptions):
+        if field.default is not attrs.NOTHING and field.default is not None:
+            assert getattr(read, field.name) == field.default, field.name
 
 
 def test_the_example_shows_the_defaults():

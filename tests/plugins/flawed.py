@@ -21,6 +21,7 @@ from dialerd.plugin.provider import (
     Report,
     Ringing,
     Throttled,
+    TrunkSite,
     Withdrawn,
 )
 
@@ -120,6 +121,36 @@ class ReportsAfterTheEnd(Toy):
 
         self.nursery.start_soon(later)
         return end
+
+
+class OptsOutAfterTheEnd(ReportsAfterTheEnd):
+    async def place(self, order: CallOrder, report: Report) -> CallEnd:
+        end = await Toy.place(self, order, report)
+        self.nursery.start_soon(report.opt_out)
+        return end
+
+
+class OptsOutTooEarly(Toy):
+    async def place(self, order: CallOrder, report: Report) -> CallEnd:
+        await report.opt_out()
+        return await super().place(order, report)
+
+
+class KnowsItAlready(Toy):
+    async def talk(self, order: CallOrder, report: Report) -> CallEnd:
+        return evolve(await super().talk(order, report), afterwards={"price": "0.01"})
+
+
+class TakesAnyCall(Toy):
+    async def reconcile(self, attempt: AttemptRef) -> Reconciliation:
+        await trio.lowlevel.checkpoint()
+        return next((WasPlaced(end=end) for end in self.network.calls.values()), WasNotPlaced())
+
+
+class NamesCallsByNumber(Toy):
+    async def reconcile(self, attempt: AttemptRef) -> Reconciliation:
+        answer = await super().reconcile(attempt)
+        return evolve(answer, reference=7) if isinstance(answer, WasPlaced) else answer
 
 
 class ContradictsItsDetection(Toy):
@@ -274,8 +305,8 @@ class FollowsToTheEnd(Toy):
 
 
 class OneAtATime(Toy):
-    def __init__(self, trunk: str, options: ToyOptions) -> None:
-        super().__init__(trunk, options)
+    def __init__(self, site: TrunkSite, options: ToyOptions) -> None:
+        super().__init__(site, options)
         self.lock = trio.Lock()
 
     async def place(self, order: CallOrder, report: Report) -> CallEnd:

@@ -12,7 +12,7 @@ from dialerd.model.instants import Instant
 from dialerd.model.settings import AgentSettings
 from dialerd.model.states import Outcome
 from dialerd.plugin.conformance import Recorder, RehearsedOrder
-from dialerd.plugin.provider import CallEvent
+from dialerd.plugin.provider import CallEvent, TrunkSite
 
 NUMBER = "+12125550123"
 CALLER_ID = "+12125550100"
@@ -29,7 +29,7 @@ def now() -> Instant:
 
 def simulator(**options: Any) -> Simulator:
     """Return a simulated trunk that answers at once, but for `options`."""
-    return Simulator("lab", SimulatorOptions(**AT_ONCE | options), now=now)
+    return Simulator(TrunkSite(name="lab"), SimulatorOptions(**AT_ONCE | options), now=now)
 
 
 def order(attempt_id: str = "a1", **changes: Any) -> RehearsedOrder:

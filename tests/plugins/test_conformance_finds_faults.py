@@ -12,6 +12,7 @@ from toy import ANSWERS, BUSY, LOST, REFUSED, RINGS_ON, TALKS_ON, THROTTLED, Toy
 
 from dialerd.plugin.conformance import CHECKS, ProviderConformance, RehearsedOrder, Scenario, Violation
 from dialerd.plugin.hookspecs import ProviderFactory
+from dialerd.plugin.provider import TrunkSite
 
 BY_NAME = {check.__name__: check for check in CHECKS}
 
@@ -38,7 +39,7 @@ class TestToy(ProviderConformance):
         """Make a toy; the network of a toy is an object, which no file could hold."""
         network = {"network": options["network"]} if "network" in options else {}
         super().make({key: value for key, value in options.items() if key != "network"})
-        return self.factory.make("conformance", ToyOptions(**network))  # type: ignore[return-value]  # it is a toy
+        return self.factory.make(self.site(), ToyOptions(**network))  # type: ignore[return-value]  # it is a toy
 
     def seen(self) -> int:
         """Return how many calls the network has seen."""
@@ -49,6 +50,7 @@ FLAWS = [
     ("leave_is_called_once", flawed.NeverLeaves, "leave"),
     ("leave_is_called_once", flawed.LeavesTwice, "called 2 times"),
     ("leave_is_called_once", flawed.ReportsTooEarly, "before order.leave"),
+    ("leave_is_called_once", flawed.OptsOutTooEarly, "opt_out was called before"),
     ("withdrawn_call_is_not_placed", flawed.WrapsTheWithdrawal, "let it pass"),
     ("withdrawn_call_is_not_placed", flawed.PlacesTheWithdrawn, "reached the far side"),
     ("line_of_a_withdrawn_call_is_free", flawed.LosesWithdrawnLines, "Throttled"),
@@ -60,7 +62,9 @@ FLAWS = [
     ("answer_is_reported", flawed.RaisesAnything, "OSError"),
     ("answer_is_reported", flawed.EndsUncertain, "MaybePlaced"),
     ("answer_is_reported", flawed.AnswersBeforeItRings, "instants"),
+    ("answer_is_reported", flawed.KnowsItAlready, "async function"),
     ("nothing_is_reported_after_the_end", flawed.ReportsAfterTheEnd, "after the call was over"),
+    ("nothing_is_reported_after_the_end", flawed.OptsOutAfterTheEnd, "say it in CallEnd"),
     ("detection_is_reported", flawed.ContradictsItsDetection, "the end says human"),
     ("busy_is_data", flawed.RaisesBusy, "busy line"),
     ("ring_timeout_is_kept", flawed.RingsTooLong, "did not return"),
@@ -81,8 +85,10 @@ FLAWS = [
     ("unknown_attempt_was_not_placed", flawed.ThinksAllIsAlive, "never got"),
     ("unknown_attempt_was_not_placed", flawed.AnswersNothing, "return WasPlaced"),
     ("ended_call_was_placed", flawed.ForgetsCalls, "in the same life"),
+    ("ended_call_was_placed", flawed.NamesCallsByNumber, "is text"),
     ("ended_call_was_placed", flawed.KnowsByReferenceOnly, "without reference"),
     ("ended_call_was_placed", flawed.ThinksAllIsAlive, "alive which is over"),
+    ("others_are_not_taken", flawed.TakesAnyCall, "another attempt's"),
     ("live_call_was_placed", flawed.ForgetsCalls, "dialled again"),
     ("live_call_was_placed", flawed.FollowsForever, "follow did not return"),
     ("followed_call_can_be_hung_up", flawed.FollowsToTheEnd, "follow did not return"),
@@ -93,7 +99,7 @@ FLAWS = [
 ]
 
 
-def stage(make: Callable[[str, Any], Any]) -> TestToy:
+def stage(make: Callable[[TrunkSite, Any], Any]) -> TestToy:
     """Return the suite over a flawed toy."""
     suite = TestToy()
     suite.factory = evolve(TestToy.factory, make=make)  # type: ignore[misc]  # for this one suite only
@@ -133,7 +139,7 @@ class LaxSuite(TestToy):
 
     def make(self, options: Mapping[str, Any]) -> Toy:
         """Make a toy whatever the options are."""
-        return Toy("conformance", ToyOptions())
+        return Toy(self.site(), ToyOptions())
 
 
 def test_order_notes_when_it_leaves() -> None:

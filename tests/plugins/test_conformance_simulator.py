@@ -74,7 +74,7 @@ class TestWithLedger(TestWithoutLedger):
     def make(self, options: Mapping[str, Any]) -> Simulator:
         """Make a simulator whose ledger is dated on the suite's clock."""
         read = structure(options, SimulatorOptions, path="trunks.conformance.options")
-        return Simulator("conformance", read, now=lambda: EPOCH + int(trio.current_time() * 1000))
+        return Simulator(self.site(), read, now=lambda: EPOCH + int(trio.current_time() * 1000))
 
     def seen(self) -> int:
         """Return the number of lines in the ledger."""

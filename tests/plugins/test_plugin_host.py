@@ -17,6 +17,9 @@ from dialerd.model.settings import Settings, TrunkSettings
 from dialerd.plugin.dialect import Answer, Campaigns, Dialect, Request, Route
 from dialerd.plugin.hookspecs import ProviderFactory, hookimpl
 from dialerd.plugin.host import PluginHost
+from dialerd.plugin.provider import TrunkSite
+
+LAB = TrunkSite(name="lab")
 
 
 def plugin(name: str, **hooks: Callable[[], Any]) -> SimpleNamespace:
@@ -29,7 +32,7 @@ class NoOptions:
     """A provider without options."""
 
 
-def offer(name: str, make: Callable[[str, Any], Any] = lambda *_: None) -> Callable[[], list[ProviderFactory]]:
+def offer(name: str, make: Callable[[TrunkSite, Any], Any] = lambda *_: None) -> Callable[[], list[ProviderFactory]]:
     """Return a hook that offers one provider."""
     return lambda: [ProviderFactory(name=name, options=NoOptions, make=make)]
 
@@ -58,7 +61,7 @@ def test_registered_simulator_serves_a_trunk() -> None:
     trunk = TrunkSettings(provider="simulator", options={"seed": 3, "talk_time": ["1s", "2s"]})
     assert list(host.providers()) == ["simulator"]
     assert host.check_trunks(trunks(lab=trunk)) == []
-    assert isinstance(host.make_provider("lab", trunk), Simulator)
+    assert isinstance(host.make_provider(LAB, trunk), Simulator)
 
 
 class Whole:
@@ -251,12 +254,12 @@ def test_unknown_hook_is_refused() -> None:
 def test_provider_that_cannot_be_made_is_the_plugins_fault() -> None:
     """What a plugin raises while making a provider is told with provider and trunk."""
 
-    def make(_trunk: str, _options: object) -> object:
+    def make(_site: TrunkSite, _options: object) -> object:
         raise KeyError("token")
 
     host = PluginHost([plugin("a", dialerd_providers=offer("x", make))], entry_points=False)
     with pytest.raises(PluginError, match="provider x could not be made for trunk lab: KeyError: 'token'"):
-        host.make_provider("lab", TrunkSettings(provider="x"))
+        host.make_provider(LAB, TrunkSettings(provider="x"))
 
 
 def test_options_class_that_breaks_is_a_fault() -> None:
@@ -266,7 +269,7 @@ def test_options_class_that_breaks_is_a_fault() -> None:
     (fault,) = host.check_trunks(trunks(lab=TrunkSettings(provider="x")))
     assert fault.path == "trunks.lab.options"
     with pytest.raises(InvalidInput):
-        host.make_provider("lab", TrunkSettings(provider="x"))
+        host.make_provider(LAB, TrunkSettings(provider="x"))
 
 
 def install(folder: Path, name: str, source: str) -> None:
@@ -321,7 +324,7 @@ def test_plugin_that_ends_the_program_is_only_broken(error: BaseException) -> No
     assert host.notifiers().keys() == set()
     assert [broken.plugin for broken in host.broken] == ["odd"]
     with pytest.raises(PluginError, match=type(error).__name__):
-        host.make_provider("lab", TrunkSettings(provider="w"))
+        host.make_provider(LAB, TrunkSettings(provider="w"))
 
 
 def test_ctrl_c_while_plugins_are_asked_ends_the_program() -> None:

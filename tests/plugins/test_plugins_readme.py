@@ -20,6 +20,7 @@ from dialerd.plugin import hookspecs
 from dialerd.plugin.conformance import RehearsedOrder
 from dialerd.plugin.hookspecs import Notice, Veto
 from dialerd.plugin.host import PluginHost
+from dialerd.plugin.provider import TrunkSite
 
 README = Path(__file__).parents[2] / "plugins" / "README.md"
 FILES = dict(re.findall(r"^```(?:python|toml)\n# (\S+)\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL))
@@ -87,7 +88,7 @@ def test_installed_package_serves_the_trunk(installed: Path) -> None:
     host = PluginHost()
     settings = structure(tomllib.loads(FILES["dialerd.toml"]), Settings)
     assert host.check_trunks(settings) == []
-    assert type(host.make_provider("lab", settings.trunks["lab"])).__module__ == "dialerd_labmodem"
+    assert type(host.make_provider(TrunkSite(name="lab"), settings.trunks["lab"])).__module__ == "dialerd_labmodem"
 
 
 def test_options_fault_reads_as_promised(installed: Path) -> None:

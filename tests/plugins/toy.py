@@ -18,6 +18,7 @@ from dialerd.plugin.provider import (
     Report,
     Ringing,
     Throttled,
+    TrunkSite,
 )
 
 ANSWERS, TALKS_ON, RINGS_ON, BUSY, REFUSED, THROTTLED, LOST = (f"+1212555010{digit}" for digit in range(1, 8))
@@ -52,7 +53,7 @@ class ToyOptions:
 class Toy:
     """A provider without faults; a flawed one overrides a step."""
 
-    def __init__(self, trunk: str, options: ToyOptions) -> None:
+    def __init__(self, site: TrunkSite, options: ToyOptions) -> None:
         self.network: ToyNetwork = options.network
 
     async def __aenter__(self) -> Self:

@@ -9,6 +9,7 @@ from dialerd_simulator import Simulator, SimulatorOptions
 
 from dialerd.model.instants import SECOND, Duration
 from dialerd.plugin.hookspecs import ProviderFactory, hookimpl
+from dialerd.plugin.provider import TrunkSite
 from dialerd.plugin.secrets import read_secret
 
 TOKEN = "a-made-up-token"
@@ -30,8 +31,8 @@ class SlowOptions(SimulatorOptions):
 class Slow(Simulator):
     """A slow trunk."""
 
-    def __init__(self, trunk: str, options: SlowOptions) -> None:
-        super().__init__(trunk, options)
+    def __init__(self, site: TrunkSite, options: SlowOptions) -> None:
+        super().__init__(site, options)
         self._slow = options
 
     async def __aenter__(self) -> Self:

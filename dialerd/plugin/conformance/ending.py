@@ -4,7 +4,7 @@ import trio
 
 from dialerd.model.instants import Duration
 from dialerd.model.states import Outcome
-from dialerd.plugin.conformance.rehearsal import Placement, Rehearsal, living_tasks
+from dialerd.plugin.conformance.rehearsal import Placement, Rehearsal
 from dialerd.plugin.conformance.scenario import needs, require
 from dialerd.plugin.provider import Accepted, Answered, CallEvent, Provider, Ringing
 
@@ -73,7 +73,7 @@ async def hang_up_during_the_call(rehearsal: Rehearsal) -> None:
 async def cancellation_is_clean(rehearsal: Rehearsal) -> None:
     """A cancelled `place` ends soon, reports nothing more, leaves no task behind and frees its line."""
     async with rehearsal.open("talks_on") as provider:
-        before = living_tasks()
+        before = rehearsal.living()
         for _ in range(rehearsal.lines + 1):  # a line that is not freed is missing in the last round
             placement = await rehearsal.drop(provider, rehearsal.order("talks_on"))
             await trio.sleep(rehearsal.tempo.linger / 1000)

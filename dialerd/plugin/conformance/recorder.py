@@ -41,6 +41,7 @@ class Recorder:
     told: list[Told] = field(factory=list, init=False)
     last_state: bytes | None = field(default=None, init=False)
     violations: list[str] = field(factory=list, init=False)
+    opted_out: bool = field(default=False, init=False)
     over: bool = field(default=False, init=False)
 
     def __call__(self, event: CallEvent, /) -> None:
@@ -66,6 +67,15 @@ class Recorder:
             self.violations.append("report.state was called after the call was over")
         else:
             self.last_state = state
+
+    async def opt_out(self) -> None:
+        """Keep that the called person wants no further calls."""
+        if self.over:
+            self.violations.append("report.opt_out was called after the call was over; say it in CallEnd.opted_out")
+        elif self.has_left is not None and not self.has_left():
+            self.violations.append("report.opt_out was called before order.leave() was called")
+        self.opted_out = True
+        await trio.lowlevel.checkpoint()
 
     def find(self, kind: type[E]) -> E | None:
         """Return the first event of a kind, or None."""

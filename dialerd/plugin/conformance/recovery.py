@@ -37,6 +37,22 @@ async def ended_call_was_placed(rehearsal: Rehearsal) -> None:
         _check_ended(await rehearsal.reconcile(provider, bare), "after a restart, without reference and state")
 
 
+@needs("answered")
+async def others_are_not_taken(rehearsal: Rehearsal) -> None:
+    """A call that is known as another attempt's is not taken for that of an attempt to the same number."""
+    async with rehearsal.open("answered") as provider:
+        placement = await rehearsal.place(provider, rehearsal.order("answered"))
+        placement.must_end()
+    known = placement.ref().reference
+    attempt = Placement(order=rehearsal.order("answered"), report=Recorder()).ref()
+    async with rehearsal.open("answered") as provider:
+        answer = await rehearsal.reconcile(provider, evolve(attempt, others=() if known is None else (known,)))
+        require(
+            not isinstance(answer, WasPlaced),
+            f"reconcile says {answer!r} of an attempt that was never placed: it took another attempt's call for it",
+        )
+
+
 @needs("talks_on")
 async def live_call_was_placed(rehearsal: Rehearsal) -> None:
     """Of a call in progress at a crash, `reconcile` never says that it was not placed; alive, it can be followed."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import trio
 from attrs import define, frozen
@@ -30,8 +30,6 @@ from dialerd.plugin.provider import (
 
 Refusal = NotPlaced | MaybePlaced | Throttled | Withdrawn
 Trunk = Callable[[Scenario], AbstractAsyncContextManager[Provider]]
-
-_AGENT: Final = AgentSettings(say="This is a rehearsal.")
 
 
 class Network(Protocol):
@@ -104,16 +102,20 @@ class Rehearsal:
         scenarios: by name.
         tempo: how long things may take.
         caller_id: number to show, E.164.
+        agent: what speaks.
         lines: calls that the trunk bears at once.
         seen: what reached the far side.
+        far_tasks: tells how many tasks of this event loop are the far side's.
     """
 
     trunk: Trunk
     scenarios: dict[str, Scenario]
     tempo: Tempo
     caller_id: str
+    agent: AgentSettings
     lines: int
     seen: Network
+    far_tasks: Callable[[], int]
 
     def order(self, scenario: str, **changes: Any) -> RehearsedOrder:
         """Return an order for a scenario.
@@ -128,7 +130,7 @@ class Rehearsal:
             "number": self.scenarios[scenario].number,
             "caller_id": self.caller_id,
             "agent_name": "conformance",
-            "agent": _AGENT,
+            "agent": self.agent,
             "ring_timeout": self.tempo.patience,
             "max_duration": self.tempo.patience,
             "amd": Amd.OFF,
@@ -138,7 +140,7 @@ class Rehearsal:
     @asynccontextmanager
     async def open(self, scenario: str) -> AsyncIterator[Provider]:
         """Enter a provider on which a scenario happens, and see to it that nothing stays behind when it is left."""
-        before = living_tasks()
+        before = self.living()
         async with AsyncExitStack() as stack:
             try:
                 provider = await stack.enter_async_context(self.trunk(self.scenarios[scenario]))
@@ -151,9 +153,13 @@ class Rehearsal:
     async def leftover(self, before: int) -> int:
         """Return how many more tasks live than `before`, once the far side had a moment to notice an end."""
         with trio.move_on_after(self.tempo.soon / 1000):
-            while living_tasks() > before:  # noqa: ASYNC110  # trio tells nobody when a task of others ends
+            while self.living() > before:  # noqa: ASYNC110  # trio tells nobody when a task of others ends
                 await trio.sleep(0.01)
-        return max(0, living_tasks() - before)
+        return max(0, self.living() - before)
+
+    def living(self) -> int:
+        """Return how many tasks live, but for those of the far side."""
+        return trio.lowlevel.current_statistics().tasks_living - self.far_tasks()
 
     async def place(
         self,
@@ -256,8 +262,11 @@ class Rehearsal:
         require(not scope.cancelled_caught, f"reconcile did not return within {self.tempo.patience} ms")
         lawful = isinstance(answer, WasPlaced | WasNotPlaced | CannotTell)
         require(lawful, f"reconcile returned {answer!r}; return WasPlaced, WasNotPlaced or CannotTell")
-        if isinstance(answer, WasPlaced) and answer.end is not None:
-            check_end(answer.end)
+        if isinstance(answer, WasPlaced):
+            named = answer.reference is None or isinstance(answer.reference, str)
+            require(named, f"the reference of a call is text, not {answer.reference!r}")
+            if answer.end is not None:
+                check_end(answer.end)
         return answer
 
     def _judge(self, placement: Placement) -> None:
@@ -284,10 +293,8 @@ def check_end(end: CallEnd) -> None:
         f"the end's outcome is {end.outcome!r}; a provider that does not know raises MaybePlaced",
     )
     instants = [at for at in (end.ringing_at, end.answered_at, end.ended_at) if at is not None]
+    require(type(end.opted_out) is bool, "the end's opted_out is True or False")
+    later = end.afterwards is None or callable(end.afterwards)
+    require(later, "the end's afterwards is an async function without arguments, or None")
     require(all(type(at) is int for at in instants), "instants are whole milliseconds since 1970, UTC")
     require(instants == sorted(instants), "the end's instants are not in the order ringing, answered, ended")
-
-
-def living_tasks() -> int:
-    """Return how many tasks live."""
-    return trio.lowlevel.current_statistics().tasks_living

@@ -10,12 +10,13 @@ import trio
 import trio.testing
 
 from dialerd.model.errors import InvalidInput
+from dialerd.model.settings import AgentSettings
 from dialerd.model.structuring import structure
 from dialerd.plugin.conformance import ending, events, leaving, recovery, refusals, sharing
 from dialerd.plugin.conformance.rehearsal import Rehearsal
 from dialerd.plugin.conformance.scenario import Scenario, Tempo, Violation, require
 from dialerd.plugin.hookspecs import ProviderFactory
-from dialerd.plugin.provider import Provider
+from dialerd.plugin.provider import Provider, TrunkSite
 
 Check = Callable[[Rehearsal], Awaitable[None]]
 
@@ -39,6 +40,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     refusals.lost_call_may_have_been_placed,
     recovery.unknown_attempt_was_not_placed,
     recovery.ended_call_was_placed,
+    recovery.others_are_not_taken,
     recovery.live_call_was_placed,
     recovery.followed_call_can_be_hung_up,
     sharing.calls_go_on_at_once,
@@ -64,6 +66,8 @@ class ProviderConformance:
         lost: a call of which nobody can tell at first whether it was placed.
         lines: calls that the trunk bears at once.
         caller_id: number to show, E.164.
+        agent: what speaks in the calls; something that talks on for as long as the calls of `talks_on` last.
+        callbacks: public URL of the trunk, as `TrunkSite.callbacks` has it; None = there is none.
         tempo: how long things may take.
         virtual_time: True runs on a clock that leaps while everything waits, so that minutes pass at once; False for
             a far side that lives outside this process.
@@ -84,6 +88,8 @@ class ProviderConformance:
     lost: ClassVar[Scenario | None] = None
     lines: ClassVar[int] = 10
     caller_id: ClassVar[str] = "+12125550100"
+    agent: ClassVar[AgentSettings] = AgentSettings(say="This is a rehearsal.")
+    callbacks: ClassVar[str | None] = None
     tempo: ClassVar[Tempo] = Tempo()
     virtual_time: ClassVar[bool] = True
     leap_after_s: ClassVar[float] = 0.0
@@ -96,6 +102,10 @@ class ProviderConformance:
     def seen(self) -> int | None:
         """Return how many calls the far side has seen so far; None where that cannot be known."""
         return None
+
+    def far_tasks(self) -> int:
+        """Return how many tasks of this event loop are the far side's: a call goes on there without the provider."""
+        return 0
 
     @pytest.mark.parametrize("check", [pytest.param(check, id=check.__name__) for check in CHECKS])
     def test_provider(self, check: Check) -> None:
@@ -138,10 +148,14 @@ class ProviderConformance:
                 raise violation from group
             raise
 
+    def site(self) -> TrunkSite:
+        """Return where the provider is put to work."""
+        return TrunkSite(name="conformance", caller_ids=(self.caller_id,), callbacks=self.callbacks)
+
     def make(self, options: Mapping[str, Any]) -> Provider:
         """Make the provider of a trunk as the plugin host would."""
         read = structure(options, self.factory.options, path="trunks.conformance.options")
-        return self.factory.make("conformance", read)
+        return self.factory.make(self.site(), read)
 
     async def _play(self, check: Check, scenarios: dict[str, Scenario]) -> None:
         async with self.network() as place:
@@ -155,8 +169,10 @@ class ProviderConformance:
                     scenarios=scenarios,
                     tempo=self.tempo,
                     caller_id=self.caller_id,
+                    agent=self.agent,
                     lines=self.lines,
                     seen=self.seen,
+                    far_tasks=self.far_tasks,
                 )
             )
 

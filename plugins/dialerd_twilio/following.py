@@ -1,0 +1,241 @@
+"""Staying with a call until it is over: by callbacks where they come, by asking where they do not.
+
+Twilio ends a call at its own time limit; what is done here besides is to end it sooner: at a hang-up, when it has rung
+or waited for longer than was ordered, when a machine answered that is not to be talked to.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+import trio
+from attrs import frozen
+
+from dialerd.model.call import CallEnd, Cause
+from dialerd.model.instants import SECOND, Duration
+from dialerd.model.states import Amd, AnsweredBy, AtFault, OnVoicemail, Outcome
+from dialerd.plugin.hangup import HangUp
+from dialerd.plugin.provider import MaybePlaced
+from dialerd_twilio.carrier import CallStatus, Carrier, CarrierCall, CarrierError
+from dialerd_twilio.ends import end_of
+from dialerd_twilio.leg import FOUND, Leg
+from dialerd_twilio.options import TwilioOptions
+from dialerd_twilio.script import Script
+
+_log = structlog.get_logger()
+
+_GRACE_S: Final = 2.0  # for the carrier to end by itself what has lasted long enough
+_INSIST_S: Final = (1.0, 5.0)  # between two tries to end a call, at first and at most
+_LOST_S: Final = 25.0  # how long a call that should be over is asked about before it is given up as doubtful
+_GROWTH: Final = 1.5
+_TRUST: Final = 5  # times the patience with callbacks between two questions about a call of which nothing is new
+
+Ask = Callable[[str], Awaitable[CarrierCall | None]]
+"""A question to the carrier about a call, by its id."""
+
+
+def detects_beside(script: Script, *, callbacks: bool) -> bool:
+    """Tell whether a machine is listened for while the call goes on already (`AsyncAmd`).
+
+    It needs callbacks, or nobody would hear of the result in time, and something else to say where a message is to be
+    left: an agent that goes on talking after the beep must not begin before it.
+
+    Args:
+        script: what the call does.
+        callbacks: whether the carrier tells by itself.
+    """
+    return callbacks and (script.on_voicemail is not OnVoicemail.LEAVE_MESSAGE or script.message is not None)
+
+
+@frozen(kw_only=True)
+class Bounds:
+    """How long a call may last.
+
+    Args:
+        ring_timeout: how long the phone may ring.
+        max_duration: how long it may be up.
+        amd: whether a machine is listened for.
+    """
+
+    ring_timeout: Duration
+    max_duration: Duration
+    amd: Amd = Amd.OFF
+
+
+class Following:
+    """One call's follower.
+
+    Args:
+        carrier: who has the call.
+        options: the trunk's.
+        leg: the call.
+        bounds: how long it may last.
+        hangup: set when it is to be ended.
+        callbacks: whether the carrier tells by itself.
+    """
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        options: TwilioOptions,
+        leg: Leg,
+        *,
+        bounds: Bounds,
+        hangup: HangUp,
+        callbacks: bool,
+    ) -> None:
+        self._carrier = carrier
+        self._options = options
+        self._leg = leg
+        self._known = leg.known
+        self._bounds = bounds
+        self._hangup = hangup
+        self._callbacks = callbacks
+        self._began_s = trio.current_time()
+        self._answered_s: float | None = None
+        self._poll_s, self._most_s = self._polling()
+        self._poll_at_s = self._began_s + self._poll_s
+        self._ending: Outcome | None = None  # what ending it makes of a call that nobody answered
+        self._insist_s = _INSIST_S[0]
+        self._end_at_s = 0.0
+        self._acted = False  # upon what the detection found
+
+    async def run(self) -> CallEnd:
+        """Stay with the call; return its end.
+
+        Raises:
+            MaybePlaced: nobody can say how it ended.
+        """
+        known = self._known
+        while True:
+            if known.over:
+                await self._complete()
+                return end_of(self._leg, ended_as=self._ending, options=self._options, carrier=self._carrier)
+            now_s = trio.current_time()
+            self._decide(now_s)
+            if not self._acted and known.answered_by is not None and known.answered:
+                await self._act()
+                continue
+            if self._ending is not None and now_s >= self._end_at_s:
+                await self._end()
+                continue
+            if now_s >= self._poll_at_s:
+                await self._ask()
+                continue
+            await self._leg.news(self._wakes_at_s(), self._hangup, heed=self._ending is None)
+            self._heard()
+
+    def _decide(self, now_s: float) -> None:
+        """Find out whether the call is to be ended."""
+        known = self._known
+        if known.answered and self._answered_s is None:
+            self._answered_s = now_s
+        if self._ending is not None:
+            return
+        if self._hangup.is_set():
+            self._ending = Outcome.CANCELLED
+        elif now_s >= self._bound_s():
+            self._ending = Outcome.NO_ANSWER
+
+    def _bound_s(self) -> float:
+        """Return when the call is to be over at the latest."""
+        if self._answered_s is not None:
+            return self._answered_s + self._bounds.max_duration / SECOND + _GRACE_S
+        return self._began_s + self._bounds.ring_timeout / SECOND + _GRACE_S
+
+    def _wakes_at_s(self) -> float:
+        at_s = min(self._poll_at_s, self._bound_s()) if self._ending is None else min(self._poll_at_s, self._end_at_s)
+        return max(at_s, trio.current_time())
+
+    def _polling(self) -> tuple[float, float]:
+        """Return how long to wait for the first question, and at most for each further one."""
+        options = self._options
+        if not self._callbacks:
+            return options.poll_first / SECOND, max(options.poll_most, options.poll_first) / SECOND
+        return options.callback_patience / SECOND, options.callback_patience * _TRUST / SECOND
+
+    def _heard(self) -> None:
+        """Ask later where something was told."""
+        if self._callbacks and self._leg.heard_s + self._polling()[0] > self._poll_at_s:
+            self._poll_s, self._most_s = self._polling()
+            self._poll_at_s = self._leg.heard_s + self._poll_s
+
+    async def _ask(self) -> None:
+        """Ask the carrier how the call stands, and put the next question off."""
+        before = self._known.status
+        answered = await self._answer(self._carrier.fetch)
+        if answered and self._known.status is not before:
+            # where one thing has just happened another may soon, and where it was not told, that will not be either
+            self._poll_s = self._options.poll_first / SECOND
+            self._most_s = max(self._options.poll_most, self._options.poll_first) / SECOND
+        else:
+            self._poll_s = min(self._poll_s * _GROWTH, self._most_s)
+        self._poll_at_s = trio.current_time() + self._poll_s
+        self._give_up_in_time()
+
+    async def _end(self) -> None:
+        """End the call, and again until it is over."""
+        known = self._known
+        if known.status is CallStatus.QUEUED and self._ending is Outcome.NO_ANSWER:
+            # what is still in the carrier's queue would ring too late; but callbacks may just have stayed away
+            if await self._answer(self._carrier.fetch) and known.status is CallStatus.QUEUED:
+                self._ending = Outcome.CONGESTION
+            if known.over:
+                return
+        status = CallStatus.COMPLETED if known.answered else CallStatus.CANCELED
+        ended = await self._answer(lambda sid: self._carrier.end(sid, status))
+        if not ended:
+            await self._answer(self._carrier.fetch)  # it may be over already, or not be to be cancelled any more
+        self._end_at_s = trio.current_time() + self._insist_s
+        self._insist_s = min(self._insist_s * 2, _INSIST_S[1])
+        self._give_up_in_time()
+
+    async def _act(self) -> None:
+        """Do what is to be done about who, or what, has answered."""
+        leg = self._leg
+        self._acted = True
+        found = FOUND.get(self._known.answered_by or "", AnsweredBy.UNKNOWN)
+        policy = leg.script.on_voicemail
+        if found not in (AnsweredBy.MACHINE, AnsweredBy.FAX) or policy is OnVoicemail.CONTINUE:
+            return
+        if found is AnsweredBy.FAX or policy is OnVoicemail.HANG_UP:
+            self._ending = self._ending or Outcome.VOICEMAIL
+        elif not detects_beside(leg.script, callbacks=self._callbacks):
+            leg.message_left = True  # the call waited for the beep, and then said what it says
+        elif leg.script.message is not None and self._ending is None:
+            message = leg.script.message
+            leg.message_left = await self._answer(lambda sid: self._carrier.redirect(sid, message))
+
+    async def _answer(self, ask: Ask) -> bool:
+        """Take an answer of the carrier; tell whether there was one."""
+        sid = self._known.sid
+        assert sid is not None, "a call that is followed has an id"
+        try:
+            call = await ask(sid)
+        except CarrierError as error:
+            _log.info("twilio.not_answered", call_id=self._leg.attempt_id, error=str(error))
+            return False
+        if call is None:
+            return False
+        self._known.take_answer(call)
+        self._leg.tell()
+        return True
+
+    async def _complete(self) -> None:
+        """Ask for what is known only after the end, once; without an answer it stays unknown."""
+        known = self._known
+        if not known.complete:
+            await self._answer(self._carrier.fetch)
+        if known.status is CallStatus.FAILED and known.sip_code is None and known.error_code is None:
+            assert known.sid is not None, "a call that is followed has an id"
+            try:
+                known.error_code = await self._carrier.error_code(known.sid)
+            except CarrierError as error:
+                _log.info("twilio.not_answered", call_id=self._leg.attempt_id, error=str(error))
+
+    def _give_up_in_time(self) -> None:
+        """Leave a call as doubtful that should long be over, and of which the carrier says nothing any more."""
+        if trio.current_time() > self._bound_s() + _LOST_S and not self._known.over:
+            raise MaybePlaced(
+                Cause(fault=AtFault.PROVIDER, detail="the carrier does not say how the call ended; it is asked again")
+            )

@@ -1,0 +1,69 @@
+"""The account's pace: calls that it may start a second, over all trunks that share it.
+
+Twilio starts an account's calls one after another, one a second unless it was bought more, and queues the others for
+up to a day: Twilio, "Voice: calls per second". What is queued there rings when nobody can stop it any more, so nothing
+is sent before its turn. Starts are spaced, and the first one waits too: nobody knows what a former life has just sent.
+"""
+
+from typing import Final
+
+import trio
+
+from dialerd.model.instants import SECOND, Duration
+from dialerd.plugin.provider import Throttled
+
+_PATIENCE_S: Final = 10.0  # a turn that is further away is not waited for: by then the gate may say something else
+
+_paces: trio.lowlevel.RunVar[dict[str, "AccountPace"]] = trio.lowlevel.RunVar("twilio_paces")
+
+
+class AccountPace:
+    """When the account's next call may start.
+
+    Args:
+        per_second: calls a second.
+    """
+
+    def __init__(self, per_second: float) -> None:
+        self.per_second = per_second
+        self._next_s = trio.current_time() + 1 / per_second
+
+    async def turn(self) -> None:
+        """Wait for the next turn, which is then taken.
+
+        Raises:
+            Throttled: it is far away.
+        """
+        now_s = trio.current_time()
+        at_s = max(now_s, self._next_s)
+        if at_s - now_s > _PATIENCE_S:
+            raise Throttled(round((at_s - now_s) * SECOND))
+        self._next_s = at_s + 1 / self.per_second
+        await trio.sleep_until(at_s)
+
+    def rest(self, pause: Duration) -> None:
+        """Let nothing start for a while, as the carrier asked.
+
+        Args:
+            pause: how long.
+        """
+        self._next_s = max(self._next_s, trio.current_time() + pause / SECOND)
+
+
+def account_pace(account: str, per_second: float) -> AccountPace:
+    """Return the pace of an account, the same for all trunks of this process; the rate that was asked for last counts.
+
+    Args:
+        account: what tells it from others: its SID, and where its API is.
+        per_second: calls a second.
+    """
+    try:
+        paces = _paces.get()
+    except LookupError:
+        paces = {}
+        _paces.set(paces)
+    pace = paces.get(account)
+    if pace is None:
+        pace = paces[account] = AccountPace(per_second)
+    pace.per_second = per_second
+    return pace

@@ -1,0 +1,267 @@
+"""The provider `twilio`: places calls through the REST API of Twilio, or of a carrier that speaks it.
+
+A call is one request; from then on it lives at the carrier, and this process only learns how it goes, by callbacks or
+by asking. It goes on if this process dies, and is found again by its id, or by its numbers and time.
+"""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+import trio
+
+from dialerd.model.call import AttemptRef, CallEnd, CannotTell, Cause, Reconciliation, WasNotPlaced, WasPlaced
+from dialerd.model.errors import DialerdError
+from dialerd.model.instants import SECOND, Instant
+from dialerd.model.states import Amd, AtFault, OnVoicemail
+from dialerd.plugin.callback import CallbackAnswer, CallbackRequest
+from dialerd.plugin.hangup import HangUp
+from dialerd.plugin.provider import CallOrder, MaybePlaced, NotPlaced, Report, Throttled, TrunkSite, Withdrawn
+from dialerd.plugin.secrets import read_secret
+from dialerd_twilio.board import Board
+from dialerd_twilio.callbacks import DETECTION, KEYS, STATUS, Callbacks, callback_url
+from dialerd_twilio.carrier import Carrier, CarrierError, Lost, NewCall, Refused
+from dialerd_twilio.ends import end_of
+from dialerd_twilio.finding import find
+from dialerd_twilio.following import Bounds, Following, detects_beside
+from dialerd_twilio.leg import Leg
+from dialerd_twilio.options import TwilioOptions
+from dialerd_twilio.pace import account_pace
+from dialerd_twilio.script import Script, UnfitAgent, write_script
+from dialerd_twilio.verdicts import refusal
+
+_log = structlog.get_logger()
+
+_HUNG_UP_FIRST: Final = Cause(fault=AtFault.US, detail="hung up before it left")
+_GONE: Final = Cause(fault=AtFault.PROVIDER, detail="the carrier's id of the call is not known")
+_RING_S: Final = (1, 600)  # what Timeout takes: Twilio, "Create a Call resource"
+_UNKNOWN_S: Final = 600.0  # how long an id that the carrier does not know is asked about
+
+
+class Twilio:
+    """A trunk over Twilio.
+
+    Args:
+        site: where it is put to work.
+        options: its options.
+        now: the wall clock; the system's unless a test has its own.
+    """
+
+    def __init__(self, site: TrunkSite, options: TwilioOptions, *, now: Callable[[], Instant] | None = None) -> None:
+        self._site = site
+        self._now = now or _system_now
+        self._options = options
+        self._board = Board()
+        self._asked_s: dict[str, float] = {}  # since when it is asked about attempts without an id
+
+    async def __aenter__(self) -> Self:
+        """Read the secrets, and see whether the account may show the trunk's numbers.
+
+        Raises:
+            DialerdError: a secret cannot be read, the account is refused, or a number is not its own.
+        """
+        options, site = self._options, self._site
+        if options.auth_token is not None:
+            username, password = options.account_sid, read_secret(options.auth_token, "auth_token")
+        else:
+            username, password = str(options.api_key), read_secret(str(options.api_key_secret), "api_key_secret")
+        self._callbacks = self._make_callbacks()
+        self._pace = account_pace(f"{options.base_url} {options.account}", options.account_cps)
+        self._carrier = Carrier(options, username=username, password=password, now=self._now)
+        await self._carrier.__aenter__()
+        try:
+            if options.check_caller_ids:
+                await self._check_caller_ids()
+        except BaseException:
+            await self._close()
+            raise
+        _log.info("twilio.entered", trunk=site.name, account=options.account, callbacks=self._callbacks is not None)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections; calls in progress go on at the carrier."""
+        await self._close()
+
+    async def place(self, order: CallOrder, report: Report) -> CallEnd:
+        """Place a call and stay with it until it is over; see `Provider.place`."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if order.hangup.is_set():
+            raise NotPlaced(_HUNG_UP_FIRST)
+        base = self._site.callbacks if self._callbacks is not None else None
+        keys_url = None if base is None else callback_url(base, KEYS, order.attempt_id)
+        try:
+            script = write_script(order, keys_url)
+        except UnfitAgent as error:
+            cause = Cause(fault=AtFault.US, code="agent", detail=str(error))
+            raise NotPlaced(cause) from error
+        await self._pace.turn()
+        leg = self._board.open(order.attempt_id, script)
+        certain = False  # that no call came of it
+        try:
+            leg.known.take_answer(await self._carrier.create(self._new_call(order, script), order.leave))
+        except CarrierError as error:
+            said = refusal(error)
+            certain = not isinstance(said, MaybePlaced)
+            if isinstance(said, Throttled) and said.retry_after is not None:
+                self._pace.rest(said.retry_after)
+            if certain or leg.known.sid is None:  # otherwise a callback was faster than the answer that was lost
+                raise said from error
+        except Withdrawn:
+            certain = True
+            raise
+        finally:
+            if certain:
+                self._board.close(leg)  # what is doubtful stays: callbacks may tell what came of it
+        if _needs_state(script, order.amd):
+            report.state(script.to_state())
+        bounds = Bounds(ring_timeout=order.ring_timeout, max_duration=order.max_duration, amd=order.amd)
+        return await self._follow(leg, report, bounds, order.hangup)
+
+    async def reconcile(self, attempt: AttemptRef) -> Reconciliation:
+        """Find out what became of an attempt; see `Provider.reconcile`.
+
+        Raises:
+            CarrierError: the carrier cannot be asked now.
+        """
+        leg = self._board.open(attempt.attempt_id, Script.from_state(attempt.state))
+        sid = attempt.reference or leg.known.sid
+        asked_s = self._asked_s.setdefault(attempt.attempt_id, trio.current_time())
+        if sid is not None:
+            call = await self._carrier.fetch(sid)
+            if call is None:
+                if trio.current_time() - asked_s < _UNKNOWN_S:
+                    raise Lost(f"the carrier does not know the call {sid} (yet)", sent=True)
+                return self._settled(leg, CannotTell(reason=f"the carrier knows no call {sid}"))
+        else:
+            proof_at_s = asked_s + self._options.late_creation / SECOND
+            taken = self._board.taken(attempt.attempt_id)
+            found = await find(self._carrier, attempt, taken=taken, proof_at_s=proof_at_s)
+            if isinstance(found, WasNotPlaced | CannotTell):
+                if leg.known.sid is not None:  # a callback came meanwhile
+                    return await self.reconcile(attempt)
+                return self._settled(leg, found)
+            call = found
+        leg.known.take_answer(call)
+        if not leg.known.over:
+            return WasPlaced(end=None, reference=leg.known.sid)
+        end = end_of(leg, ended_as=None, options=self._options, carrier=self._carrier)
+        return self._settled(leg, WasPlaced(end=end, reference=leg.known.sid))
+
+    async def follow(self, attempt: AttemptRef, report: Report, hangup: HangUp) -> CallEnd:
+        """Stay with a call of a former life until it is over; see `Provider.follow`."""
+        leg = self._board.open(attempt.attempt_id, Script.from_state(attempt.state))
+        leg.known.sid = leg.known.sid or attempt.reference
+        if leg.known.sid is None:
+            raise MaybePlaced(_GONE)
+        bounds = Bounds(ring_timeout=attempt.ring_timeout, max_duration=attempt.max_duration)
+        return await self._follow(leg, report, bounds, hangup)
+
+    async def callback(self, request: CallbackRequest, /) -> CallbackAnswer:
+        """Answer a request of the carrier; see `TakesCallbacks`."""
+        if self._callbacks is None:
+            return CallbackAnswer(status=404)
+        return await self._callbacks.answer(request)
+
+    async def _follow(self, leg: Leg, report: Report, bounds: Bounds, hangup: HangUp) -> CallEnd:
+        following = Following(
+            self._carrier,
+            self._options,
+            leg,
+            bounds=bounds,
+            hangup=hangup,
+            callbacks=self._callbacks is not None,
+        )
+        leg.follow(report)
+        try:
+            end = await following.run()
+        finally:
+            leg.release()  # a call that is left before its end stays on the board: it is asked about
+        self._asked_s.pop(leg.attempt_id, None)
+        self._board.close(leg)
+        return end
+
+    def _settled(self, leg: Leg, answer: Reconciliation) -> Reconciliation:
+        """Let go of an attempt of which all is known that ever will be."""
+        self._asked_s.pop(leg.attempt_id, None)
+        self._board.close(leg)
+        return answer
+
+    def _new_call(self, order: CallOrder, script: Script) -> NewCall:
+        base = self._site.callbacks if self._callbacks is not None else None
+        ring_s = (order.ring_timeout - self._options.ring_buffer) // SECOND
+        detect = None
+        if order.amd is Amd.DETECT:
+            leaves = script.on_voicemail is OnVoicemail.LEAVE_MESSAGE
+            detect = "DetectMessageEnd" if leaves else "Enable"
+        beside = base is not None and detect is not None and detects_beside(script, callbacks=True)
+        return NewCall(
+            to=order.number,
+            caller_id=order.caller_id,
+            twiml=script.twiml,
+            url=script.url,
+            timeout_s=min(max(ring_s, _RING_S[0]), _RING_S[1]),
+            time_limit_s=max(order.max_duration // SECOND, 1),
+            detect=detect,
+            status_callback=None if base is None else callback_url(base, STATUS, order.attempt_id),
+            detection_callback=callback_url(base, DETECTION, order.attempt_id) if base and beside else None,
+        )
+
+    def _make_callbacks(self) -> Callbacks | None:
+        """Return who answers the carrier, or None where it has no address to ask.
+
+        Raises:
+            SecretError: what it signs with cannot be read.
+        """
+        options, site = self._options, self._site
+        token = options.signing_token or options.auth_token
+        if site.callbacks is None:
+            return None
+        if token is None:
+            _log.warning(
+                "twilio.callbacks_unused",
+                trunk=site.name,
+                remedy="callbacks are signed with the account's auth token, also where an API key asks: name it in "
+                "signing_token; meanwhile the carrier is asked about each call, and agents cannot have keys pressed",
+            )
+            return None
+        secret = read_secret(token, "signing_token" if options.signing_token else "auth_token")
+        return Callbacks(
+            site.callbacks,
+            secret,
+            header=options.signature_header.lower(),
+            board=self._board,
+            trunk=site.name,
+        )
+
+    async def _check_caller_ids(self) -> None:
+        """Raise `DialerdError` where the account may not show one of the trunk's numbers."""
+        if not self._site.caller_ids:
+            return
+        try:
+            known = await self._carrier.caller_ids()
+        except Refused as error:
+            said = refusal(error)
+            raise DialerdError(f"the numbers of the account cannot be read: {said}") from error
+        if strange := [number for number in self._site.caller_ids if number not in known]:
+            raise DialerdError(
+                f"account {self._options.account} neither owns nor has verified {', '.join(strange)}; buy or verify "
+                "it in the carrier's console, correct [numbers], or set check_caller_ids = false"
+            )
+
+    async def _close(self) -> None:
+        with trio.move_on_after(1) as scope:
+            scope.shield = True
+            await self._carrier.__aexit__(None, None, None)
+
+
+def _needs_state(script: Script, amd: Amd) -> bool:
+    """Tell whether a later life would have to know what the call does."""
+    return bool(script.keys) or script.otherwise is not None or amd is Amd.DETECT
+
+
+def _system_now() -> Instant:
+    return time.time_ns() // 1_000_000

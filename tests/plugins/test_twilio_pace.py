@@ -1,0 +1,65 @@
+"""The account's pace: starts are spaced, shared by trunks of one account, and never waited for too long."""
+
+import itertools
+
+import pytest
+import trio
+from dialerd_twilio.pace import account_pace
+
+from dialerd.plugin.provider import Throttled
+
+
+async def test_starts_are_spaced(autojump_clock):
+    """At 2 a second the third call starts a second and a half after the process, the first not at once."""
+    pace = account_pace("spaced", 2.0)
+    began_s = trio.current_time()
+    starts = []
+    for _ in range(3):
+        await pace.turn()
+        starts.append(trio.current_time() - began_s)
+    assert starts == pytest.approx([0.5, 1.0, 1.5])
+
+
+async def test_calls_that_come_at_once_are_spaced_too(autojump_clock):
+    """However many wait, each has a turn of its own."""
+    pace = account_pace("crowd", 4.0)
+    starts: list[float] = []
+
+    async def start() -> None:
+        await pace.turn()
+        starts.append(trio.current_time())
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(8):
+            nursery.start_soon(start)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
+    assert gaps == pytest.approx([0.25] * 7)
+
+
+async def test_idle_time_is_not_saved_up(autojump_clock):
+    """After a pause calls do not come in a burst."""
+    pace = account_pace("idle", 1.0)
+    await trio.sleep(100)
+    await pace.turn()
+    before_s = trio.current_time()
+    await pace.turn()
+    assert trio.current_time() - before_s == pytest.approx(1.0)
+
+
+async def test_trunks_of_one_account_share_its_pace(autojump_clock):
+    """Two trunks together start no more than the account may; another account has its own."""
+    assert account_pace("shared", 1.0) is account_pace("shared", 1.0)
+    assert account_pace("shared", 1.0) is not account_pace("other", 1.0)
+
+
+async def test_a_turn_far_away_is_refused(autojump_clock):
+    """By then the gate might say something else; the call goes back, with the time to wait, and takes no turn."""
+    pace = account_pace("far", 1.0)
+    pace.rest(60_000)
+    with pytest.raises(Throttled) as refused:
+        await pace.turn()
+    assert refused.value.retry_after == 60_000
+    await trio.sleep(60)
+    before_s = trio.current_time()
+    await pace.turn()
+    assert trio.current_time() == before_s
