@@ -57,10 +57,12 @@ async def test_callbacks_tell_at_once_and_nobody_is_asked(clock):
 async def test_where_callbacks_stay_away_the_carrier_is_asked(clock):
     """A proxy that lets nothing through costs some delay, and no call."""
     faults = Faults(withheld=1.0)
-    async with rig(callbacks=True, behaviour=Behaviour(ring_s=4, talk_s=300), faults=faults) as carrier:
-        async with carrier.life(callback_patience="10s"):
-            report, began_s = Report(), trio.current_time()
-            end = await carrier.place(order(), report)
+    async with (
+        rig(callbacks=True, behaviour=Behaviour(ring_s=4, talk_s=300), faults=faults) as carrier,
+        carrier.life(callback_patience="10s"),
+    ):
+        report, began_s = Report(), trio.current_time()
+        end = await carrier.place(order(), report)
     assert end.outcome is Outcome.ANSWERED
     assert report.at_s(Answered) - began_s == pytest.approx(10, abs=1)
     assert trio.current_time() - began_s < 304 + 35
@@ -107,10 +109,12 @@ async def test_the_code_of_a_failed_call_is_asked_for(clock):
 @BY
 async def test_a_phone_rings_no_longer_than_ordered(clock, callbacks):
     """Also where the carrier does not heed its own timeout: the call is taken back, as no answer."""
-    async with rig(callbacks=callbacks, behaviour=Behaviour(outcome="no-answer"), ring_buffer_s=500) as carrier:
-        async with carrier.life():
-            began_s = trio.current_time()
-            end = await carrier.place(order(ring_timeout=30_000))
+    async with (
+        rig(callbacks=callbacks, behaviour=Behaviour(outcome="no-answer"), ring_buffer_s=500) as carrier,
+        carrier.life(),
+    ):
+        began_s = trio.current_time()
+        end = await carrier.place(order(ring_timeout=30_000))
     assert end.outcome is Outcome.NO_ANSWER
     assert trio.current_time() - began_s < 40
     (call,) = carrier.double.placed(NUMBER)
@@ -291,10 +295,13 @@ async def test_a_price_that_never_comes_is_not_waited_for_forever(clock):
 
 async def test_the_accounts_pace_is_kept(clock):
     """Ten calls at once at 2 a second: none waits in the carrier's queue."""
-    async with rig(cps=2, behaviour=Behaviour(ring_s=1, talk_s=1)) as carrier, carrier.life(account_cps=2):
-        async with trio.open_nursery() as nursery:
-            for index in range(10):
-                nursery.start_soon(carrier.place, order(f"a{index}"))
+    async with (
+        rig(cps=2, behaviour=Behaviour(ring_s=1, talk_s=1)) as carrier,
+        carrier.life(account_cps=2),
+        trio.open_nursery() as nursery,
+    ):
+        for index in range(10):
+            nursery.start_soon(carrier.place, order(f"a{index}"))
     waited_s = max(call.queued_for_s for call in carrier.double.calls.values())
     assert len(carrier.double.calls) == 10
     assert waited_s < 0.3

@@ -88,13 +88,15 @@ async def test_a_lost_request_is_proven_in_time(clock):
 @BY
 async def test_a_late_creation_is_waited_for(clock, callbacks):
     """The connection broke, and the call came to be twenty seconds later."""
-    async with rig(callbacks=callbacks, faults=Faults(late_creation_s=20)) as carrier:
-        async with carrier.life(late_creation="30s") as trunk:
-            attempt = ref(carrier.double)
-            await lose(carrier, "late_creation")
-            answer = await trunk.reconcile(attempt)
-            assert isinstance(answer, WasPlaced)
-            assert answer.reference == carrier.double.placed(NUMBER)[0].sid
+    async with (
+        rig(callbacks=callbacks, faults=Faults(late_creation_s=20)) as carrier,
+        carrier.life(late_creation="30s") as trunk,
+    ):
+        attempt = ref(carrier.double)
+        await lose(carrier, "late_creation")
+        answer = await trunk.reconcile(attempt)
+        assert isinstance(answer, WasPlaced)
+        assert answer.reference == carrier.double.placed(NUMBER)[0].sid
 
 
 async def test_a_call_that_is_not_listed_at_once_is_waited_for(clock):
@@ -249,20 +251,22 @@ async def test_a_carrier_without_a_list_cannot_tell(clock):
 )
 async def test_nobody_is_called_twice_and_nobody_is_denied(clock, faults):
     """Whatever is lost, one after the other: what came to be is found, each by its own attempt, and nothing else."""
-    async with rig(behaviour=Behaviour(ring_s=1, talk_s=5), faults=Faults(late_creation_s=10)) as carrier:
-        async with carrier.life(late_creation="20s") as trunk:
-            others: tuple[str, ...] = ()
-            for index, fault in enumerate(faults):
-                attempt = ref(carrier.double, f"a{index}", others=others)
-                before = len(carrier.double.calls)
-                await lose(carrier, fault, attempt_id=f"a{index}")
-                answer = await trunk.reconcile(attempt)
-                came = len(carrier.double.calls) - before
-                assert came == (fault != "lost_request")
-                assert isinstance(answer, WasPlaced if came else WasNotPlaced)
-                if isinstance(answer, WasPlaced):
-                    assert answer.reference == list(carrier.double.calls)[-1]
-                    others = (*others, str(answer.reference))
-                    if answer.end is None:
-                        await trunk.follow(attempt, Report(), HangUp())
-                await trio.sleep(60)
+    async with (
+        rig(behaviour=Behaviour(ring_s=1, talk_s=5), faults=Faults(late_creation_s=10)) as carrier,
+        carrier.life(late_creation="20s") as trunk,
+    ):
+        others: tuple[str, ...] = ()
+        for index, fault in enumerate(faults):
+            attempt = ref(carrier.double, f"a{index}", others=others)
+            before = len(carrier.double.calls)
+            await lose(carrier, fault, attempt_id=f"a{index}")
+            answer = await trunk.reconcile(attempt)
+            came = len(carrier.double.calls) - before
+            assert came == (fault != "lost_request")
+            assert isinstance(answer, WasPlaced if came else WasNotPlaced)
+            if isinstance(answer, WasPlaced):
+                assert answer.reference == list(carrier.double.calls)[-1]
+                others = (*others, str(answer.reference))
+                if answer.end is None:
+                    await trunk.follow(attempt, Report(), HangUp())
+            await trio.sleep(60)
