@@ -143,11 +143,11 @@ CODES: Final = {
     21210: _code(
         _ACCOUNT,
         21,
-        "the shown number is neither the account's nor verified; verify it in the carrier's console, or take it out of "
-        "caller_ids of this trunk",
+        "the shown number is neither the account's nor verified; verify it in the carrier's console, or take it out "
+        "of [numbers]",
     ),
-    21212: _code(_ACCOUNT, 28, "the shown number is not valid; correct caller_ids of this trunk"),
-    21213: _code(_ACCOUNT, 28, "a number to show is missing; give this trunk caller_ids"),
+    21212: _code(_ACCOUNT, 28, "the shown number is not valid; correct it in [numbers]"),
+    21213: _code(_ACCOUNT, 28, "a number to show is missing; give the trunk one in [numbers]"),
     21219: _code(
         _ACCOUNT, 21, "a trial account calls verified numbers only; upgrade the account, or verify the called number"
     ),
@@ -159,7 +159,7 @@ CODES: Final = {
     20429: _code(_CROWD, 42, "the account sends more requests than it may"),
     86008: _code(_CROWD, 34, "the account has as many calls in progress as it may have"),
     # what was asked
-    11100: _code(_OURS, 100, "a URL has no valid form; correct the agent's twiml_url or public_url of [callbacks]"),
+    11100: _code(_OURS, 100, "a URL has no valid form; correct the agent's twiml, or url of [callbacks]"),
     11750: _code(_OURS, 100, "the TwiML is longer than 64 kB; shorten what the agent says"),
     12100: _code(_OURS, 100, "the TwiML cannot be read; correct the agent"),
     12200: _code(_OURS, 100, "the TwiML does not follow its schema; correct the agent"),
@@ -168,7 +168,7 @@ CODES: Final = {
     20422: _code(_OURS, 100, "a parameter is not valid"),
     20423: _code(_OURS, 100, "an id is not valid; correct account_sid of this trunk"),
     21201: _code(_OURS, 96, "the request names no number to call"),
-    21205: _code(_OURS, 100, "a URL is not valid; correct the agent's twiml URL or public_url of [callbacks]"),
+    21205: _code(_OURS, 100, "a URL is not valid; correct the agent's twiml, or url of [callbacks]"),
     21208: _code(_OURS, 100, "the ring timeout is not valid"),
     21209: _code(_OURS, 100, "a method is not valid"),
     21218: _code(_OURS, 100, "the application is not valid"),
