@@ -112,6 +112,9 @@ class Standing:
         ]
         if resting:
             yield f"{_names(resting, 'trunk')} resting after faults"
+        unfit = {agent: None for trunk in self._engine.lines.trunks.values() for agent in trunk.unfit.resting()}
+        if unfit:
+            yield f"{_names(list(unfit), 'agent')} resting, cannot speak"
         yield from self._disk()
 
     def _disk(self) -> Iterable[str]:

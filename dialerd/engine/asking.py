@@ -33,7 +33,7 @@ class Slot:
         trunk: over which the call goes, though a reload gives the number to another one meanwhile.
         permit: what is held.
         start_at: monotonic seconds before which the call must not start.
-        probe: the call finds out whether the trunk works again.
+        probe: the call finds out whether the trunk works again, or the agent on it.
         day: the daily cap of which it holds one, or None.
     """
 
@@ -121,7 +121,7 @@ def _release(campaign: LiveCampaign, slots: Sequence[Slot]) -> None:
         trunk = slot.trunk
         starts[trunk] += 1
         if slot.probe:
-            trunk.breaker.returned_probe()
+            trunk.returned_probe(campaign.agent)
     for trunk, n in starts.items():
         if trunk.last_taker is campaign:  # starts that others have taken since cannot be put back behind them
             trunk.pace.refund(n)
@@ -234,16 +234,16 @@ class _Asking:
 
     def _room(self, trunk: Trunk, k: int) -> int:
         """Return how many calls a trunk can take now."""
-        breaker = trunk.breaker
         if trunk.provider is None:
             self.blocked.until(self.now_s + _TRUNK_DOWN_S)
             return 0
-        if breaker.state is not BreakerState.CLOSED:
-            if breaker.until is not None and breaker.until > self.now_s:
-                probed = breaker.state is BreakerState.HALF_OPEN
-                self.blocked.until(min(breaker.until, self.now_s + _PROBE_S) if probed else breaker.until)
-                return 0
-            k = 1
+        for breaker in trunk.breakers(self.agent.name):
+            if breaker.state is not BreakerState.CLOSED:
+                if breaker.until is not None and breaker.until > self.now_s:
+                    probed = breaker.state is BreakerState.HALF_OPEN
+                    self.blocked.until(min(breaker.until, self.now_s + _PROBE_S) if probed else breaker.until)
+                    return 0
+                k = 1
         if trunk.limit.free < 1:
             self.blocked.limits.append(trunk.limit)
             return 0
@@ -254,7 +254,7 @@ class _Asking:
 
     def _hold(self, trunk: Trunk, picks: Sequence[CallerId]) -> list[Slot]:
         """Take permits and starts for calls over one trunk, as many as there are of both."""
-        allowed = trunk.breaker.allow(self.now_s)
+        allowed = min(breaker.allow(self.now_s) for breaker in trunk.breakers(self.agent.name))
         most = min(len(picks), allowed, int(min(trunk.limit.free, len(picks))))
         trunk.last_taker = self.campaign
         if self.campaign.pace.rate is not None:
@@ -269,7 +269,7 @@ class _Asking:
             slots.append(Slot(line, trunk, permit, start_at, probe))
         trunk.pace.refund(len(starts) - len(slots))
         if probe and not slots:
-            trunk.breaker.returned_probe()
+            trunk.returned_probe(self.agent.name)
         return slots
 
     def _hold_paced(self, trunk: Trunk, picks: Sequence[CallerId], *, probe: bool) -> list[Slot]:
@@ -287,7 +287,7 @@ class _Asking:
             own.slots(1, starts[0])
             slots.append(Slot(line, trunk, permit, starts[0], probe))
         if probe and not slots:
-            trunk.breaker.returned_probe()
+            trunk.returned_probe(self.agent.name)
         return slots
 
     def _wish(self, groups: Sequence[int], slots: Sequence[Slot], usable: Sequence[CallerId]) -> Ask:

@@ -23,7 +23,7 @@ from dialerd.engine.reconciling import Reconciler
 from dialerd.engine.shift import NEVER_RETURNED, Shift, patience_s
 from dialerd.engine.telling import Telling
 from dialerd.engine.withheld import Withheld
-from dialerd.model.call import CallEnd, Cause
+from dialerd.model.call import UNFIT_AGENT, UNFIT_CALL, CallEnd, Cause
 from dialerd.model.instants import MINUTE, NEVER, SECOND, Instant
 from dialerd.model.states import AtFault, AttemptState, Outcome, Rule
 from dialerd.plugin.complaints import Complaints
@@ -203,7 +203,6 @@ class Calling:
             else:
                 again_at = now + _SCREENED_AGAIN_MS if until is None else max(until, now + SECOND)
                 self._end(call, withdrawn(call, cause, now, min(again_at, NEVER)))
-            self._return_probe(call)
             return True
         return False
 
@@ -234,14 +233,13 @@ class Calling:
         if end.cause is not None and end.cause.fault in _TRUNK_FAULTS and end.outcome is Outcome.FAILED:
             call.trunk.failed(call.claimed.number, _said(end.cause), call.started_at)
         else:
-            call.trunk.settled(call.started_at, heard=call.heard)
+            call.trunk.settled(call.campaign.agent, call.started_at, heard=call.heard)
         self._end(call, counted(call, end, now, self._random))
 
     def _withdraw(self, call: LiveCall, order: Order, reason: str) -> None:
         """Put a call back that the gate stopped at the last instant."""
         now = self._clock.now()
         hold = order.hold
-        self._return_probe(call)
         next_at = now + SECOND  # a provider that withdraws of itself must not go round and round
         if call.recalled is not None:
             next_at = now + call.recalled.rest
@@ -255,14 +253,12 @@ class Calling:
     def _put_back(self, call: LiveCall, reason: str) -> None:
         """Put a call back that could not be handed to a provider."""
         now = self._clock.now()
-        self._return_probe(call)
         self._end(call, withdrawn(call, Cause(fault=AtFault.US, code="withdrawn", detail=reason), now, now + SECOND))
 
     def _throttled(self, call: LiveCall, error: Throttled) -> None:
         retry_after = None if error.retry_after is None else int(error.retry_after)
         now_s = trio.current_time()
         call.trunk.pace.throttled(now_s, None if retry_after is None else retry_after / SECOND)
-        self._return_probe(call)
         cause = checked_cause(error.cause or Cause(fault=AtFault.TRUNK, code="throttled"))
         now = self._clock.now()
         self._end(call, refunded(call, Outcome.CONGESTION, cause, now, self._random, retry_after=retry_after))
@@ -271,20 +267,27 @@ class Calling:
         cause = checked_cause(error.cause)
         now = self._clock.now()
         if cause.fault is AtFault.CALLEE:
-            call.trunk.worked(call.started_at)
+            call.trunk.worked(call.campaign.agent, call.started_at)
             end = CallEnd(outcome=Outcome.INVALID_NUMBER, cause=cause, ended_at=now)
             self._end(call, counted(call, end, now, self._random))
             return
         if error.trunk_down:
             call.trunk.down(_said(cause), call.started_at)
+        if cause.fault is AtFault.US and cause.code in (UNFIT_AGENT, UNFIT_CALL):
+            call.trunk.unfit.take(
+                call.campaign.agent,
+                cause,
+                number=call.claimed.number,
+                started_at=call.started_at,
+                campaign=call.campaign.row.uid,
+                call_id=call.claimed.uid,
+            )
         self._refund_for_trunk(call, cause, Outcome.FAILED)
 
     def _refund_for_trunk(self, call: LiveCall, cause: Cause, outcome: Outcome) -> None:
         """Refund a call that never rang, and hold it against the trunk where it is the trunk's doing."""
         if cause.fault in _TRUNK_FAULTS:
             call.trunk.failed(call.claimed.number, _said(cause), call.started_at)
-        else:
-            self._return_probe(call)
         if outcome is Outcome.CONGESTION:
             call.trunk.pace.throttled(trio.current_time())
         self._end(call, refunded(call, outcome, cause, self._clock.now(), self._random))
@@ -341,6 +344,7 @@ class Calling:
             "where there are many, look at the connection to the carrier",
         )
         call.trunk.failed(call.claimed.number, _said(cause), call.started_at)
+        self._return_probe(call)  # its end may be a while away
         self._nursery.start_soon(self._recover, call, None)
 
     def recover(self, call: LiveCall) -> trio.Event:
@@ -353,10 +357,13 @@ class Calling:
         self._end(call, await self._reconciler.end_of(call, asked))
 
     def _return_probe(self, call: LiveCall) -> None:
+        """Let another call be the probe, where this one was and found nothing out."""
         if call.probe:
-            call.trunk.breaker.returned_probe()
+            call.probe = False
+            call.trunk.returned_probe(call.campaign.agent)
 
     def _end(self, call: LiveCall, end: Ended) -> None:
+        self._return_probe(call)
         self._log.info(
             "call.ended",
             call_id=call.claimed.uid,

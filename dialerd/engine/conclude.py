@@ -111,6 +111,8 @@ def _ended(
     claimed = call.claimed
     answered_by = (end and end.answered_by) or call.answered_by
     ringing_at, answered_at = _noted_instants(call)
+    answered_at = _not_after((end and end.answered_at) or answered_at, ended_at)
+    ringing_at = _not_after((end and end.ringing_at) or ringing_at, ended_at if answered_at is None else answered_at)
     return Ended(
         attempt_id=claimed.attempt_id,
         recipient_id=claimed.recipient_id,
@@ -118,8 +120,8 @@ def _ended(
         outcome=outcome,
         refunded=refunded,
         bounded=bounded,
-        ringing_at=(end and end.ringing_at) or ringing_at,
-        answered_at=(end and end.answered_at) or answered_at,
+        ringing_at=ringing_at,
+        answered_at=answered_at,
         ended_at=ended_at,
         reference=call.reference,
         cause=_cause(cause) if cause is not None else None,
@@ -131,6 +133,11 @@ def _ended(
         final=final,
         uncount=_uncount(call, ended_at) if refunded else (),
     )
+
+
+def _not_after(at: Instant | None, latest: Instant) -> Instant | None:
+    """Return an instant that is not later: one was noted here, the other told by a carrier that knows whole seconds."""
+    return None if at is None else min(at, latest)
 
 
 def _noted_instants(call: LiveCall) -> tuple[Instant | None, Instant | None]:

@@ -8,6 +8,7 @@ import trio
 
 from dialerd.engine.days import DayCount
 from dialerd.engine.limits import Limit, Starts
+from dialerd.engine.unfit import UnfitAgents
 from dialerd.model.settings import AgentSettings, NumberSettings, Settings, TrunkSettings
 from dialerd.plugin.provider import Provider
 from dialerd.rules.breaker import Breaker, BreakerState
@@ -42,6 +43,7 @@ class Trunk:
         provider: who places its calls; None while it has not come up.
         providers: who is up, the last come first; one that a reload has replaced stays until its calls have ended.
         limit, pace, breaker: what stands between a call and the trunk.
+        unfit: the agents that cannot speak in its calls.
         starts: the pace's, to wait for.
         last_taker: the campaign that took the last starts of the pace.
         kept_by: who keeps the provider; of two at a reload, the one that came up last.
@@ -61,6 +63,7 @@ class Trunk:
         "providers",
         "settings",
         "starts",
+        "unfit",
     )
 
     def __init__(self, name: str, settings: TrunkSettings, countries: frozenset[str]) -> None:
@@ -73,6 +76,7 @@ class Trunk:
         self.pace = Pace(settings.calls_per_second, trio.current_time())
         self.starts = Starts(self.pace)
         self.breaker = Breaker()
+        self.unfit = UnfitAgents(name)
         self.last_taker: object = None
         self.calls_by_provider: dict[int, int] = {}
         self.kept_by: object = None
@@ -82,6 +86,7 @@ class Trunk:
         self.settings = settings
         self.countries = countries
         self.limit.set_total(settings.max_concurrent)
+        self.unfit.forget()
         self.pace.set_rate(settings.calls_per_second, trio.current_time())
 
     def lend(self, provider: Provider) -> None:
@@ -94,27 +99,39 @@ class Trunk:
         if not self.calls_by_provider[id(provider)]:
             del self.calls_by_provider[id(provider)]
 
-    def worked(self, started_at: float) -> None:
+    def breakers(self, agent: str) -> Sequence[Breaker]:
+        """Return what may hold an agent's calls back: the trunk's breaker, and the agent's where it has one."""
+        own = self.unfit.breaker(agent)
+        return (self.breaker,) if own is None else (self.breaker, own)
+
+    def returned_probe(self, agent: str) -> None:
+        """Take a probe back that an agent's call was; see `Breaker.returned_probe`."""
+        for breaker in self.breakers(agent):
+            breaker.returned_probe()
+
+    def worked(self, agent: str, started_at: float) -> None:
         """Note that a call reached the callee's network.
 
         Args:
+            agent: whose call it was.
             started_at: monotonic seconds at which the call was claimed.
         """
+        self.unfit.worked(agent, started_at)
         breaker = self.breaker
         rested = breaker.state is not BreakerState.CLOSED
         breaker.succeeded(trio.current_time(), started_at=started_at)
         if rested and breaker.state is BreakerState.CLOSED:
             _log.info("trunk.recovered", trunk=self.name)
 
-    def settled(self, started_at: float, *, heard: bool) -> None:
+    def settled(self, agent: str, started_at: float, *, heard: bool) -> None:
         """Note that a call came to its end without the trunk's failing.
 
         Args:
-            started_at: as of `worked`.
+            agent, started_at: as of `worked`.
             heard: it was told already that the call reached the callee's network.
         """
         if not heard:
-            self.worked(started_at)
+            self.worked(agent, started_at)
         if self.pace.slowed:
             self.pace.settled(trio.current_time())
 

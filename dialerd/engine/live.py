@@ -57,7 +57,8 @@ class LiveCall:
         claimed_at: when it was claimed.
         started_at: monotonic seconds at which it was claimed.
         start_at: monotonic seconds before which it must not start.
-        probe: it is the one call that finds out whether its trunk works again.
+        probe: it is the one call that finds out whether its trunk works again, or its agent on that trunk; False as
+            soon as that is known.
         day_keys: daily counts that it was counted in.
 
     Attributes:
@@ -108,7 +109,8 @@ class LiveCall:
         if not self.heard and (kind is Ringing or kind is Answered):
             # the callee's network was heard: the trunk works, however long this call may last
             self.heard = True
-            self.trunk.worked(self.started_at)
+            self.probe = False
+            self.trunk.worked(self.campaign.agent, self.started_at)
         if kind is Ringing:
             if self.ringing_at is None:
                 self.ringing_at, self.ringing_s = self.clock.now(), now_s

@@ -72,7 +72,7 @@ def read_addition(
             resolved = known_of(addition.campaign, settings, skip_invalid=addition.skip_invalid)
             rows = Rows(source.name, settings, resolved, now, sink)
             _READERS[addition.format](source, rows)
-            rows.flush()
+            rows.close()
     except InvalidInput as error:
         for fault in error.faults:
             sink.fault(fault)

@@ -213,7 +213,7 @@ class _File:
             told = {0: "", 1: ": the fault is listed as a warning"}
             many = told.get(rows.left_out, f": all {rows.left_out} faults are listed as warnings")
             self._sink.fault(Fault("", f"has no valid recipient{many}", file=file))
-        rows.flush()
+        rows.close()
 
     def _resolve(self, document: Document, others: Iterable[Fault]) -> Resolved:
         """Check the spec and tell its faults, and with them those of `others`."""

@@ -5,11 +5,13 @@ when there is something to report.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, Protocol
 
 import msgspec
 from attrs import field, frozen, validators
 
+from dialerd.intake.gaps import gaps_of
 from dialerd.intake.resolve import Resolved
 from dialerd.model.campaign import ZoneGroup
 from dialerd.model.errors import Fault
@@ -118,6 +120,7 @@ class Rows:
         self._groups: list[ZoneGroup] = []
         self._known: dict[int, _Group] = {}
         self._advice: dict[str, str] = {}
+        self._gaps = gaps_of(resolved, settings)
 
     def refuse(self, fault: Fault) -> None:
         """Note what is wrong with the file as a whole."""
@@ -169,9 +172,9 @@ class Rows:
             self._bad_at(below(path, "prompt"), "has a NUL character, which is not text; remove it", placed)
             return
         if group.never is not None and keep:
-            where = below(path, "timezone" if timezone else "phone")
-            line, column = placed(where)
-            self._sink.warning(Fault(where, group.never, file=self.file, line=line, column=column))
+            self._sink.warning(self._at(below(path, "timezone" if timezone else "phone"), group.never, placed))
+        if self._gaps is not None and keep:
+            self._gaps.look(prompt, variables, partial(self._at, below(path, "variables"), "", placed))
         if keep and self._sink.wants_rows:
             spoken = _text(variables)
             told = _text(metadata)
@@ -187,6 +190,12 @@ class Rows:
             self._sink.rows(self._groups, self._rows)
         self._rows = []
         self._size = 0
+
+    def close(self) -> None:
+        """Hand on the last rows, and tell what was counted over all of them."""
+        self.flush()
+        for warning in self._gaps.warnings() if self._gaps is not None else ():
+            self._sink.warning(warning)
 
     def _meet(self, zones: ZoneGroup) -> _Group:
         """Note a zone group that was not seen in this file yet."""
@@ -218,8 +227,11 @@ class Rows:
         return self._advice[name]
 
     def _bad_at(self, path: str, message: str, placed: Placed) -> None:
+        self.bad_fault(self._at(path, message, placed))
+
+    def _at(self, path: str, message: str, placed: Placed) -> Fault:
         line, column = placed(path)
-        self.bad(message, line=line, column=column, path=path)
+        return Fault(path, message, file=self.file, line=line, column=column)
 
 
 def _never(zones: ZoneGroup) -> str:

@@ -1,7 +1,7 @@
 """What is said between the engine and a provider about one call."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, frozen
 
@@ -10,6 +10,12 @@ from dialerd.model.states import AnsweredBy, AtFault, Outcome
 
 Afterwards = Callable[[], Awaitable[Mapping[str, Any]]]
 """Finds out what is known of a call only a while after its end, such as its price; returns plain JSON data."""
+
+UNFIT_AGENT: Final = "agent"
+"""Code of a cause that is our fault: the agent can speak in no call of the trunk, since it cannot be reached, say."""
+
+UNFIT_CALL: Final = "variables"
+"""Code of a cause that is our fault: the agent cannot speak in this one call, for what its recipient lacks or has."""
 
 
 @frozen(kw_only=True)

@@ -45,7 +45,8 @@ class Waiting:
 
     Args:
         kind: `daemon`, `trunk`, `number`, `agent` or `campaign` where a limit is full; `pace` where starts are spaced;
-            `down` or `resting` of a trunk; `turn` where others come first; `stopping` where nobody is dialled any more.
+            `down` or `resting` of a trunk; `unfit` of an agent that cannot speak and rests; `turn` where others come
+            first; `stopping` where nobody is dialled any more.
         name: which trunk, number, agent or campaign; None = there is but one.
         words: the same for people.
         until: when it passes as far as is known, or None.

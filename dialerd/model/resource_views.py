@@ -102,6 +102,8 @@ class AgentView:
         max_concurrent: calls in progress at once that it serves; None = as many as other limits allow.
         in_use: calls in progress that it serves.
         campaigns: its campaigns that are not over.
+        why: why it rests on a trunk, since it cannot speak there; None = it rests on none.
+        until: when that is tried again, or None.
     """
 
     name: str
@@ -112,6 +114,8 @@ class AgentView:
     max_concurrent: int | None = None
     in_use: int = 0
     campaigns: int = 0
+    why: str | None = None
+    until: Instant | None = None
 
 
 @frozen(kw_only=True)

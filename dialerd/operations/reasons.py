@@ -4,15 +4,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from dialerd.engine.explain import Explanation
+from dialerd.model.call import UNFIT_AGENT, UNFIT_CALL
 from dialerd.model.call_view import CallView
 from dialerd.model.instants import NEVER, Instant
 from dialerd.model.reason import RULE_WORDS, Reason, Waiting
 from dialerd.model.settings import Settings
-from dialerd.model.states import Rule
+from dialerd.model.states import AtFault, Rule
 from dialerd.rules.gate import Hold
 
-_PUT_BACK: Final = {"screen": "a screen held its last call", "withdrawn": "its last call was put back"}
-"""What the cause's code of a call that never left says of it."""
+_UNFIT: Final = "its last call was not placed, since its agent cannot speak"
+_PUT_BACK: Final = {
+    "screen": "a screen held its last call",
+    "withdrawn": "its last call was put back",
+    UNFIT_AGENT: _UNFIT,
+    UNFIT_CALL: _UNFIT,
+}
+"""What the cause's code of a call that never left says of it, where the fault is ours."""
 
 _FOLLOW: Final = (Rule.RETRY_DELAY, Rule.DONE)  # rules that follow from the last call
 
@@ -63,7 +70,7 @@ def _detail(hold: Hold | None, calls: Sequence[CallView]) -> str:
     if hold is None:
         return ""
     cause = calls[-1].cause if calls and hold.rule in _FOLLOW else None
-    put_back = _PUT_BACK.get(str(cause.get("code"))) if cause else None
+    put_back = _PUT_BACK.get(str(cause.get("code"))) if cause and cause.get("fault") == AtFault.US else None
     if cause is None or put_back is None:
         return hold.detail
     said = f"{put_back}: {cause['detail']}" if cause.get("detail") else put_back

@@ -18,7 +18,7 @@ from dialerd.model.resource_views import (
     TrunkView,
 )
 from dialerd.operations.ground import Ground
-from dialerd.operations.waiting import trunk_waits
+from dialerd.operations.waiting import agent_waits, trunk_waits
 from dialerd.store import notices
 
 
@@ -70,19 +70,26 @@ class Resources:
     def agents(self) -> tuple[AgentView, ...]:
         """Return the configured agents, in the order of the settings."""
         campaigns = Counter(campaign.agent for campaign in self._engine.campaigns.live())
-        return tuple(
-            AgentView(
-                name=name,
-                id=entry.id,
-                kind=next(kind for kind in AgentKind if getattr(entry, kind) is not None),
-                timezone=entry.timezone,
-                numbers=entry.numbers,
-                max_concurrent=entry.max_concurrent,
-                in_use=self._engine.lines.agents[name].limit.used,
-                campaigns=campaigns[name],
+        now, now_s = self._ground.now(), trio.current_time()
+        trunks = self._engine.lines.trunks.values()
+        views = []
+        for name, entry in self._engine.settings.agents.items():
+            waits = next((one for trunk in trunks for one in agent_waits(name, trunk, now, now_s)), None)
+            views.append(
+                AgentView(
+                    name=name,
+                    id=entry.id,
+                    kind=next(kind for kind in AgentKind if getattr(entry, kind) is not None),
+                    timezone=entry.timezone,
+                    numbers=entry.numbers,
+                    max_concurrent=entry.max_concurrent,
+                    in_use=self._engine.lines.agents[name].limit.used,
+                    campaigns=campaigns[name],
+                    why=None if waits is None else waits.words,
+                    until=None if waits is None else waits.until,
+                )
             )
-            for name, entry in self._engine.settings.agents.items()
-        )
+        return tuple(views)
 
     def status(self, *, notice_backlog: int | None = None) -> StatusView:
         """Return how the daemon stands.

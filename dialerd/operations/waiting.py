@@ -13,7 +13,7 @@ from dialerd.engine.limits import AHEAD_S, Limit
 from dialerd.engine.lines import CallerId, Trunk
 from dialerd.model.instants import SECOND, Instant
 from dialerd.model.reason import Waiting
-from dialerd.rules.breaker import BreakerState
+from dialerd.rules.breaker import Breaker, BreakerState
 from dialerd.rules.pacing import Pace
 from dialerd.rules.routes import WORLD
 
@@ -39,7 +39,7 @@ def waiting(engine: Engine, campaign: LiveCampaign | None, country: str | None, 
         for number in campaign.caller_ids
         if (line := engine.lines.caller_ids.get(number)) is not None and (country or WORLD) in line.trunk.countries
     ]
-    of_lines = [[*_line(line, now, now_s)] for line in lines]
+    of_lines = [[*_line(line, campaign.agent, now, now_s)] for line in lines]
     if all(of_lines):  # one that is free is enough
         found += dict.fromkeys(one for blocked in of_lines for one in blocked)
     return tuple(found)
@@ -57,9 +57,10 @@ def _shared(engine: Engine, campaign: LiveCampaign, now: Instant, now_s: float) 
     yield from _spaced("campaign", campaign.row.spec.name, campaign.pace, now, now_s, ahead_s=ahead_s)
 
 
-def _line(line: CallerId, now: Instant, now_s: float) -> Iterator[Waiting]:
-    """Yield what keeps a caller id from being shown."""
+def _line(line: CallerId, agent: str, now: Instant, now_s: float) -> Iterator[Waiting]:
+    """Yield what keeps a caller id from being shown in an agent's calls."""
     yield from trunk_waits(line.trunk, now, now_s)
+    yield from agent_waits(agent, line.trunk, now, now_s)
     yield from _full("number", line.number, line.limit)
     yield from _full("trunk", line.trunk.name, line.trunk.limit)
     yield from _spaced("trunk", line.trunk.name, line.trunk.pace, now, now_s, ahead_s=AHEAD_S)
@@ -79,9 +80,28 @@ def trunk_waits(trunk: Trunk, now: Instant, now_s: float) -> Iterable[Waiting]:
     breaker = trunk.breaker
     if breaker.state is BreakerState.CLOSED:
         return []
-    until = None if breaker.until is None else now + max(0, round((breaker.until - now_s) * SECOND))
     why = f": {breaker.reason}" if breaker.reason else ""
-    return [Waiting(kind="resting", name=trunk.name, words=f"trunk {trunk.name} rests after faults{why}", until=until)]
+    words = f"trunk {trunk.name} rests after faults{why}"
+    return [Waiting(kind="resting", name=trunk.name, words=words, until=_rest_ends(breaker, now, now_s))]
+
+
+def agent_waits(agent: str, trunk: Trunk, now: Instant, now_s: float) -> Iterable[Waiting]:
+    """Return why an agent makes no call over a trunk, if it is at fault.
+
+    Args:
+        agent: its name.
+        trunk: which.
+        now, now_s: as of `trunk_waits`.
+    """
+    breaker = trunk.unfit.breaker(agent)
+    if breaker is None or breaker.state is BreakerState.CLOSED:
+        return []
+    words = f"agent {agent} rests on trunk {trunk.name}, since it cannot speak there: {breaker.reason}"
+    return [Waiting(kind="unfit", name=agent, words=words, until=_rest_ends(breaker, now, now_s))]
+
+
+def _rest_ends(breaker: Breaker, now: Instant, now_s: float) -> Instant | None:
+    return None if breaker.until is None else now + max(0, round((breaker.until - now_s) * SECOND))
 
 
 def _full(kind: str, name: str | None, limit: Limit) -> Iterator[Waiting]:

@@ -54,7 +54,9 @@ class NotPlaced(DialerdError):
     """The call certainly did not reach the phone network.
 
     Args:
-        cause: why not; its `fault` decides whether the attempt counts.
+        cause: why not; its `fault` decides whether the attempt counts. Where the agent cannot speak, that is ours, and
+            its `code` is `dialerd.model.call.UNFIT_AGENT` or `UNFIT_CALL`: with the first, call after call, the agent
+            rests on this trunk and its campaigns wait.
         trunk_down: no call can be placed on this trunk until someone acts (account suspended, credentials refused);
             the trunk rests at once and its campaigns wait.
     """

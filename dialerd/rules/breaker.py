@@ -1,5 +1,7 @@
 """Breaker: a trunk that does not work rests, and one call finds out whether it works again.
 
+So does an agent that cannot speak over a trunk; there each called number is a place of its own.
+
 It opens after `FAULTS` faults of the trunk or the provider in a row (a call that reaches the callee's network ends
 the row) over at least `PLACES` places. A place is the first `PLACE_DIGITS` digits of a number, country, area and what
 follows: `+121255`, `+442079`. The reason is that a carrier may lose one route while the others work; a list that is
@@ -60,7 +62,10 @@ class BreakerState(StrEnum):
 
 
 class Breaker:
-    """Guards one trunk.
+    """Guards one trunk, or one agent on it.
+
+    Args:
+        place_digits: digits of a number that make a place.
 
     Attributes:
         state: closed, open or half open.
@@ -70,13 +75,14 @@ class Breaker:
             half open with its probe not yet taken.
     """
 
-    __slots__ = ("_faults", "_places", "_renewed_at", "_rest_s", "reason", "since", "state", "until")
+    __slots__ = ("_faults", "_place_digits", "_places", "_renewed_at", "_rest_s", "reason", "since", "state", "until")
 
-    def __init__(self) -> None:
+    def __init__(self, place_digits: int = PLACE_DIGITS) -> None:
         self.state = BreakerState.CLOSED
         self.reason = ""
         self.since: float | None = None
         self.until: float | None = None
+        self._place_digits = place_digits
         self._faults = 0  # in a row
         self._places: set[str] = set()  # of them, up to PLACES
         self._rest_s = FIRST_REST_S  # how long the next rest will be
@@ -122,7 +128,7 @@ class Breaker:
             return
         self._faults += 1
         if len(self._places) < PLACES:
-            self._places.add(number[: 1 + PLACE_DIGITS])
+            self._places.add(number[: 1 + self._place_digits])
         if self._faults >= FAULTS and len(self._places) >= PLACES:
             self._open(now, reason)
 

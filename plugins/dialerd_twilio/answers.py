@@ -10,6 +10,7 @@ from attrs import frozen
 
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import Duration, Instant
+from dialerd.model.states import AnsweredBy
 
 
 class CallStatus(StrEnum):
@@ -30,6 +31,19 @@ OVER: Final = frozenset(
     {CallStatus.COMPLETED, CallStatus.BUSY, CallStatus.FAILED, CallStatus.NO_ANSWER, CallStatus.CANCELED}
 )
 """The statuses of a call that has ended."""
+
+
+def answerer(words: str | None) -> AnsweredBy | None:
+    """Return who or what answered, in our words; None where nobody listened, or nothing was found out yet.
+
+    Args:
+        words: `AnsweredBy`, as the carrier says it: Twilio, "Answering Machine Detection".
+    """
+    if not words:
+        return None
+    if words.startswith("machine"):  # machine_start, machine_end_beep, machine_end_silence, machine_end_other
+        return AnsweredBy.MACHINE
+    return {"human": AnsweredBy.HUMAN, "fax": AnsweredBy.FAX}.get(words, AnsweredBy.UNKNOWN)
 
 
 @frozen(kw_only=True)

@@ -17,8 +17,8 @@ from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Instant
 from dialerd.plugin.callback import CallbackAnswer, CallbackRequest
 from dialerd.plugin.complaints import Complaints
+from dialerd_twilio.answers import CallStatus
 from dialerd_twilio.board import Board
-from dialerd_twilio.carrier import CallStatus
 from dialerd_twilio.leg import Leg
 from dialerd_twilio.script import STOP
 

@@ -21,7 +21,8 @@ from twilio.rest.api.v2010.account.outgoing_caller_id import OutgoingCallerIdLis
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Duration, Instant, to_instant
 from dialerd_twilio.answers import OVER, CallStatus, CarrierCall, CarrierError, Lost, NewCall, Refused
-from dialerd_twilio.options import TwilioOptions
+from dialerd_twilio.manner import manner_of
+from dialerd_twilio.options import Api, TwilioOptions
 from dialerd_twilio.reading import as_call, may_be, next_page, refusal_of
 from dialerd_twilio.transport import Errand, Transport, on_errand, retry_after
 
@@ -73,7 +74,9 @@ class Carrier:
         self._options = options
         self._password = password
         self._now = now
-        self._transport = Transport(options.request_timeout)
+        self._texml = options.api is Api.TEXML
+        manner = manner_of(options, (options.base_url or "").rstrip("/"))
+        self._transport = Transport(options.request_timeout, manner)
         client = Client(
             username,
             password,
@@ -158,6 +161,8 @@ class Carrier:
         Raises:
             CarrierError: the order was refused or lost.
         """
+        if self._texml:  # it knows nothing else: Telnyx, "Update call"
+            status = CallStatus.COMPLETED
         return await self._update(sid, status=status.value)
 
     async def redirect(self, sid: str, twiml: str) -> CarrierCall | None:
@@ -308,7 +313,7 @@ class Carrier:
 
     def _refused(self, errand: Errand) -> Refused:
         """Return what is said of a refusal."""
-        code, words = refusal_of(errand.refusal or "")
+        code, words = refusal_of(errand.refusal or "", codes=not self._texml)
         asked = retry_after(errand.retry_after, self._now())
         return Refused(errand.status or 0, code, self._clean(words), asked)
 

@@ -10,7 +10,8 @@ import trio
 from dialerd.model.call import CallEnd, Cause
 from dialerd.model.instants import SECOND
 from dialerd.model.states import AtFault, Outcome
-from dialerd_twilio.carrier import CallStatus, Carrier, CarrierError
+from dialerd_twilio.answers import CallStatus, CarrierError
+from dialerd_twilio.carrier import Carrier
 from dialerd_twilio.leg import Leg
 from dialerd_twilio.options import TwilioOptions
 from dialerd_twilio.verdicts import verdict

@@ -12,7 +12,8 @@ import trio
 
 from dialerd.model.call import AttemptRef, CannotTell, WasNotPlaced
 from dialerd.model.instants import HOUR, SECOND, Duration
-from dialerd_twilio.carrier import Carrier, CarrierCall, Refused
+from dialerd_twilio.answers import CarrierCall, Refused
+from dialerd_twilio.carrier import Carrier
 
 _SKEW: Final[Duration] = 30 * SECOND
 """How far the two clocks may be apart beyond what is known of it; the carrier tells seconds only."""

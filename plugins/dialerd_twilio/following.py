@@ -16,11 +16,11 @@ from dialerd.model.instants import SECOND, Duration
 from dialerd.model.states import Amd, AnsweredBy, AtFault, OnVoicemail, Outcome
 from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import MaybePlaced
-from dialerd_twilio.carrier import CallStatus, Carrier, CarrierCall, CarrierError
+from dialerd_twilio.answers import CallStatus, CarrierCall, CarrierError, answerer
+from dialerd_twilio.carrier import Carrier
 from dialerd_twilio.ends import end_of
-from dialerd_twilio.leg import FOUND, Leg
+from dialerd_twilio.leg import Leg
 from dialerd_twilio.options import TwilioOptions
-from dialerd_twilio.script import Script
 
 _log = structlog.get_logger()
 
@@ -32,19 +32,6 @@ _TRUST: Final = 5  # times the patience with callbacks between two questions abo
 
 Ask = Callable[[str], Awaitable[CarrierCall | None]]
 """A question to the carrier about a call, by its id."""
-
-
-def detects_beside(script: Script, *, callbacks: bool) -> bool:
-    """Tell whether a machine is listened for while the call goes on already (`AsyncAmd`).
-
-    It needs callbacks, or nobody would hear of the result in time, and something else to say where a message is to be
-    left: an agent that goes on talking after the beep must not begin before it.
-
-    Args:
-        script: what the call does.
-        callbacks: whether the carrier tells by itself.
-    """
-    return callbacks and (script.on_voicemail is not OnVoicemail.LEAVE_MESSAGE or script.message is not None)
 
 
 @frozen(kw_only=True)
@@ -194,13 +181,13 @@ class Following:
         """Do what is to be done about who, or what, has answered."""
         leg = self._leg
         self._acted = True
-        found = FOUND.get(self._known.answered_by or "", AnsweredBy.UNKNOWN)
+        found = answerer(self._known.answered_by)
         policy = leg.script.on_voicemail
         if found not in (AnsweredBy.MACHINE, AnsweredBy.FAX) or policy is OnVoicemail.CONTINUE:
             return
         if found is AnsweredBy.FAX or policy is OnVoicemail.HANG_UP:
             self._ending = self._ending or Outcome.VOICEMAIL
-        elif not detects_beside(leg.script, callbacks=self._callbacks):
+        elif not leg.script.detects_beside(callbacks=self._callbacks):
             leg.message_left = True  # the call waited for the beep, and then said what it says
         elif leg.script.message is not None and self._ending is None:
             message = leg.script.message

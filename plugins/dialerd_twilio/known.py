@@ -9,7 +9,7 @@ from typing import Any, Final
 from attrs import define
 
 from dialerd.model.instants import Duration, Instant
-from dialerd_twilio.carrier import OVER, CallStatus, CarrierCall
+from dialerd_twilio.answers import OVER, CallStatus, CarrierCall
 
 _RANK: Final = {
     CallStatus.QUEUED: 0,

@@ -8,25 +8,14 @@ from typing import Final
 
 import trio
 
-from dialerd.model.states import AnsweredBy
 from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import Accepted, AmdResult, Answered, Digits, Report, Ringing
+from dialerd_twilio.answers import answerer
 from dialerd_twilio.known import Known
 from dialerd_twilio.script import Script
 
 _RINGING: Final = Ringing()
 _ANSWERED: Final = Answered()
-
-FOUND: Final = {
-    "human": AnsweredBy.HUMAN,
-    "machine": AnsweredBy.MACHINE,
-    "machine_start": AnsweredBy.MACHINE,
-    "machine_end_beep": AnsweredBy.MACHINE,
-    "machine_end_silence": AnsweredBy.MACHINE,
-    "machine_end_other": AnsweredBy.MACHINE,
-    "fax": AnsweredBy.FAX,
-}
-"""What `AnsweredBy` says: Twilio, "Answering machine detection". Whatever else it says is unknown."""
 
 
 class Leg:
@@ -105,9 +94,10 @@ class Leg:
             if known.answered and not self._answer_told:
                 self._answer_told = True
                 report(_ANSWERED)
-            if self._answer_told and known.answered_by is not None and not self._amd_told:
+            found = answerer(known.answered_by)
+            if self._answer_told and found is not None and not self._amd_told:
                 self._amd_told = True
-                report(AmdResult(FOUND.get(known.answered_by, AnsweredBy.UNKNOWN)))
+                report(AmdResult(found))
         self.wake()
 
     def press(self, digits: str) -> None:

@@ -5,7 +5,8 @@ Secrets are not among them: an option names the file or the systemd credential t
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -41,16 +42,42 @@ def _is_address(_record: object, _field: "_Field[Any]", text: str) -> None:
         raise ValueError(form) from None
     if not host or parts.query or parts.fragment or parts.username is not None:
         raise ValueError(form)
+    if re.search(r"/2010-04-01\b|/Accounts\b", parts.path):
+        raise ValueError("must end before /2010-04-01 and /Accounts, which dialerd adds itself")
     if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
         raise ValueError(f"{form}; plain http is taken only to this machine itself")
+
+
+def _is_extra(_record: object, _field: "_Field[Any]", fields: Mapping[str, str]) -> None:
+    if wrong := [name for name in fields if not re.fullmatch(r"[A-Z][A-Za-z0-9]{0,63}", name)]:
+        raise ValueError(f"has {wrong[0]!r}, which is no field of a call; fields are written like ApplicationSid")
+    if ours := sorted(_OURS.intersection(fields)):
+        raise ValueError(f"has {ours[0]}, which is dialerd's own to set; leave it out")
+    if long := [name for name, value in fields.items() if not 0 < len(value) <= _MOST_EXTRA]:
+        raise ValueError(f"has {long[0]} with a value that is empty or longer than {_MOST_EXTRA} characters")
 
 
 def _between(least: Duration, most: Duration) -> list[Any]:
     return [validators.ge(least), validators.le(most)]
 
 
+_MOST_EXTRA: Final = 1_000
+_OURS: Final = frozenset(
+    {"To", "From", "Url", "Method", "UrlMethod", "Twiml", "Texml", "Laml", "Timeout", "TimeLimit", "CallReason"}
+    | {"StatusCallback", "StatusCallbackMethod", "StatusCallbackEvent", "MachineDetection", "AsyncAmd"}
+    | {"AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod", "MachineDetectionTimeout"}
+    | {"MachineDetectionSpeechThreshold", "MachineDetectionSpeechEndThreshold", "MachineDetectionSilenceTimeout"}
+)
+
 AUTH_TOKEN: Final = "auth_token"
 """Name of the option that names the account's auth token."""
+
+
+class Api(StrEnum):
+    """How a carrier wants to be asked."""
+
+    TWILIO = "twilio"
+    TEXML = "texml"
 
 
 @frozen(kw_only=True)
@@ -59,6 +86,8 @@ class TwilioOptions:
 
     Args:
         base_url: API of a carrier that speaks Twilio's; what Twilio's paths (`/2010-04-01/…`) follow. None = Twilio.
+        api: how the carrier wants to be asked; `texml` is Telnyx's way.
+        extra: further fields of each call that is created, by name, or None.
         account_sid: account that asks: `AC…`.
         subaccount_sid: subaccount whose calls they are; None = those of `account_sid`.
         auth_token: file or credential with the account's auth token; None = `api_key` asks.
@@ -66,6 +95,7 @@ class TwilioOptions:
         api_key_secret: file or credential with its secret.
         signing_token: file or credential with what callbacks are signed with; None = `auth_token`. For a subaccount it
             is the subaccount's own auth token.
+        callbacks: whether the carrier's callbacks are taken; False = it is asked, though `[callbacks]` are configured.
         signature_header: header of a callback's signature.
         edge: Twilio's edge location, such as `dublin`.
         region: Twilio's region, such as `ie1`.
@@ -86,12 +116,15 @@ class TwilioOptions:
     """
 
     base_url: str | None = field(default=None, validator=validators.optional(_is_address))
+    api: Api = Api.TWILIO
+    extra: Mapping[str, str] | None = field(default=None, validator=validators.optional(_is_extra))
     account_sid: str = field(validator=_sid("AC", "account's SID"))
     subaccount_sid: str | None = field(default=None, validator=validators.optional(_sid("AC", "account's SID")))
     auth_token: str | None = None
     api_key: str | None = field(default=None, validator=validators.optional(_sid("SK", "API key's SID")))
     api_key_secret: str | None = None
     signing_token: str | None = None
+    callbacks: bool = True
     signature_header: str = field(default="X-Twilio-Signature", validator=validators.matches_re(r"[A-Za-z0-9-]+"))
     edge: str | None = field(default=None, validator=validators.optional(_is_label))
     region: str | None = field(default=None, validator=validators.optional(_is_label))
@@ -119,8 +152,33 @@ class TwilioOptions:
             raise ValueError("edge and region are Twilio's own; leave them out beside base_url")
         if (self.region is None) != (self.edge is None):
             raise ValueError('edge and region go together, as in edge = "dublin", region = "ie1"')
+        if self.api is Api.TEXML:
+            self._check_texml()
+
+    def _check_texml(self) -> None:
+        """Raise `ValueError` where something is given that a carrier of that kind does not have, or is missing."""
+        if self.base_url is None:
+            raise ValueError('api = "texml" needs base_url, as in "https://api.telnyx.com/v2/texml"')
+        if self.auth_token is None:
+            raise ValueError('with api = "texml" the carrier\'s API key is what auth_token names; leave out api_key')
+        if "ApplicationSid" not in (self.extra or {}):
+            raise ValueError('api = "texml" needs the TeXML application, as in extra = { ApplicationSid = "123" }')
+        if self.check_caller_ids:
+            raise ValueError('api = "texml" has no list of the account\'s numbers; set check_caller_ids = false')
+        if self.call_reason is not None or self.signing_token is not None:
+            raise ValueError('api = "texml" has no call_reason, and signs callbacks otherwise than signing_token does')
 
     @property
     def account(self) -> str:
         """The account whose calls they are."""
         return self.subaccount_sid or self.account_sid
+
+    @property
+    def signed_with(self) -> str | None:
+        """The file or credential with what callbacks are signed with; None = they cannot be told from forged ones."""
+        return self.signing_token or self.auth_token
+
+    @property
+    def takes_callbacks(self) -> bool:
+        """Whether callbacks are wanted; TeXML's are signed with Ed25519: Telnyx, "TeXML call completed"."""
+        return self.callbacks and self.api is not Api.TEXML

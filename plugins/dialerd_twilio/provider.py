@@ -12,7 +12,17 @@ from typing import Final, Self
 import structlog
 import trio
 
-from dialerd.model.call import AttemptRef, CallEnd, CannotTell, Cause, Reconciliation, WasNotPlaced, WasPlaced
+from dialerd.model.call import (
+    UNFIT_AGENT,
+    UNFIT_CALL,
+    AttemptRef,
+    CallEnd,
+    CannotTell,
+    Cause,
+    Reconciliation,
+    WasNotPlaced,
+    WasPlaced,
+)
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Instant
 from dialerd.model.states import Amd, AtFault, OnVoicemail
@@ -20,16 +30,17 @@ from dialerd.plugin.callback import CallbackAnswer, CallbackRequest
 from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import CallOrder, MaybePlaced, NotPlaced, Report, Throttled, TrunkSite, Withdrawn
 from dialerd.plugin.secrets import read_secret
+from dialerd_twilio.answers import CarrierError, Lost, NewCall, Refused
 from dialerd_twilio.board import Board
 from dialerd_twilio.callbacks import DETECTION, KEYS, STATUS, Callbacks, callback_url
-from dialerd_twilio.carrier import Carrier, CarrierError, Lost, NewCall, Refused
+from dialerd_twilio.carrier import Carrier
 from dialerd_twilio.ends import end_of
 from dialerd_twilio.finding import find
-from dialerd_twilio.following import Bounds, Following, detects_beside
+from dialerd_twilio.following import Bounds, Following
 from dialerd_twilio.leg import Leg
 from dialerd_twilio.options import TwilioOptions
 from dialerd_twilio.pace import account_pace
-from dialerd_twilio.script import Script, UnfitAgent, write_script
+from dialerd_twilio.script import Script, UnfitAgent, objection, write_script
 from dialerd_twilio.verdicts import refusal
 
 _log = structlog.get_logger()
@@ -91,13 +102,14 @@ class Twilio:
         await trio.lowlevel.checkpoint_if_cancelled()
         if order.hangup.is_set():
             raise NotPlaced(_HUNG_UP_FIRST)
-        base = self._site.callbacks if self._callbacks is not None else None
+        base = self._base
         keys_url = None if base is None else callback_url(base, KEYS, order.attempt_id)
         try:
             script = write_script(order, keys_url)
         except UnfitAgent as error:
-            cause = Cause(fault=AtFault.US, code="agent", detail=str(error))
-            raise NotPlaced(cause) from error
+            always = objection(order.agent, callbacks=keys_url is not None) is not None
+            code = UNFIT_AGENT if always else UNFIT_CALL
+            raise NotPlaced(Cause(fault=AtFault.US, code=code, detail=str(error))) from error
         await self._pace.turn()
         leg = self._board.open(order.attempt_id, script)
         certain = False  # that no call came of it
@@ -166,6 +178,11 @@ class Twilio:
             return CallbackAnswer(status=404)
         return await self._callbacks.answer(request)
 
+    @property
+    def _base(self) -> str | None:
+        """Public URL of the trunk's callbacks, where the carrier has one to ask."""
+        return self._site.callbacks if self._callbacks is not None else None
+
     async def _follow(self, leg: Leg, report: Report, bounds: Bounds, hangup: HangUp) -> CallEnd:
         following = Following(
             self._carrier,
@@ -191,13 +208,13 @@ class Twilio:
         return answer
 
     def _new_call(self, order: CallOrder, script: Script) -> NewCall:
-        base = self._site.callbacks if self._callbacks is not None else None
+        base = self._base
         ring_s = (order.ring_timeout - self._options.ring_buffer) // SECOND
         detect = None
         if order.amd is Amd.DETECT:
             leaves = script.on_voicemail is OnVoicemail.LEAVE_MESSAGE
             detect = "DetectMessageEnd" if leaves else "Enable"
-        beside = base is not None and detect is not None and detects_beside(script, callbacks=True)
+        beside = detect is not None and script.detects_beside(callbacks=base is not None)
         return NewCall(
             to=order.number,
             caller_id=order.caller_id,
@@ -217,8 +234,8 @@ class Twilio:
             SecretError: what it signs with cannot be read.
         """
         options, site = self._options, self._site
-        token = options.signing_token or options.auth_token
-        if site.callbacks is None:
+        token = options.signed_with
+        if site.callbacks is None or not options.takes_callbacks:
             return None
         if token is None:
             _log.warning(

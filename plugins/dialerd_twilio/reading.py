@@ -16,16 +16,27 @@ from dialerd_twilio.answers import CallStatus, CarrierCall, Lost
 _SID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:.=~+-]{0,255}")  # CA and 32 digits at Twilio, others elsewhere
 
 
-def refusal_of(refusal: str) -> tuple[int | None, str]:
-    """Return the code and the words of a refusal, where it is JSON of Twilio's or of RFC 9457's form."""
+def refusal_of(refusal: str, *, codes: bool = True) -> tuple[int | None, str]:
+    """Return the code and the words of a refusal: JSON of Twilio's form, of RFC 9457's, or with a list of `errors`.
+
+    Args:
+        refusal: the answer.
+        codes: whether the codes are Twilio's; SignalWire's list has such ("Create a Call", 400), Telnyx' has its own.
+    """
     try:
         fields = json.loads(refusal)
     except (ValueError, RecursionError):
         return None, ""
+    if isinstance(fields, dict) and isinstance(fields.get("errors"), list) and fields["errors"]:
+        fields = fields["errors"][0]
+        if isinstance(fields, str):
+            return None, fields
     if not isinstance(fields, dict):
         return None, ""
     words = str(fields.get("message") or fields.get("detail") or fields.get("title") or "")
     code = str(fields.get("code") or "")
+    if not codes:
+        return None, f"{code} {words}".strip()
     return int(code) if re.fullmatch(r"[0-9]{1,9}", code) else None, words
 
 

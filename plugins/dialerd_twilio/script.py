@@ -17,9 +17,9 @@ from attrs import evolve, field, frozen
 
 from dialerd.model.settings import AgentSettings, MenuChoice
 from dialerd.model.states import OnVoicemail
-from dialerd.plugin.facts import facts_of
+from dialerd.plugin.facts import facts_of, places_of
 from dialerd.plugin.provider import STATE_BYTES, CallOrder
-from dialerd.rules.templates import BadTemplate, MissingVariable, fill, places
+from dialerd.rules.templates import BadTemplate, MissingVariable, fill
 from dialerd_twilio.twiml import (
     DOCUMENT_CHARACTERS,
     UnfitAgent,
@@ -64,6 +64,17 @@ class Script:
     opt_out: str | None = None
     on_voicemail: OnVoicemail = OnVoicemail.HANG_UP
     message: str | None = None
+
+    def detects_beside(self, *, callbacks: bool) -> bool:
+        """Tell whether a machine is listened for while the call goes on already (`AsyncAmd`).
+
+        It needs callbacks, or nobody would hear of the result in time, and something else to say where a message is to
+        be left: an agent that goes on talking after the beep must not begin before it.
+
+        Args:
+            callbacks: whether the carrier tells by itself.
+        """
+        return callbacks and (self.on_voicemail is not OnVoicemail.LEAVE_MESSAGE or self.message is not None)
 
     def to_state(self) -> bytes:
         """Return it as bytes for `report.state`.
@@ -169,7 +180,7 @@ def objection(agent: AgentSettings, *, callbacks: bool) -> str | None:
     """
     try:
         # what it would do in the call that asks least of it: whatever its texts have places for has one letter
-        variables = {name: "x" for text in _texts(agent) for name in places(text)}
+        variables = dict.fromkeys(places_of(agent), "x")
         order = CallOrder(
             attempt_id="00000000-0000-7000-8000-000000000000",
             trunk="",
@@ -234,10 +245,3 @@ def _with_stop(url: str, key: str | None) -> str:
     if key is None:
         return url
     return f"{url}{'&' if '?' in url else '?'}{STOP}={quote(key, safe='')}"
-
-
-def _texts(agent: AgentSettings) -> Iterator[str]:
-    """Yield the texts of an agent that may have places."""
-    for text in (agent.say, agent.opt_out_say, *(choice.say for choice in agent.menu.values())):
-        if text is not None:
-            yield text

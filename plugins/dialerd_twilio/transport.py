@@ -35,13 +35,18 @@ from twilio.http.response import Response
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import DAY, SECOND, Duration, Instant, to_instant
 from dialerd_twilio.connections import Connections
+from dialerd_twilio.manner import Asking, Manner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 CONNECTIONS: Final = 256
-"""Requests under way at once: a hundred calls a second at two seconds an answer, and room for questions beside them.
-More would wait for a connection, and `leave` is called only when they have one."""
+"""Requests that create calls, under way at once, and as many that change them: a hundred calls a second at two seconds
+an answer. More wait for a connection, and `leave` is called only when they have one."""
+
+QUESTIONS: Final = 128
+"""Questions under way at once. They have places of their own: where the carrier is slow, those about two thousand calls
+would otherwise keep others from being placed, and these from being ended."""
 
 _IDLE_S: Final = 30.0  # shorter than the 60 s after which load balancers commonly close, so that few requests meet that
 _MOST_BYTES: Final = 16 * 1024 * 1024  # of an answer; a page of 1,000 calls has about 1.5 MB
@@ -107,14 +112,18 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # requests, which it im
 
     Args:
         timeout: how long a connection may take, and from the first byte on how long an answer may.
+        manner: what the carrier has otherwise than Twilio, or None.
 
     Raises:
         ProxyUnusable: the environment names a proxy that cannot be used.
     """
 
-    def __init__(self, timeout: Duration) -> None:
+    def __init__(self, timeout: Duration, manner: Manner | None = None) -> None:
         super().__init__(getLogger("twilio.http_client"), True, timeout / SECOND)
-        self._places = trio.CapacityLimiter(CONNECTIONS)
+        self._manner = manner
+        self._creations = trio.CapacityLimiter(CONNECTIONS)
+        self._changes = trio.CapacityLimiter(CONNECTIONS)
+        self._questions = trio.CapacityLimiter(QUESTIONS)
         try:
             self._connections = Connections(_IDLE_S)
         except (ImportError, ValueError, httpx.InvalidURL) as error:
@@ -147,9 +156,10 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # requests, which it im
         """
         errand = _ERRAND.get() or Errand()
         seconds = self.timeout or timeout or 0.0
-        request = _request(method, uri, params=params, data=data, headers=headers, auth=auth)
+        asking = Asking(method=method, uri=uri, data=data or {}, headers=headers or {}, auth=auth)
+        request = _request(asking if self._manner is None else self._manner.ask(asking), params)
         with trio.CancelScope(deadline=trio.current_time() + seconds) as patience, trio.CancelScope() as shield:
-            async with self._places:
+            async with self._places(method, errand):
                 request.extensions["trace"] = _follow(errand, request.method.encode(), patience, shield, seconds)
                 client = self._connections.take()
                 try:
@@ -168,27 +178,27 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # requests, which it im
             if answer.status_code >= 300:
                 errand.refusal = text
                 errand.retry_after = answer.headers.get("Retry-After")
+            elif self._manner is not None:
+                text = self._manner.hear(text)
             return Response(answer.status_code, text, answer.headers)
         raise trio.TooSlowError(f"no answer within {seconds:g} s" if errand.sent else f"no connection in {seconds:g} s")
 
+    def _places(self, method: str, errand: Errand) -> trio.CapacityLimiter:
+        """Return the places for requests of a kind: only those that create a call have to be let go."""
+        if errand.leave is not None:
+            return self._creations
+        return self._questions if method == "GET" else self._changes
 
-def _request(
-    method: str,
-    uri: str,
-    *,
-    params: "Mapping[str, Any] | None",
-    data: "Mapping[str, Any] | None",
-    headers: "Mapping[str, str] | None",
-    auth: tuple[str, str] | None,
-) -> httpx.Request:
-    url = _url(f"{uri}?{urlencode(params, doseq=True)}" if params else uri)
-    sent = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "gzip", **(headers or {})}
-    if auth is not None:
-        sent["Authorization"] = _authorization(*auth)
-    content = urlencode(data, doseq=True).encode() if data else b""
-    if content or method != "GET":
+
+def _request(asking: Asking, params: "Mapping[str, Any] | None") -> httpx.Request:
+    url = _url(f"{asking.uri}?{urlencode(params, doseq=True)}" if params else asking.uri)
+    sent = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "gzip", **asking.headers}
+    if asking.auth is not None:
+        sent["Authorization"] = _authorization(*asking.auth)
+    content = asking.data if isinstance(asking.data, bytes) else urlencode(asking.data, doseq=True).encode()
+    if content or asking.method != "GET":
         sent["Content-Length"] = str(len(content))
-    return httpx.Request(method, url, headers=sent, stream=_Body(content))
+    return httpx.Request(asking.method, url, headers=sent, stream=_Body(content))
 
 
 def _follow(

@@ -11,7 +11,7 @@ from dialerd.model.call import Cause
 from dialerd.model.instants import Duration
 from dialerd.model.states import AnsweredBy, AtFault, Outcome
 from dialerd.plugin.provider import MaybePlaced, NotPlaced, Throttled
-from dialerd_twilio.answers import CallStatus, CarrierError, Lost, Refused
+from dialerd_twilio.answers import CallStatus, CarrierError, Lost, Refused, answerer
 from dialerd_twilio.verdict_table import CODES, ENDS, FAX, MACHINE, NETWORK, OVERRIDES, STATUSES, Code, End, Matter
 
 _FAULTS: Final = {
@@ -85,7 +85,7 @@ def verdict(
         answered_by: what the detection found, in the carrier's words, or None where it did not listen.
         message_left: whether the message for a machine was left.
     """
-    found = _found(answered_by)
+    found = answerer(answered_by)
     if ENDS[status].outcome is Outcome.ANSWERED:
         return _answered(found, error_code, message_left=message_left)
     known = CODES.get(error_code or 0) if status is CallStatus.FAILED else None
@@ -105,15 +105,6 @@ def _raised(matter: Matter, cause: Cause, retry_after: Duration | None) -> NotPl
 def _words(means: str, error: Refused) -> str:
     """Return what a refusal means, with the carrier's own words behind it."""
     return f"{means} (HTTP {error.status}{f': {error.message}' if error.message else ''})"
-
-
-def _found(answered_by: str | None) -> AnsweredBy | None:
-    """Return who answered; Twilio, "Answering Machine Detection", AnsweredBy."""
-    if not answered_by:
-        return None
-    if answered_by.startswith("machine"):  # machine_start, machine_end_beep, machine_end_silence, machine_end_other
-        return AnsweredBy.MACHINE
-    return {"human": AnsweredBy.HUMAN, "fax": AnsweredBy.FAX}.get(answered_by, AnsweredBy.UNKNOWN)
 
 
 def _answered(found: AnsweredBy | None, error_code: int | None, *, message_left: bool) -> Verdict:

@@ -211,6 +211,25 @@ async def test_instants_that_cannot_be_are_brought_between_claim_and_end(end, au
         assert ended >= START + MINUTE
 
 
+async def test_a_phone_rang_before_it_was_answered(autojump_clock):
+    """Ringing that is heard of late does not come after an answer that the carrier dates, to the second, at the end."""
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        await trio.sleep(2.5)
+        report(Ringing())
+        report(Answered())
+        await trio.sleep(3)
+        return evolve(ANSWERED, answered_at=START + 2 * SECOND, ended_at=START + 5 * SECOND)
+
+    phone = Phone(script)
+    async with rig(phone) as bench:
+        await bench.over(await bench.add(1), poll_s=0.1)
+        ((ringing, answered, ended),) = await bench.rows("SELECT ringing_at, answered_at, ended_at FROM attempts")
+        assert ringing == answered == START + 2 * SECOND
+        assert ended == START + 5 * SECOND
+
+
 @pytest.mark.parametrize(
     "end",
     [

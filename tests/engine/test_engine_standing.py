@@ -10,8 +10,10 @@ from rig import START, Rig, rig, settings, trunk
 from dialerd.daemon.bulletin import Bulletin
 from dialerd.daemon.standing import Standing
 from dialerd.daemon.systemd import Manager
+from dialerd.model.call import UNFIT_AGENT, Cause
 from dialerd.model.instants import DAY, HOUR
 from dialerd.model.settings import DaemonSettings
+from dialerd.model.states import AtFault
 from dialerd.plugin.provider import NotPlaced
 
 IDLE = "0 of 20 lines in use; no campaign"
@@ -59,6 +61,16 @@ async def test_a_trunk_that_rests_is_named(autojump_clock):
         await bench.add(3)
         await trio.sleep(1)
         assert standing(bench).dialling().endswith("; trunk t resting after faults")
+
+
+async def test_an_agent_that_rests_is_named(autojump_clock):
+    """One that can speak in no call makes no further ones; that is seen there as well."""
+    mute = NotPlaced(Cause(fault=AtFault.US, code=UNFIT_AGENT))
+    async with rig(Phone(ends(mute)), WANTED) as bench:
+        assert standing(bench).dialling() == IDLE
+        await bench.add(5)
+        await trio.sleep(1)
+        assert standing(bench).dialling().endswith("1 campaign, dialling; agent a resting, cannot speak")
 
 
 async def test_a_trunk_that_is_down_is_named(autojump_clock):

@@ -7,11 +7,13 @@ from groundwork import ground
 from phone import ANSWERED, OUTAGE, Phone, ends, talk
 from rig import CALLER_ID, LONDON, OTHER_ID, START, number, rig, settings, trunk
 
+from dialerd.model.call import UNFIT_AGENT, Cause
 from dialerd.model.campaign import CampaignSpec, Pacing
 from dialerd.model.errors import InvalidInput, NotFound
 from dialerd.model.instants import DAY, SECOND
 from dialerd.model.settings import AgentSettings, DaemonSettings, NumberSettings
-from dialerd.model.states import AttemptState, CampaignState, Final, RecipientState, Rule
+from dialerd.model.states import AtFault, AttemptState, CampaignState, Final, RecipientState, Rule
+from dialerd.operations.resources import Resources
 from dialerd.operations.why import Why
 from dialerd.plugin.hookspecs import Veto
 from dialerd.plugin.provider import NotPlaced
@@ -180,3 +182,35 @@ async def test_a_daemon_that_stops_says_so(autojump_clock):
         await trio.sleep(1)
         bench.engine.stop()
         assert await kinds(Why(ground(bench)), number(1)) == [("stopping", None)]
+
+
+async def test_an_agent_that_cannot_speak_is_told(autojump_clock):
+    """The agent's view, and why of those who wait for it: of whoever was refused himself, and of the rest."""
+    cause = Cause(fault=AtFault.US, code=UNFIT_AGENT, detail="its server cannot be reached")
+
+    async def mute(phone, order, report):
+        await trio.sleep(0.01)
+        raise NotPlaced(cause)
+
+    agents = {"a": AgentSettings(say="x"), "b": AgentSettings(say="y")}
+    async with rig(Phone(mute), settings(agents=agents, trunks={"t": trunk(max_concurrent=3)})) as bench:
+        await bench.add(20)
+        await trio.sleep(0.5)
+        resting, other = Resources(ground(bench)).agents()
+        assert resting.why == "agent a rests on trunk t, since it cannot speak there: its server cannot be reached"
+        assert bench.clock.now() < resting.until
+        assert (other.why, other.until) == (None, None)
+        why = Why(ground(bench))
+        (waits,) = await why.why(number(19))
+        assert (waits.rule, waits.state) == (None, RecipientState.PENDING)
+        assert [(one.kind, one.name, one.words, one.until) for one in waits.live] == [
+            ("unfit", "a", resting.why, resting.until)
+        ]
+        told = [(await why.why(number(i)))[0] for i in range(20)]
+        refused = [reason for reason in told if reason.rule is Rule.RETRY_DELAY]
+        assert refused
+        for reason in refused:
+            assert reason.detail == (
+                "its last call was not placed, since its agent cannot speak: its server cannot be reached"
+            )
+            assert reason.attempts == 0

@@ -3,7 +3,6 @@
 By asking alone, by callbacks, and by callbacks that come twice, late, in the wrong order or not at all.
 """
 
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,17 +11,13 @@ from typing import Any, ClassVar
 
 import dialerd_twilio
 from dialerd_twilio.provider import Twilio
+from twilio_rig import ACCOUNT, Behaviour, Faults, TwilioDouble, secret
 
 from dialerd.model.instants import MINUTE, SECOND
 from dialerd.model.settings import AgentSettings
 from dialerd.plugin.callback import CallbackAnswer, CallbackRequest
 from dialerd.plugin.conformance import ProviderConformance, Scenario, Tempo
 from dialerd.plugin.provider import Provider
-
-sys.path.append(str(Path(__file__).parents[1] / "twilio"))
-
-from double_behaviour import Behaviour, Faults
-from twilio_double import ACCOUNT, TOKEN, TwilioDouble
 
 (FACTORY,) = dialerd_twilio.dialerd_providers()
 
@@ -55,7 +50,7 @@ price_wait = "0s"
     throttled = Scenario(FLOODED, options={"call_reason": "throttle"})
     lost = Scenario(LOST, options={"call_reason": "lost_response"})
     lines = 5
-    leap_after_s = 0.02
+    leap_after_s = 0.005
     tempo = Tempo(patience=10 * MINUTE, soon=10 * SECOND, bound=20 * SECOND, linger=5 * SECOND)
     faults: ClassVar[Mapping[str, Any]] = {}
 
@@ -66,11 +61,8 @@ price_wait = "0s"
         if self.callbacks is not None:
             self.double.routes[self.callbacks] = self._call_back
         with TemporaryDirectory() as folder:
-            token = Path(folder) / "token"
-            token.touch(0o600)
-            token.write_text(TOKEN)
             async with self.double.serve() as base_url:
-                yield {"base_url": base_url, "auth_token": str(token)}
+                yield {"base_url": base_url, "auth_token": secret(Path(folder))}
 
     def make(self, options: Mapping[str, Any]) -> Provider:
         """Make a provider; the reason of its calls names the fault that they meet."""

@@ -1,7 +1,7 @@
 """What is known of a call: whatever order callbacks come in, how often, and what is asked besides."""
 
 import pytest
-from dialerd_twilio.carrier import OVER, CallStatus, CarrierCall
+from dialerd_twilio.answers import OVER, CallStatus, CarrierCall
 from dialerd_twilio.known import Known
 from hypothesis import given
 from hypothesis import strategies as st

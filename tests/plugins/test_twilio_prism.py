@@ -13,6 +13,7 @@ from dialerd_twilio.carrier import CallStatus, Carrier, CarrierCall, NewCall, Re
 from dialerd_twilio.options import TwilioOptions
 from dialerd_twilio.provider import Twilio
 from prism import CALL, CALLS, SECOND_PAGE, Prism, description, example, form_of, prism, sharpen
+from twilio_rig import secret
 
 from dialerd.model.settings import AgentSettings, MenuChoice
 from dialerd.model.states import Amd, OnVoicemail, Outcome
@@ -231,10 +232,7 @@ async def test_the_provider_places_calls(
     running: Prism, described: dict[str, Any], tmp_path: Path, agent: AgentSettings, callbacks: str | None
 ) -> None:
     """Whoever speaks, what it makes of an order is a valid request; Prism says that the call is over at once."""
-    secret = tmp_path / "token"
-    secret.touch(mode=0o600)
-    secret.write_text(SECRET)
-    options = options_of(running.url, auth_token=str(secret), account_cps=1_000, price_wait=0)
+    options = options_of(running.url, auth_token=secret(tmp_path), account_cps=1_000, price_wait=0)
     site = TrunkSite(name="twilio", caller_ids=("+18089255327",), callbacks=callbacks)  # of the description's own list
     wanted: dict[str, Any] = {
         "trunk": "twilio",

@@ -7,7 +7,17 @@ from functools import partial
 import httpx
 import pytest
 import trio
-from dialerd_twilio.transport import CONNECTIONS, Errand, ProxyUnusable, TooLong, Transport, on_errand, retry_after
+import trio.testing
+from dialerd_twilio.transport import (
+    CONNECTIONS,
+    QUESTIONS,
+    Errand,
+    ProxyUnusable,
+    TooLong,
+    Transport,
+    on_errand,
+    retry_after,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from scripted_rest import ScriptedRest, reply
@@ -25,9 +35,10 @@ async def post(transport, base, errand=None, path="/Calls.json"):
         return await transport.request("POST", base + path, data={"To": "+447111000001"}, auth=("AC1", "token"))
 
 
-def pool(transport):
-    """Return the connections that httpcore keeps, busy or idle."""
-    return [one for _, client in transport._connections._idle for one in client._transport._pool.connections]
+async def still_open(rest):
+    """Return how many connections the carrier has, once it has noticed what was closed."""
+    await trio.testing.wait_all_tasks_blocked(0.002)
+    return rest.open
 
 
 async def test_the_request_arrives_as_it_was_given():
@@ -93,7 +104,7 @@ async def test_what_leave_raises_passes_and_nothing_is_sent():
             assert errand.stopped is stop
             assert not errand.sent
         assert rest.bytes_in == 0
-        assert pool(transport) == []
+        assert await still_open(rest) == 0
         assert (await post(transport, base)).status_code == 201
         await transport.aclose()
 
@@ -214,13 +225,15 @@ async def test_a_slow_answer_is_given_up_over_its_whole_length(mock_clock):
             await trio.sleep(1)
 
     transport, errand = Transport(15_000), Errand()
-    async with ScriptedRest(answers=[drip]).serve() as base:
+    rest = ScriptedRest(answers=[drip])
+    async with rest.serve() as base:
         started = trio.current_time()
         with pytest.raises(trio.TooSlowError, match="no answer within 15 s"):
             await post(transport, base, errand)
         assert 15 <= trio.current_time() - started < 16
         assert errand.sent
-        assert pool(transport) == []
+        await trio.sleep(2)  # its next bytes find nobody
+        assert await still_open(rest) == 0
         await transport.aclose()
 
 
@@ -258,7 +271,7 @@ async def test_who_waits_for_a_place_too_long_was_not_sent(mock_clock):
 
         async def lost():
             with pytest.raises(trio.TooSlowError):
-                await post(transport, base)
+                await post(transport, base, Errand(leave=lambda: None))
 
         for _ in range(CONNECTIONS):
             nursery.start_soon(lost)
@@ -267,6 +280,38 @@ async def test_who_waits_for_a_place_too_long_was_not_sent(mock_clock):
         with pytest.raises(trio.TooSlowError, match="no connection in 5 s"):
             await post(transport, base, errand)
     assert not errand.sent
+    await transport.aclose()
+
+
+@pytest.mark.parametrize("kind", ["creation", "change", "question"])
+async def test_a_kind_of_requests_without_a_place_left_keeps_no_other_waiting(kind, mock_clock):
+    """Questions about calls keep nobody from being called, hang-ups neither, and the other way round."""
+    mock_clock.autojump_threshold = 0.05
+    crowded = False
+
+    async def answered(stream):
+        if crowded:
+            await trio.sleep(8)
+        await stream.send_all(reply(200))
+
+    transport = Transport(10_000)
+
+    async def ask(one):
+        with on_errand(Errand(leave=(lambda: None) if one == "creation" else None)):
+            await transport.request("GET" if one == "question" else "POST", f"{base}/{one}")
+
+    rest = ScriptedRest(answers=[answered])
+    async with rest.serve() as base, trio.open_nursery() as nursery:
+        crowded = True
+        for _ in range(CONNECTIONS + 1):
+            nursery.start_soon(ask, kind)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        crowded = False
+        for other in {"creation", "change", "question"} - {kind}:
+            await ask(other)
+            assert trio.current_time() < 1
+        nursery.cancel_scope.cancel()
+    assert rest.most_open == (QUESTIONS if kind == "question" else CONNECTIONS) + 1
     await transport.aclose()
 
 
@@ -279,19 +324,21 @@ async def test_an_endless_answer_is_cut_off():
             await stream.send_all(b"x" * 1_000_000)
 
     transport = Transport(5_000)
-    async with ScriptedRest(answers=[flood]).serve() as base:
+    rest = ScriptedRest(answers=[flood])
+    async with rest.serve() as base:
         with pytest.raises(TooLong):
             await post(transport, base)
-        assert pool(transport) == []
+        assert await still_open(rest) == 0
         await transport.aclose()
 
 
 @pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("kept", [False, True])
 async def test_a_request_cancelled_at_any_step_leaves_no_connection_behind(kept, secure, tls):
-    """Wherever the cancellation comes, the pool holds no connection that nobody will ever use or close."""
+    """Wherever the cancellation comes, no connection is left that nobody will ever use or close."""
     server, client = tls
-    async with ScriptedRest(answers=[reply(201)], tls=server if secure else None).serve() as base:
+    rest = ScriptedRest(answers=[reply(201)], tls=server if secure else None)
+    async with rest.serve() as base:
         done = step = 0
         while not done:
             transport = Transport(5_000)
@@ -309,8 +356,8 @@ async def test_a_request_cancelled_at_any_step_leaves_no_connection_behind(kept,
                 finally:
                     trio.lowlevel.remove_instrument(canceller)
             done = not scope.cancel_called
-            assert all(connection.is_idle() for connection in pool(transport)), f"cancelled at step {step}"
-            await transport.aclose()
+            await transport.aclose()  # closes those that are kept for use
+            assert await still_open(rest) == 0, f"cancelled at step {step}"
         assert step > 3
 
 

@@ -1,6 +1,5 @@
 """What tests of the provider `twilio` share: a Twilio double on real sockets, a trunk over it, orders and reports."""
 
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,9 @@ import trio
 from attrs import define, field
 from dialerd_twilio.options import TwilioOptions
 from dialerd_twilio.provider import Twilio
+from double_behaviour import Behaviour, Faults
+from double_http import Answer, Asked
+from twilio_double import ACCOUNT, TOKEN, TwilioDouble
 
 from dialerd.model.call import AttemptRef, CallEnd
 from dialerd.model.errors import StoreError
@@ -19,12 +21,6 @@ from dialerd.model.structuring import structure
 from dialerd.plugin.callback import CallbackAnswer, CallbackRequest
 from dialerd.plugin.conformance import Recorder, RehearsedOrder
 from dialerd.plugin.provider import CallEvent, TrunkSite
-
-sys.path.append(str(Path(__file__).parents[1] / "twilio"))
-
-from double_behaviour import Behaviour, Faults
-from double_http import Answer, Asked
-from twilio_double import ACCOUNT, TOKEN, TwilioDouble
 
 __all__ = [
     "ACCOUNT",
@@ -40,6 +36,7 @@ __all__ = [
     "order",
     "ref",
     "rig",
+    "secret",
 ]
 
 NUMBER = "+447111000001"
@@ -121,14 +118,20 @@ async def rig(*, callbacks: bool = False, **double: Any) -> AsyncIterator[Rig]:
     """Serve a double; its settings are `double`."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        token = folder / "token"
-        token.touch(0o600)
-        token.write_text(TOKEN)
+        secret(folder)
         carrier = TwilioDouble(**double)
         base_url = await stack.enter_async_context(carrier.serve())
         made = Rig(carrier, base_url, folder, callbacks)
         carrier.routes[CALLBACKS] = made.call_back
         yield made
+
+
+def secret(folder: Path, text: str = TOKEN) -> str:
+    """Write a secret that the plugin takes into a folder; return its path."""
+    file = folder / "token"
+    file.touch(0o600)
+    file.write_text(text)
+    return str(file)
 
 
 def order(attempt_id: str = "a1", **changes: Any) -> RehearsedOrder:

@@ -34,6 +34,7 @@ def line(call: DoubleCall, what: str) -> str:
         "status": call.status,
         "queued_for_s": round(call.queued_for_s, 3),
         "callback": call.params.get("StatusCallback"),
+        "heard": call.heard,
     }
     return json.dumps(told) + "\n"
 

@@ -16,12 +16,6 @@ LONG = (
 )
 
 
-@pytest.fixture
-def clock() -> MockClock:
-    """Return a clock that jumps; requests on loopback need no time that it could jump over."""
-    return MockClock(autojump_threshold=0.01)
-
-
 def course(call: DoubleCall) -> list[tuple[str, float]]:
     """Return which statuses a call had, and when, from its creation on."""
     return [(event.status, round(event.at_s - call.created_s, 1)) for event in call.events]

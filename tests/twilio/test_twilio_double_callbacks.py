@@ -16,12 +16,6 @@ TALK = "<Response><Pause length='60'/></Response>"
 SUBACCOUNT = "AC" + "f" * 32
 
 
-@pytest.fixture
-def clock() -> MockClock:
-    """Return a clock that jumps; requests on loopback need no time that it could jump over."""
-    return MockClock(autojump_threshold=0.01)
-
-
 async def test_signed_over_the_public_url(clock: MockClock) -> None:
     """Twilio's own validator finds the signature right: over the public URL with its query, by the token."""
     async with rig(behaviour=QUICK) as at:

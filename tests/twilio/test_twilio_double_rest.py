@@ -12,12 +12,6 @@ from twilio_double import ACCOUNT, TOKEN, Behaviour, Faults
 KEY = "SK" + "1" * 32
 
 
-@pytest.fixture
-def clock() -> MockClock:
-    """Return a clock that jumps; requests on loopback need no time that it could jump over."""
-    return MockClock(autojump_threshold=0.01)
-
-
 REFUSED: list[tuple[dict[str, Any], int]] = [
     ({"To": None}, 21201),
     ({"From": None}, 21213),
