@@ -42,7 +42,7 @@ _CALLER_ID: Final = "+12125550100"
 _AGENT: Final = AgentSettings(stream="wss://agent.example.com/media")  # lasts until somebody hangs up
 _WARM: Final = 100
 _BEHAVIOUR: Final = {"ring_s": 1, "talk_s": None}
-_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)  # the plugin's
+_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0)  # all are kept
 
 
 class Order(CallOrder):
@@ -191,7 +191,7 @@ async def bare(url: str, count: int, at_once: int) -> dict[str, Any]:
 def double(cpu: int | None) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the carrier's double, on one core, and give it and its URL."""
     words = {"account": _ACCOUNT, "token": _TOKEN, "behaviour": json.dumps(_BEHAVIOUR)}
-    command = [sys.executable, _DOUBLE, *(word for name, value in words.items() for word in (f"--{name}", value))]
+    command = [sys.executable, str(_DOUBLE), *(word for name, value in words.items() for word in (f"--{name}", value))]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

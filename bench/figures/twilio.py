@@ -2,9 +2,10 @@
 
 Through the plugin, with the official SDK, and by bare httpx, which sends the same forms and reads the answers as JSON:
 5 and 50 requests at once over connections that are kept, on one core; the carrier is the double of the tests, a process
-on the other core. They run in turn, three times; ratios are of runs of the same round. httpx looks through all its
-connections with every request, so that it is dearer the more there are. Memory is what the process grew by while 2,000
-calls were created, answered, and asked about, for each of them: its task, its order, and what the plugin knows of it.
+on the other core. They run in turn, three times; ratios are of runs of the same round. One client of httpx looks
+through all its connections with every request, and is dearer the more there are; the plugin has a client for each.
+Memory is what the process grew by while 2,000 calls were created, answered, and asked about, for each of them: its
+task, its order, and what the plugin knows of it; what the engine knows of a call comes on top.
 """
 
 from bench.figures.rates import rate, ratio

@@ -88,7 +88,13 @@ def _print_one(one: Mapping[str, Any]) -> None:
             "digits": one["digits"],
             "counted": None if one["counted"] else "no, nothing rang",
             "reference": one["reference"],
+            "detail": _named(one["detail"]),
             "success": result.get("success"),
             "result": result.get("data") or None,
         }
     )
+
+
+def _named(detail: Mapping[str, Any]) -> str | None:
+    """Return what a provider keeps with a call, each thing behind its name."""
+    return ", ".join(f"{name} {value}" for name, value in detail.items()) or None

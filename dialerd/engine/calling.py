@@ -344,7 +344,8 @@ class Calling:
             "where there are many, look at the connection to the carrier",
         )
         call.trunk.failed(call.claimed.number, _said(cause), call.started_at)
-        self._return_probe(call)  # its end may be a while away
+        if call.probe:
+            self._return_probe(call)  # its end may be a while away
         self._nursery.start_soon(self._recover, call, None)
 
     def recover(self, call: LiveCall) -> trio.Event:
@@ -358,12 +359,12 @@ class Calling:
 
     def _return_probe(self, call: LiveCall) -> None:
         """Let another call be the probe, where this one was and found nothing out."""
-        if call.probe:
-            call.probe = False
-            call.trunk.returned_probe(call.campaign.agent)
+        call.probe = False
+        call.trunk.returned_probe(call.campaign.agent)
 
     def _end(self, call: LiveCall, end: Ended) -> None:
-        self._return_probe(call)
+        if call.probe:
+            self._return_probe(call)
         self._log.info(
             "call.ended",
             call_id=call.claimed.uid,

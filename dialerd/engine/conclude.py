@@ -137,7 +137,7 @@ def _ended(
 
 def _not_after(at: Instant | None, latest: Instant) -> Instant | None:
     """Return an instant that is not later: one was noted here, the other told by a carrier that knows whole seconds."""
-    return None if at is None else min(at, latest)
+    return at if at is None or at <= latest else latest
 
 
 def _noted_instants(call: LiveCall) -> tuple[Instant | None, Instant | None]:

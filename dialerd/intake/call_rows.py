@@ -29,14 +29,16 @@ COLUMNS: Final = (
     "ended_at",
     "talk_s",
     "metadata",
+    "reference",
+    "detail",
 )
-"""Of a recipient without attempts, all from `attempt_id` to `talk_s` are empty."""
+"""Of a recipient without attempts, all from `attempt_id` to `talk_s` are empty, and the last two."""
 
 HEADER: Final = (",".join(COLUMNS) + "\n").encode()
 
 
 def encode(rows: Iterable[CallRow | UndialedRow]) -> bytes:
-    """Return rows as CSV in UTF-8, one a line; instants are RFC 3339 in UTC, metadata is JSON."""
+    """Return rows as CSV in UTF-8, one a line; instants are RFC 3339 in UTC, metadata and detail are JSON."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(map(_cells, rows))
     return text.getvalue().encode(errors="backslashreplace")
@@ -46,7 +48,7 @@ def _cells(row: CallRow | UndialedRow) -> tuple[object, ...]:
     final = row.final.value if row.final is not None else ""
     metadata = msgspec.json.encode(row.metadata).decode() if row.metadata else ""
     if isinstance(row, UndialedRow):
-        return (row.position, row.number, final, *[""] * 13, metadata)
+        return (row.position, row.number, final, *[""] * 13, metadata, "", "")
     return (
         row.position,
         row.number,
@@ -65,6 +67,8 @@ def _cells(row: CallRow | UndialedRow) -> tuple[object, ...]:
         _iso(row.ended_at),
         f"{talk(row) / 1_000:.3f}" if row.answered_at is not None else "",
         metadata,
+        row.reference or "",
+        row.detail or "",
     )
 
 

@@ -203,6 +203,8 @@ class CallRow:
         recipient: the recipient's state now.
         final: the recipient's final state, or None.
         metadata: the recipient's metadata.
+        reference: the provider's own id of it, or None.
+        detail: what the provider keeps with it, as a JSON object, or None.
     """
 
     id: int
@@ -223,6 +225,8 @@ class CallRow:
     recipient: RecipientState
     final: Final | None
     metadata: Mapping[str, Any]
+    reference: str | None
+    detail: str | None
 
 
 @frozen(kw_only=True)

@@ -16,7 +16,8 @@ _PAGE = """
         WHERE campaign_id = ? AND id > ? ORDER BY id LIMIT ?
     )
     SELECT p.id, p.position, p.number, p.state, p.final, p.metadata, a.uid, a.caller_id, a.trunk, a.claimed_at,
-           a.ringing_at, a.answered_at, a.ended_at, a.outcome, a.refunded, a.cause, a.answered_by, a.digits
+           a.ringing_at, a.answered_at, a.ended_at, a.outcome, a.refunded, a.cause, a.answered_by, a.digits,
+           a.reference, a.detail
     FROM page AS p LEFT JOIN attempts AS a ON a.number = p.number AND a.recipient_id = p.id
     ORDER BY p.id, a.claimed_at, a.id
     """
@@ -59,7 +60,7 @@ def _undialed(row: Sequence[Any]) -> UndialedRow:
 
 def _call(row: Sequence[Any]) -> CallRow:
     key, position, number, state, final, metadata, uid, caller_id, trunk, claimed_at, *end = row
-    ringing_at, answered_at, ended_at, outcome, refunded, cause, answered_by, digits = end
+    ringing_at, answered_at, ended_at, outcome, refunded, cause, answered_by, digits, reference, detail = end
     return CallRow(
         id=key,
         attempt_id=uid,
@@ -79,6 +80,8 @@ def _call(row: Sequence[Any]) -> CallRow:
         recipient=RecipientState(state),
         final=Final(final) if final else None,
         metadata=_object(metadata),
+        reference=reference,
+        detail=detail,
     )
 
 

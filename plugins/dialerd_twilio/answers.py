@@ -56,6 +56,7 @@ class CarrierCall:
         number: called number, as the carrier writes it.
         caller_id: shown number, as the carrier writes it.
         created_at: when the carrier took it, on the carrier's clock, to the second.
+        dialled: whether the carrier has begun to dial it.
         ended_at: when it ended, or None.
         duration: how long it was up, or None; whole seconds, in milliseconds.
         answered_by: what the detection found, in the carrier's words, or None.
@@ -68,6 +69,7 @@ class CarrierCall:
     number: str
     caller_id: str
     created_at: Instant | None = None
+    dialled: bool = True
     ended_at: Instant | None = None
     duration: Duration | None = None
     answered_by: str | None = None

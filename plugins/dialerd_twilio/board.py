@@ -11,6 +11,7 @@ import trio
 from dialerd_twilio.leg import Leg
 from dialerd_twilio.script import Script
 
+_CLOSED_S: Final = 60.0  # how long requests about a call may come after its end
 _STRANGERS: Final = 10_000  # calls that nobody has asked about; the latest ones are kept
 _KEPT_S: Final = 600.0
 _REMEMBERED: Final = 100_000  # ids of calls that are over
@@ -22,6 +23,7 @@ class Board:
     def __init__(self) -> None:
         self._legs: dict[str, Leg] = {}
         self._strangers: dict[str, Leg] = {}
+        self._closed: dict[str, tuple[float, Leg]] = {}  # and when they were closed, the latest last
         self._over: dict[str, str] = {}  # attempts' ids by their calls' ids, which may not be stored yet
 
     def open(self, attempt_id: str, script: Script | None) -> Leg:
@@ -41,6 +43,10 @@ class Board:
         """Let go of a call that is over."""
         if self._legs.get(leg.attempt_id) is leg:
             del self._legs[leg.attempt_id]
+        now_s = trio.current_time()
+        self._closed[leg.attempt_id] = now_s, leg
+        while self._closed and next(iter(self._closed.values()))[0] < now_s - _CLOSED_S:
+            del self._closed[next(iter(self._closed))]
         if leg.known.sid is not None:
             self._over[leg.known.sid] = leg.attempt_id
             if len(self._over) > _REMEMBERED:
@@ -49,6 +55,10 @@ class Board:
     def find(self, attempt_id: str) -> Leg | None:
         """Return the call of an attempt that somebody has asked about."""
         return self._legs.get(attempt_id)
+
+    def closed(self, attempt_id: str) -> Leg | None:
+        """Return the call of an attempt that was over a moment ago."""
+        return self._closed[attempt_id][1] if attempt_id in self._closed else None
 
     def stranger(self, attempt_id: str) -> Leg:
         """Return the call of an attempt that nobody has asked about yet, to keep there what a callback tells."""

@@ -59,6 +59,9 @@ class Callbacks:
         header: header of the signature, in small letters.
         board: the calls.
         trunk: name of the trunk, for the log.
+
+    Attributes:
+        missing: whether something was found by asking that no callback had told, and none has come since.
     """
 
     def __init__(self, base: str, token: str, *, header: str, board: Board, trunk: str) -> None:
@@ -67,6 +70,7 @@ class Callbacks:
         self._header = header
         self._board = board
         self._trunk = trunk
+        self.missing = False
         self._complaints = Complaints()
 
     async def answer(self, request: CallbackRequest) -> CallbackAnswer:
@@ -79,13 +83,14 @@ class Callbacks:
             return _UNREADABLE
         if not self._signed(request, form):
             return _FORGED
-        leg = self._board.find(attempt_id)
+        self.missing = False
+        leg = self._board.find(attempt_id) or self._board.closed(attempt_id)
         if leg is None and not request.alone:
             return _NOWHERE  # the trunk's other provider has it
-        if kind == KEYS:
-            return await self._keys(leg, attempt_id, form, request.query)
         if leg is None:
             leg = self._board.stranger(attempt_id)
+        if kind == KEYS:
+            return await self._keys(leg, form, request.query)
         taken = _status(leg, form) if kind == STATUS else _detection(leg, form)
         if taken:
             leg.heard_s = trio.current_time()
@@ -109,11 +114,23 @@ class Callbacks:
             )
         return signed
 
-    async def _keys(self, leg: Leg | None, attempt_id: str, form: Mapping[str, str], query: str) -> CallbackAnswer:
+    def missed(self) -> None:
+        """Take note that something was found by asking that a callback should have told."""
+        self.missing = True
+        self._complaints.tell(
+            _log.warning,
+            "twilio.callbacks_missing",
+            "callbacks",
+            trunk=self._trunk,
+            remedy="calls go on, and the carrier is asked about them, but keys that people press, the one to opt out "
+            "among them, are lost: look whether the reverse proxy passes on what follows [callbacks] url, and at what "
+            "the carrier's console shows of its requests",
+        )
+
+    async def _keys(self, leg: Leg, form: Mapping[str, str], query: str) -> CallbackAnswer:
         """Take keys that were pressed, and answer what the call does next."""
         digits = form.get("Digits", "")
-        if leg is None or leg.report is None:
-            leg = leg or self._board.stranger(attempt_id)
+        if leg.opt_out is None:  # nobody has asked about this call in this life
             _learn_sid(leg, form)
             with trio.move_on_after(_ADOPTED_S):
                 await leg.adopted.wait()
@@ -130,17 +147,18 @@ class Callbacks:
         What cannot be stored now goes with the call's end.
         """
         leg.opted_out = True
-        if leg.report is None:
+        if leg.opt_out is None:
             return False
         try:
-            await leg.report.opt_out()
+            await leg.opt_out()
         except DialerdError as error:
             _log.error(
                 "twilio.opt_out_delayed",
                 call_id=leg.attempt_id,
                 error=str(error),
-                remedy="the called person asked not to be called again, and that could not be stored; it is tried "
-                "again when the call ends: look at the database's disk",
+                remedy="the called person asked not to be called again, and that could not be stored: look at the "
+                "database's disk. it is tried again when the call ends; if it is over already, enter the number by "
+                "hand",
             )
             return False
         leg.opted_out = False
@@ -161,11 +179,11 @@ def _status(leg: Leg, form: Mapping[str, str]) -> bool:
     sid = form.get("CallSid")
     if not sid or status is None:
         return False
-    duration_s = _number(form.get("CallDuration") or form.get("Duration"))
+    duration_s = _number(form.get("CallDuration"))  # `Duration` is in minutes, and rounded up
     return leg.known.take_callback(
         sid=sid,
         status=status,
-        sequence=_number(form.get("SequenceNumber")) or 0,
+        sequence=_number(form.get("SequenceNumber")),
         at=_instant(form.get("Timestamp")),
         duration=None if duration_s is None else duration_s * SECOND,
         sip_code=_number(form.get("SipResponseCode")),
@@ -178,7 +196,7 @@ def _status(leg: Leg, form: Mapping[str, str]) -> bool:
 def _detection(leg: Leg, form: Mapping[str, str]) -> bool:
     """Take the result of a detection; tell whether it is the first."""
     found = form.get("AnsweredBy")
-    if not found or leg.known.answered_by is not None:
+    if not found or leg.known.answered_by is not None or leg.known.sid not in (None, form.get("CallSid")):
         return False
     _learn_sid(leg, form)
     leg.known.answered_by = found

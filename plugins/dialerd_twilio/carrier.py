@@ -5,8 +5,10 @@ Knows what a request is and what became of it; what that means for a call is `di
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
+from http import HTTPStatus
 from time import time_ns
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -51,7 +53,7 @@ class Carrier:
     Args:
         options: of the trunk.
         username: who asks: the account's SID, or an API key's.
-        password: the secret that goes with it.
+        secret: reads the secret that goes with it; asked again when the carrier refuses the one that it had.
         now: the wall clock.
 
     Attributes:
@@ -59,7 +61,7 @@ class Carrier:
             known.
 
     Raises:
-        DialerdError: the environment names a proxy that cannot be used.
+        DialerdError: the secret cannot be read, or the environment names a proxy that cannot be used.
     """
 
     def __init__(
@@ -67,19 +69,20 @@ class Carrier:
         options: TwilioOptions,
         *,
         username: str,
-        password: str,
+        secret: Callable[[], str],
         now: Callable[[], Instant] = lambda: time_ns() // 1_000_000,
     ) -> None:
         self.ahead: Duration = 0
         self._options = options
-        self._password = password
+        self._secret = secret
+        self._password = secret()
         self._now = now
         self._texml = options.api is Api.TEXML
         manner = manner_of(options, (options.base_url or "").rstrip("/"))
         self._transport = Transport(options.request_timeout, manner)
-        client = Client(
+        client = self._client = Client(
             username,
-            password,
+            self._password,
             options.account,
             edge=options.edge,
             region=options.region,
@@ -164,14 +167,6 @@ class Carrier:
         if self._texml:  # it knows nothing else: Telnyx, "Update call"
             status = CallStatus.COMPLETED
         return await self._update(sid, status=status.value)
-
-    async def redirect(self, sid: str, twiml: str) -> CarrierCall | None:
-        """Let a call in progress do something else; None where it is over already.
-
-        Raises:
-            CarrierError: the order was refused or lost.
-        """
-        return await self._update(sid, twiml=twiml)
 
     async def calls(self, number: str, caller_id: str) -> AsyncIterator[CarrierCall]:
         """Go through the calls of the account from one number to another, page by page.
@@ -313,9 +308,17 @@ class Carrier:
 
     def _refused(self, errand: Errand) -> Refused:
         """Return what is said of a refusal."""
+        if errand.status == HTTPStatus.UNAUTHORIZED:
+            self._read_secret()
         code, words = refusal_of(errand.refusal or "", codes=not self._texml)
         asked = retry_after(errand.retry_after, self._now())
         return Refused(errand.status or 0, code, self._clean(words), asked)
+
+    def _read_secret(self) -> None:
+        """Read the secret again, since it may have been changed where it lies; the next request uses it."""
+        with suppress(DialerdError):
+            self._password = self._secret()
+            self._client.auth = (self._client.username, self._password)
 
     def _clean(self, words: str) -> str:
         """Return words without secrets, with numbers masked, on one short line."""

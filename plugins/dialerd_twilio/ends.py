@@ -9,8 +9,8 @@ import trio
 
 from dialerd.model.call import CallEnd, Cause
 from dialerd.model.instants import SECOND
-from dialerd.model.states import AtFault, Outcome
-from dialerd_twilio.answers import CallStatus, CarrierError
+from dialerd.model.states import AnsweredBy, AtFault, OnVoicemail, Outcome
+from dialerd_twilio.answers import CallStatus, CarrierError, answerer
 from dialerd_twilio.carrier import Carrier
 from dialerd_twilio.leg import Leg
 from dialerd_twilio.options import TwilioOptions
@@ -40,27 +40,32 @@ def end_of(leg: Leg, *, ended_as: Outcome | None, options: TwilioOptions, carrie
         carrier: whom to ask for the price.
     """
     known = leg.known
+    machine = answerer(known.answered_by) is AnsweredBy.MACHINE
+    # the call waited for the beep, and then said what it says, unless it was ended from here
+    message_left = machine and known.answered and ended_as is None
+    message_left = message_left and leg.script.on_voicemail is OnVoicemail.LEAVE_MESSAGE
     found = verdict(
         status=known.status,
         sip_code=known.sip_code,
         error_code=known.error_code,
         answered_by=known.answered_by,
-        message_left=leg.message_left,
+        message_left=message_left,
     )
     outcome, cause = found.outcome, found.cause
     if known.status is CallStatus.CANCELED and ended_as in _ENDED_BY_US:
         outcome, cause = ended_as, _ENDED_BY_US[ended_as]
+    # what callbacks told when it happened is known to the millisecond; the carrier's own instants are whole seconds
     answered_at = None
-    if known.answered and known.ended_at is not None and known.duration is not None:
+    if known.answered and not known.answer_told and known.ended_at is not None and known.duration is not None:
         answered_at = known.ended_at - known.duration
     wait_for_price = known.answered and known.price is None and known.sid is not None and options.price_wait > 0
     return CallEnd(
         outcome=outcome,
         cause=cause,
         answered_at=answered_at,
-        ended_at=known.ended_at,
+        ended_at=None if known.end_told and leg.report is not None else known.ended_at,
         answered_by=found.answered_by,
-        message_left=leg.message_left,
+        message_left=message_left,
         digits="" if leg.report is not None else leg.digits,
         opted_out=leg.opted_out,
         detail=known.detail(),
@@ -86,7 +91,7 @@ async def price(carrier: Carrier, sid: str, patience_s: float) -> Mapping[str, A
             try:
                 call = await carrier.fetch(sid)
             except CarrierError as error:
-                _log.info("twilio.not_answered", sid=sid, error=str(error))
+                _log.info("twilio.price_not_told", sid=sid, error=str(error))
                 call = None
             if call is not None and call.price is not None:
                 return {"price": call.price, "price_unit": call.price_unit}

@@ -14,9 +14,11 @@ from attrs import frozen
 from dialerd.model.call import CallEnd, Cause
 from dialerd.model.instants import SECOND, Duration
 from dialerd.model.states import Amd, AnsweredBy, AtFault, OnVoicemail, Outcome
+from dialerd.plugin.complaints import Complaints
 from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import MaybePlaced
 from dialerd_twilio.answers import CallStatus, CarrierCall, CarrierError, answerer
+from dialerd_twilio.callbacks import Callbacks
 from dialerd_twilio.carrier import Carrier
 from dialerd_twilio.ends import end_of
 from dialerd_twilio.leg import Leg
@@ -41,12 +43,10 @@ class Bounds:
     Args:
         ring_timeout: how long the phone may ring.
         max_duration: how long it may be up.
-        amd: whether a machine is listened for.
     """
 
     ring_timeout: Duration
     max_duration: Duration
-    amd: Amd = Amd.OFF
 
 
 class Following:
@@ -58,7 +58,8 @@ class Following:
         leg: the call.
         bounds: how long it may last.
         hangup: set when it is to be ended.
-        callbacks: whether the carrier tells by itself.
+        callbacks: by which the carrier tells by itself, or None.
+        complaints: about a carrier that does not answer.
     """
 
     def __init__(
@@ -69,8 +70,10 @@ class Following:
         *,
         bounds: Bounds,
         hangup: HangUp,
-        callbacks: bool,
+        callbacks: Callbacks | None,
+        complaints: Complaints,
     ) -> None:
+        self._complaints = complaints
         self._carrier = carrier
         self._options = options
         self._leg = leg
@@ -82,7 +85,7 @@ class Following:
         self._answered_s: float | None = None
         self._poll_s, self._most_s = self._polling()
         self._poll_at_s = self._began_s + self._poll_s
-        self._ending: Outcome | None = None  # what ending it makes of a call that nobody answered
+        self._ending: Outcome | None = None  # why it is ended from here: what that makes of it if nobody answers
         self._insist_s = _INSIST_S[0]
         self._end_at_s = 0.0
         self._acted = False  # upon what the detection found
@@ -101,7 +104,7 @@ class Following:
             now_s = trio.current_time()
             self._decide(now_s)
             if not self._acted and known.answered_by is not None and known.answered:
-                await self._act()
+                self._act()
                 continue
             if self._ending is not None and now_s >= self._end_at_s:
                 await self._end()
@@ -137,13 +140,13 @@ class Following:
     def _polling(self) -> tuple[float, float]:
         """Return how long to wait for the first question, and at most for each further one."""
         options = self._options
-        if not self._callbacks:
+        if self._callbacks is None or self._callbacks.missing:
             return options.poll_first / SECOND, max(options.poll_most, options.poll_first) / SECOND
         return options.callback_patience / SECOND, options.callback_patience * _TRUST / SECOND
 
     def _heard(self) -> None:
         """Ask later where something was told."""
-        if self._callbacks and self._leg.heard_s + self._polling()[0] > self._poll_at_s:
+        if self._callbacks is not None and self._leg.heard_s + self._polling()[0] > self._poll_at_s:
             self._poll_s, self._most_s = self._polling()
             self._poll_at_s = self._leg.heard_s + self._poll_s
 
@@ -152,6 +155,8 @@ class Following:
         before = self._known.status
         answered = await self._answer(self._carrier.fetch)
         if answered and self._known.status is not before:
+            if self._callbacks is not None:
+                self._callbacks.missed()
             # where one thing has just happened another may soon, and where it was not told, that will not be either
             self._poll_s = self._options.poll_first / SECOND
             self._most_s = max(self._options.poll_most, self._options.poll_first) / SECOND
@@ -163,35 +168,39 @@ class Following:
     async def _end(self) -> None:
         """End the call, and again until it is over."""
         known = self._known
-        if known.status is CallStatus.QUEUED and self._ending is Outcome.NO_ANSWER:
-            # what is still in the carrier's queue would ring too late; but callbacks may just have stayed away
-            if await self._answer(self._carrier.fetch) and known.status is CallStatus.QUEUED:
-                self._ending = Outcome.CONGESTION
-            if known.over:
+        overdue = self._ending is Outcome.NO_ANSWER and not known.answered
+        if overdue:
+            # what happened meanwhile may not have been told: whoever answered is not hung up on
+            asked = await self._answer(self._carrier.fetch)
+            if self._ending_is_over():
                 return
+            if asked and known.status is CallStatus.QUEUED and not known.dialled:
+                self._ending = Outcome.CONGESTION  # in the carrier's queue, from which it would ring too late
         status = CallStatus.COMPLETED if known.answered else CallStatus.CANCELED
         ended = await self._answer(lambda sid: self._carrier.end(sid, status))
+        if overdue and self._ending_is_over():
+            return
         if not ended:
             await self._answer(self._carrier.fetch)  # it may be over already, or not be to be cancelled any more
         self._end_at_s = trio.current_time() + self._insist_s
         self._insist_s = min(self._insist_s * 2, _INSIST_S[1])
         self._give_up_in_time()
 
-    async def _act(self) -> None:
+    def _ending_is_over(self) -> bool:
+        """Tell whether a call that rang too long needs not be ended any more: it is over, or somebody has answered."""
+        if self._known.answered and not self._known.over:
+            self._ending = None
+        return self._known.over or self._known.answered
+
+    def _act(self) -> None:
         """Do what is to be done about who, or what, has answered."""
-        leg = self._leg
         self._acted = True
         found = answerer(self._known.answered_by)
-        policy = leg.script.on_voicemail
+        policy = self._leg.script.on_voicemail
         if found not in (AnsweredBy.MACHINE, AnsweredBy.FAX) or policy is OnVoicemail.CONTINUE:
             return
         if found is AnsweredBy.FAX or policy is OnVoicemail.HANG_UP:
             self._ending = self._ending or Outcome.VOICEMAIL
-        elif not leg.script.detects_beside(callbacks=self._callbacks):
-            leg.message_left = True  # the call waited for the beep, and then said what it says
-        elif leg.script.message is not None and self._ending is None:
-            message = leg.script.message
-            leg.message_left = await self._answer(lambda sid: self._carrier.redirect(sid, message))
 
     async def _answer(self, ask: Ask) -> bool:
         """Take an answer of the carrier; tell whether there was one."""
@@ -200,7 +209,7 @@ class Following:
         try:
             call = await ask(sid)
         except CarrierError as error:
-            _log.info("twilio.not_answered", call_id=self._leg.attempt_id, error=str(error))
+            self._complain(error)
             return False
         if call is None:
             return False
@@ -211,14 +220,26 @@ class Following:
     async def _complete(self) -> None:
         """Ask for what is known only after the end, once; without an answer it stays unknown."""
         known = self._known
-        if not known.complete:
+        unheard = self._leg.script.amd is Amd.DETECT and known.answered and known.answered_by is None
+        if not known.complete or unheard:
             await self._answer(self._carrier.fetch)
         if known.status is CallStatus.FAILED and known.sip_code is None and known.error_code is None:
             assert known.sid is not None, "a call that is followed has an id"
             try:
                 known.error_code = await self._carrier.error_code(known.sid)
             except CarrierError as error:
-                _log.info("twilio.not_answered", call_id=self._leg.attempt_id, error=str(error))
+                self._complain(error)
+
+    def _complain(self, error: CarrierError) -> None:
+        self._complaints.tell(
+            _log.warning,
+            "twilio.not_answered",
+            "carrier",
+            call_id=self._leg.attempt_id,
+            error=error,
+            remedy="calls go on at the carrier and are asked about again; if it stays, look at the trunk's credentials "
+            "and at the connection to the carrier",
+        )
 
     def _give_up_in_time(self) -> None:
         """Leave a call as doubtful that should long be over, and of which the carrier says nothing any more."""

@@ -27,6 +27,7 @@ class Known:
     Attributes:
         sid: the carrier's id, or None while it is not known.
         status: the furthest that was told.
+        dialled: whether the carrier has begun to dial it.
         sequence: number of the newest callback, -1 before the first.
         ended_at: when it ended by the carrier's clock, or None.
         duration: how long it was up, or None.
@@ -36,10 +37,12 @@ class Known:
         price, price_unit: what it cost, or None.
         attestation: what the callbacks say of its caller id's verification (`StirVerstat`, `StirStatus`).
         complete: whether the carrier was asked, or told everything, after its end.
+        answer_told, end_told: whether a callback told at once that it was answered, and that it was over.
     """
 
     sid: str | None = None
     status: CallStatus = CallStatus.QUEUED
+    dialled: bool = False
     sequence: int = -1
     ended_at: Instant | None = None
     duration: Duration | None = None
@@ -50,6 +53,8 @@ class Known:
     price_unit: str | None = None
     attestation: dict[str, str] | None = None
     complete: bool = False
+    answer_told: bool = False
+    end_told: bool = False
 
     @property
     def over(self) -> bool:
@@ -69,6 +74,7 @@ class Known:
     def take_answer(self, call: CarrierCall) -> None:
         """Take what the carrier answered when it was asked."""
         self.sid = call.sid
+        self.dialled = self.dialled or call.dialled
         self._advance(call.status)
         if call.status in OVER:
             self.complete = True
@@ -83,7 +89,7 @@ class Known:
         *,
         sid: str,
         status: CallStatus,
-        sequence: int,
+        sequence: int | None,
         at: Instant | None,
         duration: Duration | None,
         sip_code: int | None,
@@ -96,7 +102,7 @@ class Known:
         Args:
             sid: the carrier's id of the call.
             status: where the call stood.
-            sequence: the callback's number.
+            sequence: the callback's number; None where the carrier numbers none.
             at: when that was, by the carrier's clock, or None.
             duration, sip_code, error_code, answered_by: as of `Known`, or None.
             attestation: as of `Known`.
@@ -104,9 +110,12 @@ class Known:
         Returns:
             Whether it was taken.
         """
-        if sequence <= self.sequence or (self.sid is not None and sid != self.sid):
+        late = sequence is not None and sequence <= self.sequence
+        if late or (self.sid is not None and sid != self.sid):
             return False
-        self.sid, self.sequence = sid, sequence
+        self.sid, self.sequence, self.dialled = sid, self.sequence if sequence is None else sequence, True
+        self.answer_told = self.answer_told or (status is CallStatus.IN_PROGRESS and not self.answered)
+        self.end_told = self.end_told or (status in OVER and not self.over)
         self._advance(status)
         self.answered_by = answered_by or self.answered_by
         if attestation:

@@ -3,7 +3,7 @@
 Callbacks and the task that follows the call meet here. Knows nothing of requests.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -30,8 +30,8 @@ class Leg:
         report: whom events are told; None while nobody follows it.
         digits: keys that were pressed while nobody followed it.
         opted_out: the called person asked not to be called again, and that is not yet durable.
-        message_left: whether the agent's message went to a machine.
         adopted: set while somebody follows it.
+        opt_out: enters the called number as not to be called, also after the end; None until somebody follows it.
         heard_s: when a callback last told of it, in trio's time; at first, when it was opened.
     """
 
@@ -46,7 +46,7 @@ class Leg:
         "digits",
         "heard_s",
         "known",
-        "message_left",
+        "opt_out",
         "opted_out",
         "report",
         "script",
@@ -59,7 +59,7 @@ class Leg:
         self.report: Report | None = None
         self.digits = ""
         self.opted_out = False
-        self.message_left = False
+        self.opt_out: Callable[[], Awaitable[None]] | None = None
         self.adopted = trio.Event()
         self.heard_s = trio.current_time()
         self._wake: trio.Event | None = None
@@ -71,6 +71,7 @@ class Leg:
     def follow(self, report: Report) -> None:
         """Have events told from here on; what came before is told now."""
         self.report = report
+        self.opt_out = report.opt_out
         self.adopted.set()
         self.tell()
         if self.digits:

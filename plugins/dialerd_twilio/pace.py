@@ -12,6 +12,7 @@ import trio
 from dialerd.model.instants import SECOND, Duration
 from dialerd.plugin.provider import Throttled
 
+_LONGEST_REST_S: Final = 600.0  # whatever a carrier asks for: it may have been mistaken, and says so again
 _PATIENCE_S: Final = 10.0  # a turn that is further away is not waited for: by then the gate may say something else
 
 _paces: trio.lowlevel.RunVar[dict[str, "AccountPace"]] = trio.lowlevel.RunVar("twilio_paces")
@@ -45,9 +46,9 @@ class AccountPace:
         """Let nothing start for a while, as the carrier asked.
 
         Args:
-            pause: how long.
+            pause: how long; ten minutes at most are believed.
         """
-        self._next_s = max(self._next_s, trio.current_time() + pause / SECOND)
+        self._next_s = max(self._next_s, trio.current_time() + min(pause / SECOND, _LONGEST_REST_S))
 
 
 def account_pace(account: str, per_second: float) -> AccountPace:

@@ -6,6 +6,7 @@ by asking. It goes on if this process dies, and is found again by its id, or by 
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -27,6 +28,7 @@ from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Instant
 from dialerd.model.states import Amd, AtFault, OnVoicemail
 from dialerd.plugin.callback import CallbackAnswer, CallbackRequest
+from dialerd.plugin.complaints import Complaints
 from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import CallOrder, MaybePlaced, NotPlaced, Report, Throttled, TrunkSite, Withdrawn
 from dialerd.plugin.secrets import read_secret
@@ -65,6 +67,7 @@ class Twilio:
         self._now = now or _system_now
         self._options = options
         self._board = Board()
+        self._complaints = Complaints()
         self._asked_s: dict[str, float] = {}  # since when it is asked about attempts without an id
 
     async def __aenter__(self) -> Self:
@@ -74,13 +77,10 @@ class Twilio:
             DialerdError: a secret cannot be read, the account is refused, or a number is not its own.
         """
         options, site = self._options, self._site
-        if options.auth_token is not None:
-            username, password = options.account_sid, read_secret(options.auth_token, "auth_token")
-        else:
-            username, password = str(options.api_key), read_secret(str(options.api_key_secret), "api_key_secret")
+        username = options.account_sid if options.auth_token is not None else str(options.api_key)
         self._callbacks = self._make_callbacks()
         self._pace = account_pace(f"{options.base_url} {options.account}", options.account_cps)
-        self._carrier = Carrier(options, username=username, password=password, now=self._now)
+        self._carrier = Carrier(options, username=username, secret=self._secret, now=self._now)
         await self._carrier.__aenter__()
         try:
             if options.check_caller_ids:
@@ -111,6 +111,8 @@ class Twilio:
             code = UNFIT_AGENT if always else UNFIT_CALL
             raise NotPlaced(Cause(fault=AtFault.US, code=code, detail=str(error))) from error
         await self._pace.turn()
+        if script.is_needed_later:
+            report.state(script.to_state())  # before it leaves: this process may end before the answer
         leg = self._board.open(order.attempt_id, script)
         certain = False  # that no call came of it
         try:
@@ -128,9 +130,7 @@ class Twilio:
         finally:
             if certain:
                 self._board.close(leg)  # what is doubtful stays: callbacks may tell what came of it
-        if _needs_state(script, order.amd):
-            report.state(script.to_state())
-        bounds = Bounds(ring_timeout=order.ring_timeout, max_duration=order.max_duration, amd=order.amd)
+        bounds = Bounds(ring_timeout=order.ring_timeout, max_duration=order.max_duration)
         return await self._follow(leg, report, bounds, order.hangup)
 
     async def reconcile(self, attempt: AttemptRef) -> Reconciliation:
@@ -169,8 +169,13 @@ class Twilio:
         leg.known.sid = leg.known.sid or attempt.reference
         if leg.known.sid is None:
             raise MaybePlaced(_GONE)
-        bounds = Bounds(ring_timeout=attempt.ring_timeout, max_duration=attempt.max_duration)
-        return await self._follow(leg, report, bounds, hangup)
+        rung = min(max(self._now() - attempt.claimed_at, 0), attempt.ring_timeout)
+        bounds = Bounds(ring_timeout=attempt.ring_timeout - rung, max_duration=attempt.max_duration)
+        try:
+            return await self._follow(leg, report, bounds, hangup)
+        except MaybePlaced:
+            self._board.close(leg)  # nobody asks about it again
+            raise
 
     async def callback(self, request: CallbackRequest, /) -> CallbackAnswer:
         """Answer a request of the carrier; see `TakesCallbacks`."""
@@ -190,16 +195,25 @@ class Twilio:
             leg,
             bounds=bounds,
             hangup=hangup,
-            callbacks=self._callbacks is not None,
+            callbacks=self._callbacks,
+            complaints=self._complaints,
         )
         leg.follow(report)
         try:
+            if leg.opted_out:  # it was asked for before anybody followed the call
+                await self._opt_out(leg, report)
             end = await following.run()
         finally:
             leg.release()  # a call that is left before its end stays on the board: it is asked about
         self._asked_s.pop(leg.attempt_id, None)
         self._board.close(leg)
         return end
+
+    async def _opt_out(self, leg: Leg, report: Report) -> None:
+        """Enter the number of a call whose person asked for it; what cannot be stored now goes with the call's end."""
+        with suppress(DialerdError):
+            await report.opt_out()
+            leg.opted_out = False
 
     def _settled(self, leg: Leg, answer: Reconciliation) -> Reconciliation:
         """Let go of an attempt of which all is known that ever will be."""
@@ -211,10 +225,10 @@ class Twilio:
         base = self._base
         ring_s = (order.ring_timeout - self._options.ring_buffer) // SECOND
         detect = None
-        if order.amd is Amd.DETECT:
+        if script.amd is Amd.DETECT:
             leaves = script.on_voicemail is OnVoicemail.LEAVE_MESSAGE
             detect = "DetectMessageEnd" if leaves else "Enable"
-        beside = detect is not None and script.detects_beside(callbacks=base is not None)
+        beside = script.detects_beside(callbacks=base is not None)
         return NewCall(
             to=order.number,
             caller_id=order.caller_id,
@@ -254,6 +268,17 @@ class Twilio:
             trunk=site.name,
         )
 
+    def _secret(self) -> str:
+        """Return the secret by which the account asks.
+
+        Raises:
+            SecretError: it cannot be read.
+        """
+        options = self._options
+        if options.auth_token is not None:
+            return read_secret(options.auth_token, "auth_token")
+        return read_secret(str(options.api_key_secret), "api_key_secret")
+
     async def _check_caller_ids(self) -> None:
         """Raise `DialerdError` where the account may not show one of the trunk's numbers."""
         if not self._site.caller_ids:
@@ -262,22 +287,24 @@ class Twilio:
             known = await self._carrier.caller_ids()
         except Refused as error:
             said = refusal(error)
-            raise DialerdError(f"the numbers of the account cannot be read: {said}") from error
-        if strange := [number for number in self._site.caller_ids if number not in known]:
+            why = error if isinstance(said, MaybePlaced) else said  # no call was asked for that may have been placed
             raise DialerdError(
-                f"account {self._options.account} neither owns nor has verified {', '.join(strange)}; buy or verify "
-                "it in the carrier's console, correct [numbers], or set check_caller_ids = false"
+                f"the numbers of the account cannot be read: {why}; where the carrier has no such list, set "
+                "check_caller_ids = false"
+            ) from error
+        if strange := [number for number in self._site.caller_ids if number not in known]:
+            # numbers are masked in logs, and two may look alike there
+            places = {number: at for at, number in enumerate(self._site.caller_ids, 1)}
+            named = ", ".join(f"{number} (number {places[number]} of the trunk's {len(places)})" for number in strange)
+            raise DialerdError(
+                f"the account neither owns nor has verified {named}; buy or verify it in the carrier's console, "
+                "correct [numbers], or set check_caller_ids = false"
             )
 
     async def _close(self) -> None:
         with trio.move_on_after(1) as scope:
             scope.shield = True
             await self._carrier.__aexit__(None, None, None)
-
-
-def _needs_state(script: Script, amd: Amd) -> bool:
-    """Tell whether a later life would have to know what the call does."""
-    return bool(script.keys) or script.otherwise is not None or amd is Amd.DETECT
 
 
 def _system_now() -> Instant:

@@ -13,6 +13,7 @@ from twilio.rest.api.v2010.account.call import CallInstance
 from dialerd.model.instants import SECOND, to_instant
 from dialerd_twilio.answers import CallStatus, CarrierCall, Lost
 
+_STATUSES: Final = {status.value: status for status in CallStatus}
 _SID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:.=~+-]{0,255}")  # CA and 32 digits at Twilio, others elsewhere
 
 
@@ -44,17 +45,18 @@ def as_call(said: CallInstance) -> CarrierCall:
     """Return a call as the carrier tells of it.
 
     Raises:
-        ValueError, TypeError: it has no id, or a status that nobody knows.
+        ValueError, TypeError: it has no id.
     """
     if not isinstance(said.sid, str) or not _SID.fullmatch(said.sid):
         raise ValueError("a call without an id")
     created, ended = said.date_created, said.end_time
     return CarrierCall(
         sid=said.sid,
-        status=CallStatus(str(said.status)),
+        status=_STATUSES.get(str(said.status), CallStatus.QUEUED),  # a word of the carrier's own says nothing here
         number=said.to or "",
         caller_id=said._from or "",
         created_at=None if created is None else to_instant(created),
+        dialled=said.start_time is not None,
         ended_at=None if ended is None else to_instant(ended),
         duration=None if said.duration in (None, "") else int(said.duration) * SECOND,
         answered_by=said.answered_by or None,

@@ -16,7 +16,7 @@ import msgspec
 from attrs import evolve, field, frozen
 
 from dialerd.model.settings import AgentSettings, MenuChoice
-from dialerd.model.states import OnVoicemail
+from dialerd.model.states import Amd, OnVoicemail
 from dialerd.plugin.facts import facts_of, places_of
 from dialerd.plugin.provider import STATE_BYTES, CallOrder
 from dialerd.rules.templates import BadTemplate, MissingVariable, fill
@@ -30,6 +30,7 @@ from dialerd_twilio.twiml import (
     fitting,
     gather,
     hangup,
+    silence,
     sound,
     speech,
     stream,
@@ -53,8 +54,8 @@ class Script:
         keys: TwiML that answers a key, by key.
         otherwise: TwiML that answers a key without a choice; None where no key is asked for.
         opt_out: key by which the called person asks never to be called again, or None.
+        amd: whether a machine is listened for.
         on_voicemail: what to do when a machine answers.
-        message: TwiML of the message for a machine, or None where none is to be left.
     """
 
     twiml: str | None = None
@@ -62,42 +63,44 @@ class Script:
     keys: Mapping[str, str] = field(factory=dict)
     otherwise: str | None = None
     opt_out: str | None = None
+    amd: Amd = Amd.OFF
     on_voicemail: OnVoicemail = OnVoicemail.HANG_UP
-    message: str | None = None
+
+    @property
+    def is_needed_later(self) -> bool:
+        """Whether a later life would have to know what the call does."""
+        return self.otherwise is not None or self.amd is Amd.DETECT
 
     def detects_beside(self, *, callbacks: bool) -> bool:
         """Tell whether a machine is listened for while the call goes on already (`AsyncAmd`).
 
-        It needs callbacks, or nobody would hear of the result in time, and something else to say where a message is to
-        be left: an agent that goes on talking after the beep must not begin before it.
+        It needs callbacks, or nobody would hear of the result in time; and a message must not begin before the beep,
+        for which the call has to wait.
 
         Args:
             callbacks: whether the carrier tells by itself.
         """
-        return callbacks and (self.on_voicemail is not OnVoicemail.LEAVE_MESSAGE or self.message is not None)
+        waits = self.on_voicemail is OnVoicemail.LEAVE_MESSAGE
+        return callbacks and self.amd is Amd.DETECT and not waits
 
     def to_state(self) -> bytes:
         """Return it as bytes for `report.state`.
 
         `twiml` and `url` are not among them: of a call that is placed, the carrier has them. What is too much is left
-        out: keys, the last ones first, then the message, then what is otherwise answered. Which key opts out, and what
-        to do with a machine, always stay.
+        out: keys, the last ones first, then what is otherwise answered. Which key opts out, and what to do with a
+        machine, always stay.
         """
         kept = _Kept(
             version=_VERSION,
             keys={key: None if answer == self.otherwise else answer for key, answer in self.keys.items()},
             otherwise=self.otherwise,
             opt_out=self.opt_out,
+            amd=self.amd,
             on_voicemail=self.on_voicemail,
-            message=self.message,
         )
         while len(state := msgspec.json.encode(kept)) > STATE_BYTES:
-            if kept.keys:
-                kept = evolve(kept, keys=dict(list(kept.keys.items())[:-1]))
-            elif kept.message is not None:
-                kept = evolve(kept, message=None)
-            else:
-                kept = evolve(kept, otherwise=None)
+            fewer = dict(list(kept.keys.items())[:-1])
+            kept = evolve(kept, keys=fewer) if kept.keys else evolve(kept, otherwise=None)
         return state
 
     @classmethod
@@ -116,8 +119,8 @@ class Script:
             keys={key: answer for key, answer in answers.items() if answer is not None},
             otherwise=kept.otherwise,
             opt_out=kept.opt_out,
+            amd=kept.amd,
             on_voicemail=kept.on_voicemail,
-            message=kept.message,
         )
 
 
@@ -129,8 +132,8 @@ class _Kept:
     keys: dict[str, str | None]
     otherwise: str | None
     opt_out: str | None
+    amd: Amd
     on_voicemail: OnVoicemail
-    message: str | None
 
 
 def write_script(order: CallOrder, keys_url: str | None) -> Script:
@@ -144,31 +147,27 @@ def write_script(order: CallOrder, keys_url: str | None) -> Script:
         UnfitAgent: the agent cannot speak in this call.
     """
     agent = order.agent
+    bare = Script(amd=order.amd, on_voicemail=agent.on_voicemail)
     if agent.twiml is not None:
-        return Script(url=asking(agent.twiml, facts_of(order)), on_voicemail=agent.on_voicemail)
+        return evolve(bare, url=asking(agent.twiml, facts_of(order)))
     if agent.stream is not None:
         connected = stream(agent.stream, facts_of(order))
-        return Script(twiml=fitting(document(connected)), on_voicemail=agent.on_voicemail)
+        return evolve(bare, twiml=fitting(document(connected)))
     if agent.bridge is not None:
         connected = bridge(agent.bridge, order.caller_id)
-        return Script(twiml=fitting(document(connected)), on_voicemail=agent.on_voicemail)
+        return evolve(bare, twiml=fitting(document(connected)))
     writer = _Writer(order)
     opening = writer.spoken(agent)
-    leaves_message = agent.on_voicemail is OnVoicemail.LEAVE_MESSAGE
     if not agent.menu and agent.opt_out is None:
-        twiml = fitting(document(opening))
-        return Script(twiml=twiml, on_voicemail=agent.on_voicemail, message=twiml if leaves_message else None)
+        beside = bare.detects_beside(callbacks=keys_url is not None)
+        return evolve(bare, twiml=fitting(document(opening, *((silence(),) if beside else ()))))
     if keys_url is None:
-        raise UnfitAgent("it asks for keys, which only callbacks tell; configure [callbacks], or leave them out")
+        raise UnfitAgent(
+            "it asks for keys, which only callbacks tell, and the trunk takes none; configure [callbacks], and where "
+            "an API key asks, signing_token, or leave the keys out"
+        )
     twiml = _waiting(opening, _with_stop(keys_url, agent.opt_out), twice=bool(agent.menu))
-    return Script(
-        twiml=twiml,
-        keys=dict(writer.answers(twiml)),
-        otherwise=twiml,
-        opt_out=agent.opt_out,
-        on_voicemail=agent.on_voicemail,
-        message=fitting(document(opening)) if leaves_message else None,
-    )
+    return evolve(bare, twiml=twiml, keys=dict(writer.answers(twiml)), otherwise=twiml, opt_out=agent.opt_out)
 
 
 def objection(agent: AgentSettings, *, callbacks: bool) -> str | None:

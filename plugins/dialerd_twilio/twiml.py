@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
-from twilio.twiml.voice_response import Connect, Dial, Gather, Hangup, Play, Say, VoiceResponse
+from twilio.twiml.voice_response import Connect, Dial, Gather, Hangup, Pause, Play, Say, VoiceResponse
 
 from dialerd.model.errors import DialerdError
 from dialerd.model.wording import shown
@@ -20,6 +20,10 @@ DOCUMENT_CHARACTERS: Final = 4_000
 
 KEY_SECONDS: Final = 5
 """How long a key is waited for after what is said; Twilio's default: Twilio, "TwiML Voice: Gather"."""
+
+DETECTION_SECONDS: Final = 5
+"""How long a call stays up after its text for the detection's sake: it takes some four seconds from the answer on, by
+Twilio, "Answering Machine Detection"."""
 
 _PARAMETER_CHARACTERS: Final = 500  # name and value together stay below: Twilio, "TwiML Voice: Stream"
 _URI_CHARACTERS: Final = 255  # a SIP URI stays below: Twilio, "TwiML Voice: Sip"
@@ -162,6 +166,11 @@ def gather(action: str, *verbs: Verb) -> Verb:
 def hangup() -> Verb:
     """Return `<Hangup>`."""
     return Hangup()
+
+
+def silence() -> Verb:
+    """Return `<Pause>`: a short text would be over, and its call, before it is known who listens."""
+    return Pause(length=DETECTION_SECONDS)
 
 
 def asking(url: str, facts: Mapping[str, Any]) -> str:

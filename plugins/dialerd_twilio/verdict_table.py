@@ -8,6 +8,7 @@ matter of decides what either means:
 | matter | a request so refused | a call so failed |
 |---|---|---|
 | number | not placed, the callee's: it counts, and is `invalid_number` | `invalid_number` |
+| reach | the same | `unreachable` |
 | destination | not placed, the trunk's: tried again, nobody's attempt is used up | `failed`, the trunk's |
 | account | not placed, and the trunk rests until somebody has acted | `failed`, the trunk's |
 | crowd | throttled: tried again, and the trunk slows down | `congestion`, tried again |
@@ -30,6 +31,7 @@ class Matter(StrEnum):
     """What a code is a matter of."""
 
     NUMBER = "number"
+    REACH = "reach"
     DESTINATION = "destination"
     ACCOUNT = "account"
     CROWD = "crowd"
@@ -96,16 +98,16 @@ def _code(matter: Matter, q850: int, means: str, source: str | None = None) -> C
     return Code(matter=matter, q850=q850, means=means, source=source)
 
 
-_NUMBER, _THERE, _ACCOUNT, _CROWD, _OURS = Matter
+_NUMBER, _REACH, _THERE, _ACCOUNT, _CROWD, _OURS = Matter
 
 CODES: Final = {
     # the number
     13223: _code(_NUMBER, 28, "the called number has no valid form"),
-    13224: _code(_NUMBER, 1, "the called number does not exist, or no carrier can deliver to it"),
+    13224: _code(_REACH, 3, "the called number does not exist, or no carrier can deliver to it at the moment"),
     13226: _code(_NUMBER, 28, "the called number has an unknown country code"),
     21202: _code(_NUMBER, 1, "the called number is a premium number"),
     21211: _code(_NUMBER, 28, "the called number is not valid"),
-    21214: _code(_NUMBER, 3, "the called number cannot be reached"),
+    21214: _code(_REACH, 3, "the called number cannot be reached"),
     21217: _code(_NUMBER, 1, "the called number does not appear to be valid"),
     # where it is
     13225: _code(_THERE, 21, "the carrier blocks this destination; ask its support to open it"),
@@ -156,6 +158,7 @@ CODES: Final = {
     573005: _code(_ACCOUNT, 21, "a trial account calls verified numbers only; upgrade the account"),
     # too much at once
     10004: _code(_CROWD, 34, "the account has as many calls in progress as it may have"),
+    22005: _code(_CROWD, 34, "the carrier's queue of calls is full"),
     20429: _code(_CROWD, 42, "the account sends more requests than it may"),
     86008: _code(_CROWD, 34, "the account has as many calls in progress as it may have"),
     # what was asked

@@ -16,6 +16,7 @@ from dialerd_twilio.verdict_table import CODES, ENDS, FAX, MACHINE, NETWORK, OVE
 
 _FAULTS: Final = {
     Matter.NUMBER: AtFault.CALLEE,
+    Matter.REACH: AtFault.CALLEE,
     Matter.DESTINATION: AtFault.TRUNK,
     Matter.ACCOUNT: AtFault.TRUNK,
     Matter.CROWD: AtFault.TRUNK,
@@ -24,6 +25,7 @@ _FAULTS: Final = {
 
 _OUTCOMES: Final = {
     Matter.NUMBER: Outcome.INVALID_NUMBER,
+    Matter.REACH: Outcome.UNREACHABLE,
     Matter.DESTINATION: Outcome.FAILED,
     Matter.ACCOUNT: Outcome.FAILED,
     Matter.CROWD: Outcome.CONGESTION,
@@ -173,6 +175,7 @@ _FOLLOWS: Final = {
     Matter.DESTINATION: "not placed",
     Matter.REQUEST: "not placed",
     Matter.NUMBER: "not placed; it counts",
+    Matter.REACH: "not placed; it counts",
     None: "may have been placed: the carrier is asked",
 }
 
@@ -193,6 +196,7 @@ the call's status. A call that is told as busy or unanswered is `rejected` where
 | matter | a request so refused | a call so failed |
 |---|---|---|
 | number | not placed, the callee's: it counts, as `invalid_number` | `invalid_number`, the callee's |
+| reach | the same | `unreachable`, the callee's |
 | destination | not placed, the trunk's: refunded | `failed`, the trunk's |
 | account | not placed; the trunk rests until somebody has acted, and its campaigns wait | `failed`, the trunk's |
 | crowd | throttled: refunded, and the trunk slows down | `congestion`, the trunk's |

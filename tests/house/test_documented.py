@@ -147,6 +147,14 @@ def test_commands_in_the_docs_exist(page):
         for group, other in re.findall(r"`dialerd ([a-z-]+)|^ {4}(?:sudo )?dialerd ([a-z-]+)", text, re.M)
     }
     assert commands <= set(cli.commands)
+    for words in re.findall(r"(?:`|^ {4}(?:sudo )?)dialerctl ([a-z]+(?: [a-z]+)?)", text, re.MULTILINE):
+        assert is_command(words.split()), f"dialerctl {words}"
+
+
+def is_command(words: list[str]) -> bool:
+    """Tell whether `dialerctl` has the command or the group that begins so; what follows a command is its own."""
+    command = dialerctl.commands.get(words[0])
+    return words[1:] == [] if command is None else not isinstance(command, click.Group) or _has(command, words[1:])
 
 
 def test_every_command_is_documented():

@@ -79,7 +79,8 @@ async def test_a_row_tells_everything_of_a_call(tmp_path):
     assert (called["outcome"], called["talk_s"], called["final"]) == ("answered", "2.000", "succeeded")
     assert called["metadata"] == '{"row":"é, \\"x\\""}'
     assert undialed["final"] == "expired"
-    assert not any(undialed[column] for column in COLUMNS[3:-1])
+    assert (called["reference"], called["detail"]) == ("CA1", '{"price":"-0.014","note":"a, \\"b\\""}')
+    assert not any(undialed[column] for column in COLUMNS[3:] if column != "metadata")
 
 
 async def test_a_report_waits_for_the_last_call(tmp_path):

@@ -19,7 +19,7 @@ async def carrier_at(*answers, path="", now=lambda: CREATED_AT, **options):
     rest = ScriptedRest(answers=list(answers))
     async with rest.serve() as base:
         known = TwilioOptions(base_url=base + path, account_sid=ACCOUNT, auth_token="token", **options)
-        async with Carrier(known, username=ACCOUNT, password=SECRET, now=now) as carrier:
+        async with Carrier(known, username=ACCOUNT, secret=lambda: SECRET, now=now) as carrier:
             yield carrier, rest
 
 

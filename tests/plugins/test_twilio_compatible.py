@@ -2,6 +2,8 @@
 
 import ssl
 import subprocess
+import tomllib
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from twilio_rig import ACCOUNT, CALLER_ID, NUMBER, TOKEN, Behaviour, Report, Twi
 
 from dialerd.model.call import WasPlaced
 from dialerd.model.states import Outcome
+from dialerd.model.structuring import structure
 from dialerd.plugin.provider import MaybePlaced, NotPlaced, TrunkSite
 from dialerd.plugin.secrets import SecretError
 
@@ -191,6 +194,16 @@ async def test_refusals_in_a_list(refusal, code, words):
     assert (raised.value.code, raised.value.message) == (code, words)
 
 
+@pytest.mark.parametrize("carrier", ["signalwire", "telnyx"])
+def test_what_the_document_shows_is_taken(carrier):
+    """The options of other carriers, as docs/twilio.md has them."""
+    lines = iter((Path(__file__).parents[2] / "docs" / "twilio.md").read_text().splitlines())
+    shown = dropwhile(lambda line: line != f"    [trunks.{carrier}.options]", lines)
+    table = tomllib.loads("\n".join(takewhile(lambda line: line.startswith("    "), shown)))
+    known = structure(table["trunks"][carrier]["options"], TwilioOptions)
+    assert known.api == ("texml" if carrier == "telnyx" else "twilio")
+
+
 @pytest.mark.parametrize(
     ("where", "host"),
     [
@@ -241,7 +254,7 @@ async def test_through_a_proxy(monkeypatch, tmp_path):
             monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
             monkeypatch.delenv("NO_PROXY", raising=False)
             options = TwilioOptions(base_url=base_url, account_sid=SCRIPTED, auth_token="token")
-            async with Carrier(options, username=SCRIPTED, password=SECRET) as carrier:
+            async with Carrier(options, username=SCRIPTED, secret=lambda: SECRET) as carrier:
                 made = await carrier.create(NEW, lambda: seen.append((len(proxy.asked), rest.open, rest.bytes_in)))
     assert made.sid == SID
     assert seen == [(1, 1, 0)]

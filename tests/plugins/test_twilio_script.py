@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialerd.model.settings import AgentSettings, MenuChoice
-from dialerd.model.states import OnVoicemail
+from dialerd.model.states import Amd, OnVoicemail
 from dialerd.plugin.provider import CallOrder
 
 KEYS = "https://calls.example.com/t/keys/a1"
@@ -85,7 +85,7 @@ def test_an_agent_that_says_has_a_voice_and_a_language():
     agent = AgentSettings(say="Hello", voice="Polly.Amy", language="en-GB")
     made = script(agent, None)
     assert verbs(made.twiml) == [["Say", {"voice": "Polly.Amy", "language": "en-GB"}, "Hello", []]]
-    assert (made.url, made.keys, made.otherwise, made.opt_out, made.message) == (None, {}, None, None, None)
+    assert (made.url, made.keys, made.otherwise, made.opt_out) == (None, {}, None, None)
 
 
 def test_a_text_that_cannot_be_filled_names_the_variable():
@@ -206,7 +206,6 @@ def test_a_menu_speaks_twice_and_waits_for_a_key():
     gather = ["Gather", {"action": f"{KEYS}?stop=9", **waiting}, None, [said]]
     assert verbs(made.twiml) == [gather, gather, ["Hangup", {}, None, []]]
     assert made.otherwise == made.twiml
-    assert verbs(made.message) == [said]
     assert made.opt_out == "9"
     assert list(made.keys) == ["9", "1", "2", "#", "*"]
     answers = {key: verbs(twiml) for key, twiml in made.keys.items()}
@@ -225,7 +224,6 @@ def test_a_key_to_opt_out_alone_is_waited_for_once():
     assert [verb[0] for verb in verbs(made.twiml)] == ["Gather", "Hangup"]
     assert verbs(made.twiml)[0][1]["action"] == f"{KEYS}?a=1&stop=%23"
     assert verbs(made.keys["#"]) == [["Hangup", {}, None, []]]
-    assert made.message is None
 
 
 def test_a_menu_that_is_too_long_to_be_said_twice_is_said_once():
@@ -236,22 +234,15 @@ def test_a_menu_that_is_too_long_to_be_said_twice_is_said_once():
         script(AgentSettings(say="x" * 3_850, menu={"1": MenuChoice(repeat=True)}))
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        {"stream": "wss://x"},
-        {"bridge": "+12125550199"},
-        {"twiml": "https://x"},
-        {"say": "x"},
-        {"play": "https://x/x.mp3"},
-    ],
-)
-def test_a_message_is_what_is_said_or_played(way):
-    """Agents of other kinds go on after the beep; without the wish there is none."""
-    leaves = script(AgentSettings(**way, on_voicemail=OnVoicemail.LEAVE_MESSAGE))
-    assert leaves.on_voicemail is OnVoicemail.LEAVE_MESSAGE
-    assert leaves.message == (leaves.twiml if "say" in way or "play" in way else None)
-    assert script(AgentSettings(**way, on_voicemail=OnVoicemail.CONTINUE)).message is None
+@pytest.mark.parametrize("way", [{"say": "x"}, {"play": "https://x/x.mp3"}])
+def test_a_short_text_is_not_over_before_it_is_known_who_listens(way):
+    """Where a machine is listened for beside the call, it stays up a moment longer; a message waits for its beep."""
+    for policy in OnVoicemail:
+        agent = AgentSettings(**way, on_voicemail=policy)
+        said = [verb[0] for verb in verbs(script(agent, amd=Amd.DETECT).twiml)]
+        assert said[1:] == ([] if policy is OnVoicemail.LEAVE_MESSAGE else ["Pause"])
+        assert len(verbs(script(agent).twiml)) == 1
+        assert len(verbs(script(agent, None, amd=Amd.DETECT).twiml)) == 1
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ SCRIPTS = st.builds(
     otherwise=st.none() | TEXT,
     opt_out=st.none() | st.sampled_from("0123456789*#"),
     on_voicemail=st.sampled_from(OnVoicemail),
-    message=st.none() | TEXT,
 )
 
 
@@ -36,20 +35,17 @@ def test_a_repeated_answer_is_kept_once():
 
 
 def test_what_is_too_much_for_a_state_is_left_out():
-    """Keys from the last on, then the message, then the rest; which key opts out stays known, its answer longest."""
+    """Keys from the last on, then the rest; which key opts out stays known, its answer longest."""
     big = "ü" * 10_000  # 20,000 bytes
     script = Script(
         keys={"9": "bye", "1": f"{big}1", "2": f"{big}2", "3": f"{big}3"},
         otherwise=big,
         opt_out="9",
         on_voicemail=OnVoicemail.LEAVE_MESSAGE,
-        message=f"{big}m",
     )
     assert len(script.to_state()) <= STATE_BYTES
-    assert Script.from_state(script.to_state()) == evolve(script, keys={"9": "bye", "1": f"{big}1"})
-    vast = evolve(script, otherwise=f"{big}" * 2, message=f"{big}" * 3)
-    assert Script.from_state(vast.to_state()) == evolve(vast, keys={}, message=None)
-    hopeless = evolve(script, otherwise=big * 4, message=big * 4)
+    assert Script.from_state(script.to_state()) == evolve(script, keys={"9": "bye", "1": f"{big}1", "2": f"{big}2"})
+    hopeless = evolve(script, otherwise=big * 4)
     kept = Script.from_state(hopeless.to_state())
     assert kept == Script(opt_out="9", on_voicemail=OnVoicemail.LEAVE_MESSAGE)
 

@@ -5,9 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
-from asked_carrier import go
 from dialerd_twilio import _objection
-from dialerd_twilio.carrier import Carrier, NewCall
 from dialerd_twilio.manner import Texml
 from dialerd_twilio.options import TwilioOptions
 from dialerd_twilio.provider import Twilio
@@ -175,19 +173,6 @@ async def test_a_wrong_key_takes_the_trunk_down_and_is_not_told(clock, tmp_path)
             await entered.place(order(agent=SPEAKER), Report())
     assert raised.value.trunk_down
     assert "wrong-key" not in str(raised.value.cause)
-
-
-async def test_a_call_is_given_other_instructions(clock, tmp_path):
-    """In a form, since only what creates a call is JSON."""
-    carrier = TexmlCarrier(talk_s=30)
-    async with (
-        carrier.serve() as base_url,
-        Carrier(options(base_url=base_url), username=ORGANIZATION, password=KEY) as asking,
-    ):
-        new = NewCall(to=NUMBER, caller_id=CALLER_ID, twiml="<A/>", timeout_s=9, time_limit_s=60)
-        made = await asking.create(new, go)
-        assert (await asking.redirect(made.sid, "<B/>")).sid == made.sid
-    assert carrier.asked[-1] == ("POST", f"{ROOT}/Calls/{made.sid}", b"Texml=%3CB%2F%3E")
 
 
 ODD = ['["call_sid"]', '{"call_sid"', '{"data": {"call_sid": "x"}}', '{"sid":"y","call_sid":"x"}']

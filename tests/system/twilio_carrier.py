@@ -40,11 +40,12 @@ class Carrier:
     url: str
     path: Path
 
-    def record(self, what: str = "created") -> list[dict[str, Any]]:
-        """Return the lines of its record of one kind, in order."""
+    def record(self, what: str | None = "created") -> list[dict[str, Any]]:
+        """Return the lines of its record of one kind, or of all, in order."""
         if not self.path.exists():
             return []
-        return [line for line in map(json.loads, self.path.read_text().splitlines()) if line["what"] == what]
+        lines = [json.loads(line) for line in self.path.read_text().splitlines()]
+        return [line for line in lines if what in (None, line["what"])]
 
     def change(self, **wanted: Any) -> None:
         """Have something else go wrong from now on."""
