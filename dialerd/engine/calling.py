@@ -10,6 +10,7 @@ import trio
 
 from dialerd.engine.aftermath import Aftermath
 from dialerd.engine.breach import meant
+from dialerd.engine.causes import said, telling
 from dialerd.engine.checked import as_text, checked_cause, checked_end, plausible
 from dialerd.engine.clock import Clock
 from dialerd.engine.conclude import counted, refunded, suppressed, withdrawn
@@ -143,11 +144,11 @@ class Calling:
                     remedy="this call was given up long before it came back: report it to the provider plugin's author",
                 )
         except BaseException as error:  # noqa: BLE001  # a plugin's fault must cost one call, not the daemon
-            said = meant(error)
+            broke = meant(error)
             if call in shift.calls and not call.ended:
-                self._raised(call, order, said)
+                self._raised(call, order, broke)
             else:
-                self._broke(call, said)
+                self._broke(call, broke)
         finally:
             had_by = shift.let_go(call)
             if had_by is not None:
@@ -231,7 +232,7 @@ class Calling:
             self._refund_for_trunk(call, end.cause or Cause(fault=AtFault.TRUNK), Outcome.CONGESTION)
             return
         if end.cause is not None and end.cause.fault in _TRUNK_FAULTS and end.outcome is Outcome.FAILED:
-            call.trunk.failed(call.claimed.number, _said(end.cause), call.started_at)
+            call.trunk.failed(call.claimed.number, said(end.cause), call.started_at)
         else:
             call.trunk.settled(call.campaign.agent, call.started_at, heard=call.heard)
         self._end(call, counted(call, end, now, self._random))
@@ -257,9 +258,8 @@ class Calling:
 
     def _throttled(self, call: LiveCall, error: Throttled) -> None:
         retry_after = None if error.retry_after is None else int(error.retry_after)
-        now_s = trio.current_time()
-        call.trunk.pace.throttled(now_s, None if retry_after is None else retry_after / SECOND)
         cause = checked_cause(error.cause or Cause(fault=AtFault.TRUNK, code="throttled"))
+        call.trunk.throttled(said(cause), None if retry_after is None else retry_after / SECOND)
         now = self._clock.now()
         self._end(call, refunded(call, Outcome.CONGESTION, cause, now, self._random, retry_after=retry_after))
 
@@ -272,7 +272,7 @@ class Calling:
             self._end(call, counted(call, end, now, self._random))
             return
         if error.trunk_down:
-            call.trunk.down(_said(cause), call.started_at)
+            call.trunk.down(said(cause), call.started_at)
         if cause.fault is AtFault.US and cause.code in (UNFIT_AGENT, UNFIT_CALL):
             call.trunk.unfit.take(
                 call.campaign.agent,
@@ -287,9 +287,9 @@ class Calling:
     def _refund_for_trunk(self, call: LiveCall, cause: Cause, outcome: Outcome) -> None:
         """Refund a call that never rang, and hold it against the trunk where it is the trunk's doing."""
         if cause.fault in _TRUNK_FAULTS:
-            call.trunk.failed(call.claimed.number, _said(cause), call.started_at)
+            call.trunk.failed(call.claimed.number, said(cause), call.started_at)
         if outcome is Outcome.CONGESTION:
-            call.trunk.pace.throttled(trio.current_time())
+            call.trunk.congested(said(cause))
         self._end(call, refunded(call, outcome, cause, self._clock.now(), self._random))
 
     def _never_left(self, call: LiveCall, end: CallEnd) -> None:
@@ -339,11 +339,11 @@ class Calling:
             call.trunk.name,
             trunk=call.trunk.name,
             call_id=call.claimed.uid,
-            cause=_said(cause),
+            cause=said(cause),
             remedy="none is dialled again before the trunk's carrier says what became of it, which is asked by itself; "
             "where there are many, look at the connection to the carrier",
         )
-        call.trunk.failed(call.claimed.number, _said(cause), call.started_at)
+        call.trunk.failed(call.claimed.number, said(cause), call.started_at)
         if call.probe:
             self._return_probe(call)  # its end may be a while away
         self._nursery.start_soon(self._recover, call, None)
@@ -373,6 +373,7 @@ class Calling:
             outcome=end.outcome,
             refunded=end.refunded,
             next=end.final or end.state,
+            **telling(end),
         )
         self._figures.ended(call.trunk.name, end.outcome, end.refunded)
         if self._telling.on:
@@ -385,7 +386,3 @@ class Calling:
 def _may_have_rung(call: LiveCall) -> bool:
     """Tell whether a phone may have rung: the gate let it go, or the provider has said so without asking the gate."""
     return call.left or call.phase is not AttemptState.CLAIMED
-
-
-def _said(cause: Cause) -> str:
-    return " ".join(filter(None, (cause.code, cause.detail))) or str(cause.fault)

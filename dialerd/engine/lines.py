@@ -10,6 +10,7 @@ from dialerd.engine.days import DayCount
 from dialerd.engine.limits import Limit, Starts
 from dialerd.engine.unfit import UnfitAgents
 from dialerd.model.settings import AgentSettings, NumberSettings, Settings, TrunkSettings
+from dialerd.plugin.complaints import Complaints
 from dialerd.plugin.provider import Provider
 from dialerd.rules.breaker import Breaker, BreakerState
 from dialerd.rules.pacing import Pace
@@ -24,8 +25,13 @@ _RESTED = (
     "which is tried every five minutes at least; nobody's attempts are used up"
 )
 _SLOWED = (
-    "ask the carrier about the route to numbers like this one; calls over the trunk start slowly while all of them "
-    "fail, and as fast as before within a minute after some get through; nobody's attempts are used up"
+    "where the reason is the connection, look at the way to the carrier, and otherwise ask it about the route to numbers "
+    "like this one; calls over the trunk start slowly while all of them fail, and as fast as before within a minute "
+    "after some get through; nobody's attempts are used up"
+)
+_THROTTLED = (
+    "nothing, if it is seldom: calls start more slowly until the carrier takes them again, and nobody's attempts are "
+    "used up; else lower calls_per_second of the trunk to what the carrier allows, or ask it for more"
 )
 
 L = TypeVar("L")
@@ -46,14 +52,18 @@ class Trunk:
         unfit: the agents that cannot speak in its calls.
         starts: the pace's, to wait for.
         last_taker: the campaign that took the last starts of the pace.
+        failure: why its provider is not up, in words; None where it is, or has not been tried.
+        trouble: why it was slowed last, in words; None = it never was.
         kept_by: who keeps the provider; of two at a reload, the one that came up last.
         calls_by_provider: calls on a provider's hands, by its identity; two of a trunk live at once after a reload.
     """
 
     __slots__ = (
+        "_complaints",
         "breaker",
         "calls_by_provider",
         "countries",
+        "failure",
         "kept_by",
         "last_taker",
         "limit",
@@ -63,6 +73,7 @@ class Trunk:
         "providers",
         "settings",
         "starts",
+        "trouble",
         "unfit",
     )
 
@@ -79,7 +90,15 @@ class Trunk:
         self.unfit = UnfitAgents(name)
         self.last_taker: object = None
         self.calls_by_provider: dict[int, int] = {}
+        self.failure: str | None = None
+        self.trouble: str | None = None
         self.kept_by: object = None
+        self._complaints = Complaints()
+
+    @property
+    def slowed(self) -> bool:
+        """Whether fewer calls start than the settings allow, since the carrier takes no more, or fails them all."""
+        return self.pace.slowed or self.breaker.hammered
 
     def update(self, settings: TrunkSettings, countries: frozenset[str]) -> None:
         """Follow changed settings."""
@@ -146,10 +165,33 @@ class Trunk:
         rested, hammered = self.breaker.state is BreakerState.OPEN, self.breaker.hammered
         self.breaker.failed(number, trio.current_time(), reason, started_at=started_at)
         if self.breaker.hammered:
-            self.pace.throttled(trio.current_time())
+            self.congested(reason)
             if not hammered:
                 _log.error("trunk.slowed", trunk=self.name, number=number, reason=reason, remedy=_SLOWED)
         self._tell_rest(rested)
+
+    def throttled(self, reason: str, retry_after_s: float | None) -> None:
+        """Note that the carrier refused a call because too much is asked of it: start calls more slowly.
+
+        Args:
+            reason: in words.
+            retry_after_s: seconds that it asked to be left alone; None = it did not say.
+        """
+        self.congested(reason, retry_after_s)
+        self._complaints.tell(
+            _log.warning,
+            "trunk.throttled",
+            self.name,
+            trunk=self.name,
+            reason=reason,
+            retry_after_s=retry_after_s,
+            remedy=_THROTTLED,
+        )
+
+    def congested(self, reason: str, retry_after_s: float | None = None) -> None:
+        """Start calls more slowly; arguments as of `throttled`."""
+        self.trouble = reason
+        self.pace.throttled(trio.current_time(), retry_after_s)
 
     def down(self, reason: str, started_at: float) -> None:
         """Note that it can place no call until somebody acts; arguments as of `failed`."""

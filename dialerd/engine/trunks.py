@@ -124,6 +124,8 @@ class Trunks:
                 failures = 0  # it was up for a good while
             failures += 1
             if failure is not None:
+                if keeper.trunk.kept_by in (None, keeper):
+                    keeper.trunk.failure = words(failure)
                 _log.error(
                     "trunk.failed",
                     trunk=keeper.trunk.name,
@@ -173,6 +175,7 @@ class Trunks:
         trunk = keeper.trunk
         trunk.provider = provider
         trunk.kept_by = keeper
+        trunk.failure = None
         trunk.providers.insert(0, provider)
         try:
             _log.info("trunk.up", trunk=trunk.name, provider=keeper.settings.provider)
