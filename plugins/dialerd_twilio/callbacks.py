@@ -4,8 +4,10 @@ A request counts only if it is signed for the public URL that the call was given
 nothing of sockets; the daemon's listener has read the request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
+from math import inf
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -34,6 +36,7 @@ _NOWHERE: Final = CallbackAnswer(status=404)
 _UNREADABLE: Final = CallbackAnswer(status=400)
 _XML: Final = "application/xml; charset=utf-8"
 _GOODBYE: Final = '<?xml version="1.0" encoding="UTF-8"?><Response><Hangup/></Response>'
+_READ_AGAIN_S: Final = 5.0  # the least time between two looks at the token: anybody may send a wrong signature
 _ADOPTED_S: Final = 8.0  # Twilio waits 15 s for an answer; a call of a former life may be found meanwhile
 _STATUSES: Final = {status.value: status for status in CallStatus}
 _ATTESTATION: Final = {"StirVerstat": "stir_verstat", "StirStatus": "stir_status"}
@@ -55,7 +58,7 @@ class Callbacks:
 
     Args:
         base: public URL of the trunk.
-        token: what the carrier signs with.
+        token: reads what the carrier signs with; asked again when a signature does not fit.
         header: header of the signature, in small letters.
         board: the calls.
         trunk: name of the trunk, for the log.
@@ -64,9 +67,12 @@ class Callbacks:
         missing: whether something was found by asking that no callback had told, and none has come since.
     """
 
-    def __init__(self, base: str, token: str, *, header: str, board: Board, trunk: str) -> None:
+    def __init__(self, base: str, token: Callable[[], str], *, header: str, board: Board, trunk: str) -> None:
         self._base = base
-        self._validator = RequestValidator(token)
+        self._read_token = token
+        self._token = token()
+        self._token_s = -inf  # when it was last read again
+        self._validator = RequestValidator(self._token)
         self._header = header
         self._board = board
         self._trunk = trunk
@@ -100,7 +106,7 @@ class Callbacks:
     def _signed(self, request: CallbackRequest, form: Mapping[str, str]) -> bool:
         url = f"{self._base}{request.path}" + (f"?{request.query}" if request.query else "")
         signature = request.headers.get(self._header, "")
-        signed: bool = bool(signature) and self._validator.validate(url, form, signature)
+        signed = bool(signature) and self._fits(url, form, signature)
         if not signed:
             self._complaints.tell(
                 _log.warning,
@@ -113,6 +119,21 @@ class Callbacks:
                 "one of the account whose calls these are; meanwhile the carrier is asked about calls instead",
             )
         return signed
+
+    def _fits(self, url: str, form: Mapping[str, str], signature: str) -> bool:
+        """Tell whether a signature is the carrier's; its token may have been changed where it lies."""
+        if self._validator.validate(url, form, signature):
+            return True
+        now_s = trio.current_time()
+        if now_s < self._token_s + _READ_AGAIN_S:
+            return False
+        self._token_s = now_s
+        with suppress(DialerdError):
+            token = self._read_token()
+            if token != self._token:
+                self._token, self._validator = token, RequestValidator(token)
+                return bool(self._validator.validate(url, form, signature))
+        return False
 
     def missed(self) -> None:
         """Take note that something was found by asking that a callback should have told."""

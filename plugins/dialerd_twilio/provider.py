@@ -259,10 +259,10 @@ class Twilio:
                 "signing_token; meanwhile the carrier is asked about each call, and agents cannot have keys pressed",
             )
             return None
-        secret = read_secret(token, "signing_token" if options.signing_token else "auth_token")
+        setting = "signing_token" if options.signing_token else "auth_token"
         return Callbacks(
             site.callbacks,
-            secret,
+            lambda: read_secret(token, setting),
             header=options.signature_header.lower(),
             board=self._board,
             trunk=site.name,

@@ -29,7 +29,9 @@ class Trunk:
 
     def __init__(self) -> None:
         self.board = Board()
-        self.callbacks = Callbacks(BASE, TOKEN, header="x-twilio-signature", board=self.board, trunk="main")
+        self.token = TOKEN
+        header = "x-twilio-signature"
+        self.callbacks = Callbacks(BASE, lambda: self.token, header=header, board=self.board, trunk="main")
 
     async def post(
         self, path: str, form: Mapping[str, str], *, query: str = "", signed_for: str | None = None, token: str = TOKEN
