@@ -26,6 +26,7 @@ _COLOURS: Final = {
     "up": "green",
     "down": "red",
     "resting": "yellow",
+    "slowed": "yellow",
     "answered": "green",
     "failed": "red",
     "uncertain": "magenta",

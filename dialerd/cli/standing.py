@@ -33,7 +33,14 @@ def list_(asked: Asked) -> None:
 def reload(asked: Asked) -> None:
     """Let the daemon read its settings again; calls go on, and on any fault the old ones stay."""
     asked.daemon.post("/v1/reload")
-    asked.show({"reloaded": True}, lambda _: click.echo("the settings are read again"))
+    late = asked.daemon.get("/v1/status")["need_restart"]
+    asked.show({"reloaded": True, "need_restart": late}, _print_reloaded)
+
+
+def _print_reloaded(one: Mapping[str, Any]) -> None:
+    click.echo("the settings are read again")
+    if one["need_restart"]:
+        click.echo(f"changed, but from the next start of dialerd only: {', '.join(one['need_restart'])}")
 
 
 def _print_status(one: Mapping[str, Any]) -> None:
@@ -46,6 +53,8 @@ def _print_status(one: Mapping[str, Any]) -> None:
             "calls": f"{one['calls_started']} let go since its start, {one['calls_per_second']:.1f} a second of late",
             "campaigns": ", ".join(f"{count} {state}" for state, count in one["campaigns"].items() if count) or None,
             "trunks down": ", ".join(one["trunks_down"]) or None,
+            "trunks slowed": ", ".join(one["trunks_slowed"]) or None,
+            "needs restart": ", ".join(one["need_restart"]) or None,
             "unread notices": one["notice_backlog"],
             "in short": one["line"],
         }
@@ -55,12 +64,19 @@ def _print_status(one: Mapping[str, Any]) -> None:
 def trunk_rows(trunks: list[Any]) -> list[tuple[Any, ...]]:
     """Return the cells of a table of trunks."""
     return [
-        (one["name"], one["provider"], one["state"], Share(one["in_use"], one["max_concurrent"]), one["why"])
+        (
+            one["name"],
+            one["provider"],
+            one["state"],
+            Share(one["in_use"], one["max_concurrent"]),
+            None if one["calls_per_second_now"] is None else f"{one['calls_per_second_now']:.3g}",
+            one["why"],
+        )
         for one in trunks
     ]
 
 
-TRUNK_HEADS: Final = ("trunk", "provider", "state", "lines", "why")
+TRUNK_HEADS: Final = ("trunk", "provider", "state", "lines", "calls/s", "why")
 
 
 def _print_trunks(trunks: list[Any]) -> None:

@@ -27,7 +27,9 @@ def lines(reason: Mapping[str, Any]) -> list[str]:
 
 def _call(call: Mapping[str, Any], local: tzinfo) -> str:
     what = call["outcome"] or call["state"]
-    counted = "" if call["counted"] else ", did not count"
+    cause = call["cause"] or {}
+    why = " ".join(str(cause[key]) for key in ("code", "detail") if cause.get(key))
+    counted = "" if call["counted"] else f", did not count{f': {why}' if why else ''}"
     return f"    {moment(call['claimed_at'], local)}  {what} over {call['trunk']}{counted}  {call['id']}"
 
 

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from dialerd.daemon.crosschecks import warnings
 from dialerd.daemon.places import place_warnings
-from dialerd.daemon.settings import load_settings
+from dialerd.daemon.settings import load_settings, lowered
 from dialerd.model.settings import Settings
 from dialerd.plugin.host import PluginHost
 
@@ -33,7 +33,7 @@ def run(config: Path) -> int:
             click.echo(f"{message}; while it has no working screen, every call is held", err=True)
         else:
             click.echo(f"warning: {message}", err=True)
-    for fault in [*warnings(settings), *place_warnings(settings, host)]:
+    for fault in [*warnings(settings), *lowered(config, settings), *place_warnings(settings, host)]:
         click.echo(f"warning: {evolve(fault, file=str(config))}", err=True)
     if any(found.holds for found in broken):
         return 1

@@ -30,6 +30,26 @@ def store_url(settings: Settings) -> str:
     return settings.store.url or url_of(settings.daemon.state_dir.absolute() / "dialerd.db")
 
 
+def needing_restart(old: Settings, new: Settings) -> tuple[str, ...]:
+    """Return the names of the changed settings that a running daemon cannot follow.
+
+    Args:
+        old: those that it was started with.
+        new: those that stand in the file now.
+    """
+    was, now = _fixed(old), _fixed(new)
+    return tuple(name for name in was if was[name] != now[name])
+
+
+def _fixed(settings: Settings) -> dict[str, object]:
+    return {
+        "daemon.state_dir": settings.daemon.state_dir,
+        "daemon.spool_dir": settings.daemon.spool_dir,
+        "store.url": settings.store.url,
+        "[callbacks]": settings.callbacks,
+    }
+
+
 @contextmanager
 def sole_instance(directories: Iterable[Path]) -> Iterator[None]:
     """Hold the locks of all `directories`, which are made where they are missing; the kernel frees them at the end.

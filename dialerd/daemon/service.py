@@ -19,7 +19,7 @@ from dialerd.daemon.beginning import tell_created
 from dialerd.daemon.bulletin import Bulletin
 from dialerd.daemon.callback_door import CallbackDoor
 from dialerd.daemon.housekeeping import keep_house
-from dialerd.daemon.instance import places, sole_instance, store_url
+from dialerd.daemon.instance import needing_restart, places, sole_instance, store_url
 from dialerd.daemon.local_api import SCRATCH, LocalApi, Sockets, make_scratch
 from dialerd.daemon.settings import load_settings
 from dialerd.daemon.slowness import tell_slow
@@ -165,6 +165,7 @@ class Daemon:
                 scratch=settings.daemon.state_dir.absolute() / SCRATCH,
                 reload=self.reload,
                 standing=bulletin.line,
+                need_restart=lambda: self._need_restart,
             )
         )
         self._api = LocalApi(operations, host.dialects(), sockets, settings)
@@ -176,7 +177,8 @@ class Daemon:
         self._outer = 0  # nurseries around `run` in that task
         self._files = trio.CancelScope()
         self._over = trio.Event()  # the engine has ended, and everything of it is stored
-        self._started_with = places(settings), store_url(settings), settings.callbacks
+        self._started_with = settings
+        self._need_restart: tuple[str, ...] = ()  # settings that count from the next start only, and have changed
 
     async def run(self) -> None:
         """Work until `stop`, which counts from the first moment, and until everything is stored.
@@ -288,13 +290,14 @@ class Daemon:
             self._bulletin.reloading()
             try:
                 settings = await trio.to_thread.run_sync(lambda: load_settings(self._config, host=self._host))
-                if (places(settings), store_url(settings), settings.callbacks) != self._started_with:
-                    what = "state_dir, spool_dir, store.url or [callbacks] has changed"
+                late = needing_restart(self._started_with, settings)
+                if late:
                     remedy = "restart dialerd for these; all other changes are in force"
-                    _log.warning("settings.need_restart", what=what, remedy=remedy)
+                    _log.warning("settings.need_restart", what=list(late), remedy=remedy)
                 # carriers are told no URL that does not lead to where this life listens
-                settings = evolve(settings, callbacks=self._started_with[-1])
+                settings = evolve(settings, callbacks=self._started_with.callbacks)
                 await self.engine.reload(settings)
+                self._need_restart = late
             except DialerdError as error:
                 _log.error("settings.reload_refused", error=str(error), remedy="mend the file and reload again")
                 self._bulletin.reloaded(refused=True)

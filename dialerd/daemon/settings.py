@@ -12,6 +12,7 @@ from dialerd.model import toml_text
 from dialerd.model.errors import Fault, InvalidInput, NotFound
 from dialerd.model.settings import AgentSettings, NumberSettings, Settings, TrunkSettings
 from dialerd.model.structuring import structure
+from dialerd.model.wording import dotted
 from dialerd.plugin.host import PluginHost
 
 _MADE_UP: Final[dict[type[Any], dict[str, Any]]] = {TrunkSettings: {"provider": ""}, NumberSettings: {"trunk": ""}}
@@ -56,6 +57,29 @@ def load_settings(path: Path, *, host: PluginHost | None = None) -> Settings:
     if faults:
         raise InvalidInput(faults)
     return host.paced(settings) if host is not None and settings.trunks else settings
+
+
+def lowered(path: Path, settings: Settings) -> list[Fault]:
+    """Return a warning for every trunk whose table asks for more calls a second than its carrier takes.
+
+    Args:
+        path: the settings file.
+        settings: what `load_settings` made of it.
+
+    Raises:
+        NotFound, InvalidInput: as of `load_settings`.
+    """
+    written = {name: table.get("calls_per_second") for name, table in _parse(path).get("trunks", {}).items()}
+    return [
+        Fault(
+            dotted("trunks", (name, "calls_per_second")),
+            f"is {wanted:g}, and the trunk starts {trunk.calls_per_second:g} a second: its carrier takes no more",
+        )
+        for name, trunk in settings.trunks.items()
+        if (wanted := written[name]) is not None
+        and trunk.calls_per_second is not None
+        and wanted > trunk.calls_per_second
+    ]
 
 
 def _sound_part(data: Mapping[str, Any], record: type[Any] = Settings) -> dict[str, Any]:

@@ -112,6 +112,13 @@ class Standing:
         ]
         if resting:
             yield f"{_names(resting, 'trunk')} resting after faults"
+        slowed = [
+            name
+            for name, trunk in self._engine.lines.trunks.items()
+            if trunk.provider is not None and trunk.breaker.state is BreakerState.CLOSED and trunk.slowed
+        ]
+        if slowed:
+            yield f"{_names(slowed, 'trunk')} slowed"
         unfit = {agent: None for trunk in self._engine.lines.trunks.values() for agent in trunk.unfit.resting()}
         if unfit:
             yield f"{_names(list(unfit), 'agent')} resting, cannot speak"

@@ -25,9 +25,9 @@ _RESTED = (
     "which is tried every five minutes at least; nobody's attempts are used up"
 )
 _SLOWED = (
-    "where the reason is the connection, look at the way to the carrier, and otherwise ask it about the route to numbers "
-    "like this one; calls over the trunk start slowly while all of them fail, and as fast as before within a minute "
-    "after some get through; nobody's attempts are used up"
+    "where the reason is the connection, look at the way to the carrier, and otherwise ask it about the route to "
+    "numbers like this one; calls over the trunk start slowly while all of them fail, and as fast as before within a "
+    "minute after some get through; nobody's attempts are used up"
 )
 _THROTTLED = (
     "nothing, if it is seldom: calls start more slowly until the carrier takes them again, and nobody's attempts are "

@@ -14,7 +14,7 @@ from attrs import define, field
 
 from dialerd.engine.breach import meant
 from dialerd.engine.lines import Lines, Trunk
-from dialerd.model.errors import PluginError
+from dialerd.model.errors import DialerdError, PluginError
 from dialerd.model.settings import Settings, TrunkSettings
 from dialerd.plugin.provider import Provider, TrunkSite
 from dialerd.plugin.raised import words
@@ -124,8 +124,8 @@ class Trunks:
                 failures = 0  # it was up for a good while
             failures += 1
             if failure is not None:
-                if keeper.trunk.kept_by in (None, keeper):
-                    keeper.trunk.failure = words(failure)
+                if not keeper.leave.is_set():
+                    keeper.trunk.failure = _shown(failure)
                 _log.error(
                     "trunk.failed",
                     trunk=keeper.trunk.name,
@@ -189,6 +189,16 @@ class Trunks:
                 await trio.sleep(1.0)
         finally:
             trunk.providers = [other for other in trunk.providers if other is not provider]
+
+
+def _shown(failure: BaseException) -> str:
+    """Return what people are shown of why a provider is not up: the words of ours and of the system, without secrets.
+
+    Others' errors may hold anything, such as a URL with a login; the log, which leaves that out, has them.
+    """
+    if isinstance(failure, DialerdError):
+        return words(failure).removeprefix(f"{type(failure).__name__}: ")
+    return words(failure) if isinstance(failure, OSError) else f"{type(failure).__name__}, the log says more"
 
 
 def _usable(entered: object) -> Provider:

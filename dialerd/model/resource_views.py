@@ -13,6 +13,7 @@ class TrunkState(StrEnum):
     """Whether calls go over a trunk."""
 
     UP = "up"
+    SLOWED = "slowed"  # calls go over it, fewer than the settings allow: the carrier takes no more, or fails them all
     DOWN = "down"  # its provider has not come up
     RESTING = "resting"  # too much failed; one call finds out by and by whether it works again
 
@@ -43,7 +44,7 @@ class TrunkView:
         name: its name in the settings.
         provider: over which plugin's provider its calls go.
         state: whether calls go over it.
-        why: what is wrong where they do not, or None.
+        why: what is wrong where they do not, or go slowly, or None.
         until: when it is tried again, or None where that is not known or it is up.
         max_concurrent: calls in progress at once.
         in_use: calls in progress.
@@ -134,6 +135,8 @@ class StatusView:
         calls_started: calls that were let go since its start.
         campaigns: campaigns that are not over, by state; drafts are not counted.
         trunks_down: trunks over which no call goes, those that rest among them.
+        trunks_slowed: trunks over which calls go slowly, since the carrier takes no more, or fails them all.
+        need_restart: settings that a reload found changed, and that count from the next start only.
         notice_backlog: notices that not every reader has taken; None = the database was not asked.
     """
 
@@ -148,4 +151,6 @@ class StatusView:
     calls_started: int = 0
     campaigns: Mapping[CampaignState, int] = field(factory=dict)
     trunks_down: tuple[str, ...] = ()
+    trunks_slowed: tuple[str, ...] = ()
+    need_restart: tuple[str, ...] = ()
     notice_backlog: int | None = None

@@ -30,6 +30,11 @@ _REMEDY: Final = (
     "report it to the author of the trunk's plugin with this line; the carrier was told 500, and a provider that also "
     "asks its carrier itself loses nothing by it"
 )
+_NOWHERE: Final = (
+    "no trunk has this name: compare [callbacks] url with what the carrier calls; where that has a path, the reverse "
+    "proxy must take it off, so that what comes in begins with the trunk; if the carrier did not ask, nothing"
+)
+_NAME: Final = 40  # letters of a name that are told; a path may hold anything
 
 _log = structlog.get_logger()
 
@@ -41,7 +46,7 @@ class CallbackOperations:
         ground: what it stands on.
 
     Attributes:
-        counts: requests to trunks, by trunk and status of the answer.
+        counts: requests, by trunk and status of the answer; those to trunks that there are not by "".
     """
 
     def __init__(self, ground: Ground) -> None:
@@ -61,10 +66,17 @@ class CallbackOperations:
         """
         providers = self._lines.providers_of(trunk)
         if providers is None:
-            return _UNKNOWN  # and not counted: strangers would fill the memory with names
+            self._nowhere(trunk)
+            return _UNKNOWN
         answer = await self._ask(trunk, providers, request) if providers else _DOWN
         self.counts[trunk, answer.status] += 1
         return answer
+
+    def _nowhere(self, trunk: str) -> None:
+        """Tell of a request to no trunk, and count it without its name: strangers would fill the memory with names."""
+        self.counts["", _UNKNOWN.status] += 1
+        shown = "".join("*" if letter.isdigit() else letter for letter in trunk[:_NAME])
+        self._complaints.tell(_log.warning, "callback.nowhere", "", trunk=shown, remedy=_NOWHERE)
 
     async def _ask(self, trunk: str, providers: Sequence[object], request: CallbackRequest) -> CallbackAnswer:
         refused = _UNKNOWN

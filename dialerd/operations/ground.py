@@ -1,6 +1,6 @@
 """What every operation stands on: the store, the engine, and the few things of the daemon that they ask for."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -35,6 +35,7 @@ class Ground:
         scratch: directory for what is on its way; it is there, and nobody else's.
         reload: reads the settings file anew; raises `InvalidInput` with all its faults, and then the old ones stay.
         standing: says in one line how the daemon stands.
+        need_restart: names the settings that have changed in the file and count from the next start only.
 
     Attributes:
         answers: what was answered to requests with an idempotency key.
@@ -49,6 +50,7 @@ class Ground:
     reload: Callable[[], Awaitable[None]]
     standing: Callable[[], str]
     slow_reader: Reader | None = None
+    need_restart: Callable[[], Sequence[str]] = tuple
     answers: Answers = field(init=False)
 
     @answers.default

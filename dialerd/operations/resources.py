@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
 import trio
 
@@ -20,6 +21,8 @@ from dialerd.model.resource_views import (
 from dialerd.operations.ground import Ground
 from dialerd.operations.waiting import agent_waits, trunk_waits
 from dialerd.store import notices
+
+_DOWN: Final = (TrunkState.DOWN, TrunkState.RESTING)
 
 
 class Resources:
@@ -99,6 +102,7 @@ class Resources:
         """
         engine = self._engine
         daemon, dispatcher = engine.lines.daemon, engine.dispatcher
+        states = {view.name: view.state for view in self.trunks()}
         return StatusView(
             version=__version__,
             state=self._activity(),
@@ -110,7 +114,9 @@ class Resources:
             calls_per_second=round(dispatcher.tempo.per_second(trio.current_time()), 1),
             calls_started=dispatcher.started,
             campaigns=dict(Counter(campaign.state for campaign in engine.campaigns.live())),
-            trunks_down=tuple(view.name for view in self.trunks() if view.state is not TrunkState.UP),
+            trunks_down=tuple(name for name, state in states.items() if state in _DOWN),
+            trunks_slowed=tuple(name for name, state in states.items() if state is TrunkState.SLOWED),
+            need_restart=tuple(self._ground.need_restart()),
             notice_backlog=notice_backlog,
         )
 
@@ -130,11 +136,18 @@ class Resources:
 
 def _trunk(trunk: Trunk, numbers: tuple[str, ...], now: Instant, now_s: float) -> TrunkView:
     waits = next(iter(trunk_waits(trunk, now, now_s)), None)
+    if waits is not None:
+        state, why = TrunkState(waits.kind), waits.words
+    elif trunk.slowed:
+        state = TrunkState.SLOWED
+        why = f"calls over trunk {trunk.name} start slowly until more get through: {trunk.trouble}"
+    else:
+        state, why = TrunkState.UP, None
     return TrunkView(
         name=trunk.name,
         provider=trunk.settings.provider,
-        state=TrunkState.UP if waits is None else TrunkState(waits.kind),
-        why=None if waits is None else waits.words,
+        state=state,
+        why=why,
         until=None if waits is None else waits.until,
         max_concurrent=trunk.settings.max_concurrent,
         in_use=trunk.limit.used,

@@ -75,7 +75,8 @@ def trunk_waits(trunk: Trunk, now: Instant, now_s: float) -> Iterable[Waiting]:
         now_s: the same in monotonic seconds.
     """
     if trunk.provider is None:
-        words = f"trunk {trunk.name} is down: its provider has not come up, the log says why"
+        why = f": {trunk.failure}" if trunk.failure else " yet"
+        words = f"trunk {trunk.name} is down, its provider is not up{why}"
         return [Waiting(kind="down", name=trunk.name, words=words)]
     breaker = trunk.breaker
     if breaker.state is BreakerState.CLOSED:

@@ -151,14 +151,16 @@ class Callbacks:
     async def _keys(self, leg: Leg, form: Mapping[str, str], query: str) -> CallbackAnswer:
         """Take keys that were pressed, and answer what the call does next."""
         digits = form.get("Digits", "")
+        stop = leg.script.opt_out or dict(parse_qsl(query)).get(STOP)
+        leg.press(digits)  # whatever follows: its call may end while it is waited for
+        wished = stop is not None and digits == stop
+        leg.opted_out = leg.opted_out or wished
         if leg.opt_out is None:  # nobody has asked about this call in this life
             _learn_sid(leg, form)
             with trio.move_on_after(_ADOPTED_S):
                 await leg.adopted.wait()
-        stop = leg.script.opt_out or dict(parse_qsl(query)).get(STOP)
-        leg.press(digits)
         twiml = leg.script.keys.get(digits) or leg.script.otherwise or _GOODBYE
-        if stop is not None and digits == stop and not await self._opt_out(leg):
+        if wished and not await self._opt_out(leg):
             twiml = leg.script.otherwise or _GOODBYE  # nothing is confirmed that is not certain
         return CallbackAnswer(status=200, body=twiml.encode(), content_type=_XML)
 
@@ -167,7 +169,6 @@ class Callbacks:
 
         What cannot be stored now goes with the call's end.
         """
-        leg.opted_out = True
         if leg.opt_out is None:
             return False
         try:

@@ -308,11 +308,12 @@ class Carrier:
 
     def _refused(self, errand: Errand) -> Refused:
         """Return what is said of a refusal."""
-        if errand.status == HTTPStatus.UNAUTHORIZED:
-            self._read_secret()
         code, words = refusal_of(errand.refusal or "", codes=not self._texml)
         asked = retry_after(errand.retry_after, self._now())
-        return Refused(errand.status or 0, code, self._clean(words), asked)
+        refused = Refused(errand.status or 0, code, self._clean(words), asked)
+        if errand.status == HTTPStatus.UNAUTHORIZED:
+            self._read_secret()  # only now: the words may hold the former one
+        return refused
 
     def _read_secret(self) -> None:
         """Read the secret again, since it may have been changed where it lies; the next request uses it."""

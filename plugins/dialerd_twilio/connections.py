@@ -44,7 +44,7 @@ class Connections:
         """Take a client back whose request has had its whole answer."""
         now_s = trio.current_time()
         self._idle.append((now_s, client))
-        while self._idle[0][0] < now_s - self._idle_s:
+        while self._idle and self._idle[0][0] < now_s - self._idle_s:
             await self.drop(self._idle.popleft()[1])
 
     async def drop(self, client: httpx.AsyncClient) -> None:

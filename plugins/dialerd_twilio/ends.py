@@ -54,19 +54,21 @@ def end_of(leg: Leg, *, ended_as: Outcome | None, options: TwilioOptions, carrie
     outcome, cause = found.outcome, found.cause
     if known.status is CallStatus.CANCELED and ended_as in _ENDED_BY_US:
         outcome, cause = ended_as, _ENDED_BY_US[ended_as]
-    # what callbacks told when it happened is known to the millisecond; the carrier's own instants are whole seconds
+    # what was reported when it happened is known to the millisecond; the carrier's own instants are whole seconds
+    followed = leg.report is not None
+    noted = known.answer_told and followed
     answered_at = None
-    if known.answered and not known.answer_told and known.ended_at is not None and known.duration is not None:
+    if known.answered and not noted and known.ended_at is not None and known.duration is not None:
         answered_at = known.ended_at - known.duration
     wait_for_price = known.answered and known.price is None and known.sid is not None and options.price_wait > 0
     return CallEnd(
         outcome=outcome,
         cause=cause,
         answered_at=answered_at,
-        ended_at=None if known.end_told and leg.report is not None else known.ended_at,
+        ended_at=None if known.end_told and followed else known.ended_at,
         answered_by=found.answered_by,
         message_left=message_left,
-        digits="" if leg.report is not None else leg.digits,
+        digits="" if followed else leg.digits,
         opted_out=leg.opted_out,
         detail=known.detail(),
         afterwards=partial(price, carrier, str(known.sid), options.price_wait / SECOND) if wait_for_price else None,

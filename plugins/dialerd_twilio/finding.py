@@ -5,7 +5,7 @@ that one can be looked for by both numbers and the time at which it was created.
 machine are not the same, and a lost request may still be on its way: what is not certain stays doubtful.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 import trio
@@ -26,14 +26,14 @@ _NO_LIST: Final = frozenset({404, 405, 501})  # answers of a carrier that has no
 
 
 async def find(
-    carrier: Carrier, attempt: AttemptRef, *, taken: Collection[str], proof_at_s: float
+    carrier: Carrier, attempt: AttemptRef, *, taken: Callable[[], Collection[str]], proof_at_s: float
 ) -> CarrierCall | WasNotPlaced | CannotTell:
     """Return the call of an attempt, as the carrier lists it, or the proof that there is none.
 
     Args:
         carrier: whom to ask.
         attempt: whose call it is; its id at the carrier is not known.
-        taken: ids of calls that are other attempts'.
+        taken: returns the ids of calls that are other attempts'.
         proof_at_s: when a late creation would have shown, in trio's time; before that nothing is proven.
 
     Raises:
@@ -43,7 +43,7 @@ async def find(
     while True:
         last = trio.current_time() >= proof_at_s  # asked for before the list is: what comes after it would be missed
         try:
-            call, strange = await _look(carrier, attempt, taken)
+            call, strange = await _look(carrier, attempt, taken())
         except Refused as error:
             if error.status in _NO_LIST:
                 return CannotTell(reason=f"the carrier has no list of calls: {error}")

@@ -30,6 +30,7 @@ _GRACE_S: Final = 2.0  # for the carrier to end by itself what has lasted long e
 _INSIST_S: Final = (1.0, 5.0)  # between two tries to end a call, at first and at most
 _LOST_S: Final = 25.0  # how long a call that should be over is asked about before it is given up as doubtful
 _GROWTH: Final = 1.5
+_UNANSWERED: Final = (Outcome.NO_ANSWER, Outcome.CONGESTION)  # why a call is ended that nobody has answered in time
 _TRUST: Final = 5  # times the patience with callbacks between two questions about a call of which nothing is new
 
 Ask = Callable[[str], Awaitable[CarrierCall | None]]
@@ -89,6 +90,7 @@ class Following:
         self._insist_s = _INSIST_S[0]
         self._end_at_s = 0.0
         self._acted = False  # upon what the detection found
+        self._asked_who = False
 
     async def run(self) -> CallEnd:
         """Stay with the call; return its end.
@@ -98,10 +100,11 @@ class Following:
         """
         known = self._known
         while True:
+            now_s = trio.current_time()
+            self._notice_answer(now_s)
             if known.over:
                 await self._complete()
                 return end_of(self._leg, ended_as=self._ending, options=self._options, carrier=self._carrier)
-            now_s = trio.current_time()
             self._decide(now_s)
             if not self._acted and known.answered_by is not None and known.answered:
                 self._act()
@@ -115,11 +118,15 @@ class Following:
             await self._leg.news(self._wakes_at_s(), self._hangup, heed=self._ending is None)
             self._heard()
 
+    def _notice_answer(self, now_s: float) -> None:
+        """Take note of an answer; a call that was to be ended for want of one goes on then."""
+        if self._known.answered and self._answered_s is None:
+            self._answered_s = now_s
+            if self._ending in _UNANSWERED:
+                self._ending = None
+
     def _decide(self, now_s: float) -> None:
         """Find out whether the call is to be ended."""
-        known = self._known
-        if known.answered and self._answered_s is None:
-            self._answered_s = now_s
         if self._ending is not None:
             return
         if self._hangup.is_set():
@@ -145,8 +152,12 @@ class Following:
         return options.callback_patience / SECOND, options.callback_patience * _TRUST / SECOND
 
     def _heard(self) -> None:
-        """Ask later where something was told."""
-        if self._callbacks is not None and self._leg.heard_s + self._polling()[0] > self._poll_at_s:
+        """Ask later where something was told, and at once where what was told cannot be all."""
+        known = self._known
+        if known.answered_by is not None and not known.answered and not known.over and not self._asked_who:
+            self._asked_who = True  # somebody was listened to, so somebody has answered
+            self._poll_at_s = trio.current_time()
+        elif self._callbacks is not None and self._leg.heard_s + self._polling()[0] > self._poll_at_s:
             self._poll_s, self._most_s = self._polling()
             self._poll_at_s = self._leg.heard_s + self._poll_s
 
@@ -155,42 +166,41 @@ class Following:
         before = self._known.status
         answered = await self._answer(self._carrier.fetch)
         if answered and self._known.status is not before:
-            if self._callbacks is not None:
-                self._callbacks.missed()
-            # where one thing has just happened another may soon, and where it was not told, that will not be either
-            self._poll_s = self._options.poll_first / SECOND
-            self._most_s = max(self._options.poll_most, self._options.poll_first) / SECOND
+            self._found_untold()
         else:
             self._poll_s = min(self._poll_s * _GROWTH, self._most_s)
-        self._poll_at_s = trio.current_time() + self._poll_s
+            self._poll_at_s = trio.current_time() + self._poll_s
         self._give_up_in_time()
+
+    def _found_untold(self) -> None:
+        """Ask again soon: where one thing has just happened another may, and that will not be told either."""
+        if self._callbacks is not None:
+            self._callbacks.missed()
+        self._poll_s = self._options.poll_first / SECOND
+        self._most_s = max(self._options.poll_most, self._options.poll_first) / SECOND
+        self._poll_at_s = trio.current_time() + self._poll_s
 
     async def _end(self) -> None:
         """End the call, and again until it is over."""
         known = self._known
-        overdue = self._ending is Outcome.NO_ANSWER and not known.answered
-        if overdue:
+        if self._ending in _UNANSWERED and not known.answered:
             # what happened meanwhile may not have been told: whoever answered is not hung up on
+            before = known.status
             asked = await self._answer(self._carrier.fetch)
-            if self._ending_is_over():
+            if known.status is not before:
+                self._found_untold()
+            if known.over or known.answered:
                 return
-            if asked and known.status is CallStatus.QUEUED and not known.dialled:
-                self._ending = Outcome.CONGESTION  # in the carrier's queue, from which it would ring too late
+            if asked:  # what is in the carrier's queue would ring too late
+                queued = known.status is CallStatus.QUEUED and not known.dialled
+                self._ending = Outcome.CONGESTION if queued else Outcome.NO_ANSWER
         status = CallStatus.COMPLETED if known.answered else CallStatus.CANCELED
         ended = await self._answer(lambda sid: self._carrier.end(sid, status))
-        if overdue and self._ending_is_over():
-            return
         if not ended:
             await self._answer(self._carrier.fetch)  # it may be over already, or not be to be cancelled any more
         self._end_at_s = trio.current_time() + self._insist_s
         self._insist_s = min(self._insist_s * 2, _INSIST_S[1])
         self._give_up_in_time()
-
-    def _ending_is_over(self) -> bool:
-        """Tell whether a call that rang too long needs not be ended any more: it is over, or somebody has answered."""
-        if self._known.answered and not self._known.over:
-            self._ending = None
-        return self._known.over or self._known.answered
 
     def _act(self) -> None:
         """Do what is to be done about who, or what, has answered."""

@@ -73,9 +73,11 @@ class Leg:
         self.report = report
         self.opt_out = report.opt_out
         self.adopted.set()
+        self.known.answer_told = self.known.end_told = False  # nobody here noted when that was
         self.tell()
         if self.digits:
             report(Digits(self.digits))
+            self.digits = ""
 
     def release(self) -> None:
         """Have nothing told any more: whoever followed it does not, and others may."""

@@ -7,6 +7,7 @@ by asking. It goes on if this process dies, and is found again by its id, or by 
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -150,11 +151,11 @@ class Twilio:
                 return self._settled(leg, CannotTell(reason=f"the carrier knows no call {sid}"))
         else:
             proof_at_s = asked_s + self._options.late_creation / SECOND
-            taken = self._board.taken(attempt.attempt_id)
+            taken = partial(self._board.taken, attempt.attempt_id)
             found = await find(self._carrier, attempt, taken=taken, proof_at_s=proof_at_s)
+            if leg.known.sid is not None:  # a callback came meanwhile, and knows best
+                return await self.reconcile(attempt)
             if isinstance(found, WasNotPlaced | CannotTell):
-                if leg.known.sid is not None:  # a callback came meanwhile
-                    return await self.reconcile(attempt)
                 return self._settled(leg, found)
             call = found
         leg.known.take_answer(call)

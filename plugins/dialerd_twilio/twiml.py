@@ -130,7 +130,10 @@ def stream(url: str, facts: Mapping[str, Any]) -> Verb:
     Raises:
         UnfitAgent: Twilio cannot stream there, or cannot pass a fact on.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise UnfitAgent("its stream is no URL") from None
     if parts.scheme != "wss":
         raise UnfitAgent("the carrier streams over TLS only; give stream as a wss URL")
     if parts.query:

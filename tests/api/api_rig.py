@@ -68,7 +68,7 @@ class Talker:
         report(Ringing())
         report(Answered())
         await order.hangup.wait()
-        return CallEnd(outcome=Outcome.ANSWERED)
+        return CallEnd(outcome=Outcome.ANSWERED, detail={"price": "-0.014", "price_unit": "USD"})
 
     async def reconcile(self, attempt: AttemptRef) -> Reconciliation:
         """See `Provider.reconcile`."""
@@ -91,6 +91,7 @@ class Door:
         socket: path of the socket.
         scratch: directory of bodies on their way.
         reloads: what reloads are to raise, one after another.
+        late: settings that are to count from the next start only.
     """
 
     client: httpx.AsyncClient
@@ -99,6 +100,7 @@ class Door:
     socket: Path
     scratch: Path
     reloads: list[InvalidInput]
+    late: list[str]
 
     async def create(self, **changes: Any) -> dict[str, Any]:
         """Create a campaign that begins in the future, and return it as it is answered."""
@@ -136,7 +138,7 @@ async def api(place: Path, wanted: Settings | None = None, *, dialects: Sequence
     """
     scratch = place / "scratch"
     scratch.mkdir()
-    clock, reloads = SystemClock(), []
+    clock, reloads, late = SystemClock(), [], list[str]()
 
     async def reload() -> None:
         await trio.lowlevel.checkpoint()
@@ -155,6 +157,7 @@ async def api(place: Path, wanted: Settings | None = None, *, dialects: Sequence
                 scratch=scratch,
                 reload=reload,
                 standing=lambda: "it stands",
+                need_restart=lambda: late,
             )
         )
         server = Server(create_app(operations, dialects=dialects), max_connections=200, patience=30_000)
@@ -174,6 +177,7 @@ async def api(place: Path, wanted: Settings | None = None, *, dialects: Sequence
                     socket=paths[False],
                     scratch=scratch,
                     reloads=reloads,
+                    late=late,
                 )
             for door in doors:
                 door.close()

@@ -90,6 +90,9 @@ async def test_calls(desk: Desk) -> None:
     with trio.fail_after(10):
         while (await desk.data("call", "show", call["id"]))["state"] != "ended":  # noqa: ASYNC110  # as above
             await trio.sleep(0.02)
+    shown = (await desk.done("call", "show", call["id"])).splitlines()
+    assert f"reference  {call['id']}" in shown
+    assert "detail     price -0.014, price_unit USD" in shown
     assert (await desk.run("call", "hangup", call["id"])).exit_code == Exit.CONFLICT
 
 
@@ -133,7 +136,11 @@ async def test_how_the_daemon_stands(desk: Desk) -> None:
     assert "lab\ttalker\tup\t0/20" in await desk.done("trunk", "list")
     await desk.done("campaign", "create", desk.write("c.json", campaign(name="On screen")))
     assert "On screen" in await desk.done("top")
-    assert await desk.data("reload") == {"reloaded": True}
+    assert await desk.data("reload") == {"reloaded": True, "need_restart": []}
+    assert await desk.done("reload") == "the settings are read again\n"
+    desk.door.late.append("[callbacks]")
+    assert (await desk.done("reload")).endswith("changed, but from the next start of dialerd only: [callbacks]\n")
+    assert "needs restart   [callbacks]" in await desk.done("status")
 
 
 async def test_events_are_followed(desk: Desk) -> None:

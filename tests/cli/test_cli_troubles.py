@@ -171,7 +171,7 @@ async def test_how_it_stands_in_words(desk: Desk) -> None:
     assert told["in short"] == "it stands"
     local = datetime.strptime(told["its clock"][:19], "%Y-%m-%d %H:%M:%S").astimezone()
     assert abs((local - datetime.now(UTC)).total_seconds()) < 60
-    assert (await desk.done("trunk", "list")).startswith("trunk\tprovider\tstate\tlines\twhy\n")
+    assert (await desk.done("trunk", "list")).startswith("trunk\tprovider\tstate\tlines\tcalls/s\twhy\n")
     assert sorted(await desk.data("top")) == ["campaigns", "status", "trunks"]
 
 

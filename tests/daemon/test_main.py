@@ -38,6 +38,18 @@ def test_a_sound_file_is_ok(tmp_path):
     assert "warning: " in result.stderr
 
 
+def test_a_pace_above_the_carriers_is_a_warning(tmp_path):
+    """check-config says OK, and that the trunk starts fewer calls than its table asks for."""
+    config = tmp_path / "dialerd.toml"
+    config.write_text(
+        '[trunks.c]\nprovider = "twilio"\ncalls_per_second = 5\n[trunks.c.options]\n'
+        f'account_sid = "AC{"0" * 32}"\nauth_token = "{tmp_path / "token"}"\n'
+    )
+    result = invoke("check-config", "--config", str(config))
+    assert result.exit_code == 0, result.stderr
+    assert f"warning: {config}: trunks.c.calls_per_second: is 5, and the trunk starts 1 a second" in result.stderr
+
+
 def test_faults_go_to_stderr_one_a_line(tmp_path):
     """check-config lists every fault as file, path and message, and exits with 1."""
     config = tmp_path / "dialerd.toml"

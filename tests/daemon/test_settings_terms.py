@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from attrs import frozen
 
-from dialerd.daemon.settings import load_settings
+from dialerd.daemon.settings import load_settings, lowered
 from dialerd.model.errors import InvalidInput
 from dialerd.model.settings import Settings
 from dialerd.plugin.hookspecs import ProviderFactory, hookimpl
@@ -62,6 +62,16 @@ def paths(tmp_path: Path, text: str) -> list[str]:
 def test_the_pace_that_counts_is_in_the_settings(tmp_path: Path) -> None:
     """Whoever looks at them sees what the trunk will do."""
     assert load(tmp_path, TEXT + FITS).trunks["main"].calls_per_second == 2.0
+
+
+@pytest.mark.parametrize(("own", "told"), [("5", True), ("2.5", True), ("2", False), ("0.5", False), (None, False)])
+def test_a_trunk_that_wants_more_than_its_carrier_takes_is_told(tmp_path: Path, own: str | None, told: bool) -> None:
+    """Else somebody wonders why the setting changes nothing."""
+    text = TEXT.replace("calls_per_second = 5\n", f"calls_per_second = {own}\n" if own else "") + FITS
+    found = lowered(tmp_path / "dialerd.toml", load(tmp_path, text))
+    assert [str(fault) for fault in found] == [
+        f"trunks.main.calls_per_second: is {own}, and the trunk starts 2 a second: its carrier takes no more"
+    ] * told
 
 
 def test_an_objection_is_a_fault_among_the_others(tmp_path: Path) -> None:

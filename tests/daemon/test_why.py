@@ -12,13 +12,14 @@ from dialerd.cli.local import hour, moment, zone
 from dialerd.cli.why_text import lines
 from dialerd.daemon import why
 from dialerd.engine.explain import Explanation
+from dialerd.model.call_view import CallView
 from dialerd.model.campaign import CampaignSpec, ZoneGroup
 from dialerd.model.errors import NotFound
 from dialerd.model.instants import NEVER
 from dialerd.model.reason import RULE_WORDS, Reason, Waiting
 from dialerd.model.retry import RetryPolicy
 from dialerd.model.settings import DaemonSettings, Settings
-from dialerd.model.states import CampaignState, RecipientState, Rule
+from dialerd.model.states import AttemptState, CampaignState, Outcome, RecipientState, Rule
 from dialerd.operations.reasons import reason_of
 from dialerd.rules.gate import Hold
 from dialerd.store import campaigns, recipients
@@ -98,6 +99,29 @@ def test_what_a_running_daemon_adds_is_told() -> None:
     assert told(EXPLAINED, live=waits)[-2:] == [
         "  waits for  all 2 lines of trunk main are in use",
         "             trunk side rests after faults, until Tue 2027-06-15 12:00:00 BST",
+    ]
+
+
+def test_why_a_call_did_not_count_is_told() -> None:
+    """The carrier's code and words; of a call that counted the outcome says enough."""
+    refused = CallView(
+        id="c1",
+        campaign_id="u",
+        number=FOUND.number,
+        caller_id="+447111000009",
+        trunk="main",
+        state=AttemptState.ENDED,
+        claimed_at=NOON,
+        outcome=Outcome.FAILED,
+        counted=False,
+        cause={"fault": "trunk", "code": "21210", "detail": "the number is not verified"},
+    )
+    silent = evolve(refused, cause={"fault": "trunk"})
+    busy = evolve(refused, outcome=Outcome.BUSY, counted=True)
+    assert [line.rpartition("BST  ")[2] for line in told(EXPLAINED, calls=[refused, silent, busy])[3:6]] == [
+        "failed over main, did not count: 21210 the number is not verified  c1",
+        "failed over main, did not count  c1",
+        "busy over main  c1",
     ]
 
 

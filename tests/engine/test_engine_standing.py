@@ -14,7 +14,7 @@ from dialerd.model.call import UNFIT_AGENT, Cause
 from dialerd.model.instants import DAY, HOUR
 from dialerd.model.settings import DaemonSettings
 from dialerd.model.states import AtFault
-from dialerd.plugin.provider import NotPlaced
+from dialerd.plugin.provider import NotPlaced, Throttled
 
 IDLE = "0 of 20 lines in use; no campaign"
 WANTED = settings(daemon=DaemonSettings(max_concurrent=20, timezone="Europe/London"))
@@ -61,6 +61,14 @@ async def test_a_trunk_that_rests_is_named(autojump_clock):
         await bench.add(3)
         await trio.sleep(1)
         assert standing(bench).dialling().endswith("; trunk t resting after faults")
+
+
+async def test_a_trunk_that_is_slowed_is_named(autojump_clock):
+    """The carrier throttles, and nobody is reached while the trunk is up."""
+    async with rig(Phone(ends(Throttled())), WANTED) as bench:
+        await bench.add(3)
+        await trio.sleep(1)
+        assert standing(bench).dialling().endswith("; trunk t slowed")
 
 
 async def test_an_agent_that_rests_is_named(autojump_clock):

@@ -1,10 +1,14 @@
 """What the log says of trunks that fail: once for all calls, and what to do."""
 
+import pytest
 import trio
-from phone import OUTAGE, Phone, talk
+from phone import ANSWERED, BUSY, OUTAGE, Phone, talk
 from rig import number, rig, settings, trunk
 
-from dialerd.plugin.provider import MaybePlaced, NotPlaced
+from dialerd.model.call import CallEnd, Cause
+from dialerd.model.instants import SECOND
+from dialerd.model.states import AtFault, Outcome
+from dialerd.plugin.provider import MaybePlaced, NotPlaced, Throttled
 
 PLACES = [number(1000 * i) for i in range(100)]
 
@@ -70,3 +74,55 @@ async def test_a_provider_that_was_up_for_long_is_tried_again_soon(autojump_cloc
     async with rig(Ageing(talk())):
         await trio.sleep(130)
         assert [entry["retry_s"] for entry in logged if entry["event"] == "trunk.failed"] == [1, 2, 4, 1]
+
+
+async def test_a_carrier_that_throttles_is_told_once_a_minute(autojump_clock, logged):
+    """Two minutes of refusals: what the carrier said, how long it asks to be left alone, and what to do."""
+
+    async def refused(phone, order, report):
+        raise Throttled(retry_after=2 * SECOND, cause=Cause(fault=AtFault.TRUNK, code="429", detail="too many"))
+
+    phone = Phone(refused)
+    async with rig(phone, settings(trunks={"t": trunk(calls_per_second=10.0)})) as bench:
+        await bench.add(100)
+        await trio.sleep(2)
+        assert 1 <= len(phone.placed) <= 2
+        await trio.sleep(98)
+        told = [entry for entry in logged if entry["event"] == "trunk.throttled"]
+        assert [entry["reason"] for entry in told] == ["429 too many"] * 2
+        assert {entry["retry_after_s"] for entry in told} == {2.0}
+        assert told[1]["more"] > 1
+        assert all("calls_per_second" in entry["remedy"] for entry in told)
+        await bench.engine.steering.cancel("x")
+
+
+OURS = Cause(fault=AtFault.US, code="variables", detail="no variable 'first'")
+ENDS = [
+    (ANSWERED, None),
+    (BUSY, None),
+    (CallEnd(outcome=Outcome.FAILED, cause=Cause(fault=AtFault.CALLEE, code="x")), None),
+    (CallEnd(outcome=Outcome.FAILED, cause=OUTAGE), "503 out of order"),
+    (CallEnd(outcome=Outcome.CONGESTION, cause=OUTAGE), "503 out of order"),
+    (NotPlaced(Cause(fault=AtFault.CALLEE, code="21217")), None),
+    (NotPlaced(OURS), "variables no variable 'first'"),
+    (NotPlaced(Cause(fault=AtFault.TRUNK)), "trunk"),
+    (Throttled(), "throttled"),
+]
+
+
+@pytest.mark.parametrize(("end", "cause"), ENDS)
+async def test_why_a_call_did_not_count_stands_in_its_line(autojump_clock, logged, end, cause):
+    """So does the cause of a failure that is not the callee's; of other ends the outcome says enough."""
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        await trio.sleep(0.01)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    async with rig(Phone(script)) as bench:
+        await bench.add(1)
+        await trio.sleep(1)
+        line = next(entry for entry in logged if entry["event"] == "call.ended")
+        assert line.get("cause") == cause

@@ -152,9 +152,13 @@ def test_commands_in_the_docs_exist(page):
 
 
 def is_command(words: list[str]) -> bool:
-    """Tell whether `dialerctl` has the command or the group that begins so; what follows a command is its own."""
-    command = dialerctl.commands.get(words[0])
-    return words[1:] == [] if command is None else not isinstance(command, click.Group) or _has(command, words[1:])
+    """Tell whether `dialerctl` has the command, or the group, that begins so; what follows a command is its own."""
+    command: click.Command | None = dialerctl
+    for word in words:
+        if not isinstance(command, click.Group):
+            return command is not None
+        command = command.commands.get(word)
+    return command is not None
 
 
 def test_every_command_is_documented():

@@ -70,6 +70,8 @@ def lay(
             "ended_at": AT + number * 60_000 + 2_500,
             "answered_by": "human" if outcome == Outcome.ANSWERED else None,
             "digits": "42#" if outcome == Outcome.ANSWERED else None,
+            "reference": "CA1" if outcome == Outcome.ANSWERED else None,
+            "detail": '{"price":"-0.014","note":"a, \\"b\\""}' if outcome == Outcome.ANSWERED else None,
             "outcome": Outcome.CONGESTION if outcome == "refunded" else outcome,
             "refunded": outcome == "refunded",
         }

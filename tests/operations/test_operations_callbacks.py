@@ -53,16 +53,22 @@ async def test_the_trunks_provider_is_asked(autojump_clock, logged):
     assert not [entry for entry in logged if entry["log_level"] != "info"]
 
 
-async def test_trunks_that_there_are_not(autojump_clock):
-    """Their names leave nothing behind; a trunk whose plugin takes no requests has nothing to answer either."""
+async def test_trunks_that_there_are_not(autojump_clock, logged):
+    """Their names leave nothing behind but a line a minute; a trunk whose plugin takes no requests has no answer."""
     async with asked(Phone(talk(1))) as (bench, callbacks):
         for name in ("u", "T", "", "t/"):
             assert await callbacks.answer(name, ASKED) == CallbackAnswer(status=404)
-        assert not callbacks.counts
+        assert callbacks.counts == {("", 404): 4}
+        await trio.sleep(61)
+        await callbacks.answer("+447111000001" + "x" * 5_000, ASKED)
+        told = [entry for entry in logged if entry["event"] == "callback.nowhere"]
+        assert [(entry["trunk"], entry["more"]) for entry in told] == [("u", 0), ("+" + "*" * 12 + "x" * 27, 3)]
+        assert all("[callbacks] url" in entry["remedy"] for entry in told)
+        assert "7111" not in str(logged)
         assert set(bench.engine.lines.trunks) == {"t"}
         assert not bench.engine.lines._gone_trunks
         assert await callbacks.answer("t", ASKED) == CallbackAnswer(status=404)
-        assert callbacks.counts == {("t", 404): 1}
+        assert callbacks.counts == {("", 404): 5, ("t", 404): 1}
 
 
 class Late(Called):

@@ -6,6 +6,7 @@ from phone import ANSWERED, OUTAGE, Phone, ends, talk
 from rig import CALLER_ID, OTHER_ID, START, rig, settings, trunk
 
 from dialerd import __version__
+from dialerd.model.errors import PluginError
 from dialerd.model.instants import DAY, SECOND
 from dialerd.model.resource_views import Activity, AgentKind, TrunkState
 from dialerd.model.settings import AgentSettings, DaemonSettings, NumberSettings
@@ -83,6 +84,7 @@ async def test_a_trunk_says_why_it_takes_no_calls(autojump_clock):
         assert "out of order" in (resting.why or "")
         assert bench.clock.now() < (resting.until or 0) < bench.clock.now() + 10 * SECOND
         assert broken.until is None
+        assert broken.why == "trunk spare is down, its provider is not up: OSError: no route"
         assert resources.status().trunks_down == ("t", "spare")
 
     async def refused(phone, order, report):
@@ -91,10 +93,81 @@ async def test_a_trunk_says_why_it_takes_no_calls(autojump_clock):
     async with rig(Phone(refused), WORLD) as bench:
         await bench.add(1)
         await trio.sleep(1)
-        slowed = Resources(ground(bench)).trunks()[0]
+        resources = Resources(ground(bench))
+        slowed = resources.trunks()[0]
         assert slowed.calls_per_second == 40.0
         assert 0 < (slowed.calls_per_second_now or 0) < 40.0
+        assert (slowed.state, slowed.why) == (
+            TrunkState.SLOWED,
+            "calls over trunk t start slowly until more get through: throttled",
+        )
+        status = resources.status()
+        assert (status.trunks_slowed, status.trunks_down) == (("t",), ())
         await bench.engine.steering.cancel("x")
+
+
+async def test_a_trunk_that_fails_in_one_place_is_shown_as_slowed(autojump_clock):
+    """Its breaker stays closed there, and yet nobody is reached; once calls get through it is up again."""
+
+    async def script(phone, order, report):
+        await trio.sleep(0.01)
+        phone.leave(order)
+        if trio.current_time() < 30:
+            raise NotPlaced(OUTAGE)
+        return ANSWERED
+
+    async with rig(Phone(script), settings(trunks={"t": trunk(max_concurrent=3, calls_per_second=2.0)})) as bench:
+        resources = Resources(ground(bench))
+        assert resources.trunks()[0].state is TrunkState.UP
+        row = await bench.add(200)
+        await trio.sleep(20)
+        slowed = resources.trunks()[0]
+        assert (slowed.state, slowed.why) == (
+            TrunkState.SLOWED,
+            "calls over trunk t start slowly until more get through: 503 out of order",
+        )
+        assert (slowed.calls_per_second_now or 0) < 2.0
+        await bench.over(row)
+        (up,) = resources.trunks()
+        assert (up.state, up.why, up.calls_per_second_now) == (TrunkState.UP, None, 2.0)
+
+
+class Slow(Phone):
+    """A phone that takes a minute to come up."""
+
+    async def __aenter__(self):
+        """See `Provider.__aenter__`."""
+        await trio.sleep(60)
+        return await super().__aenter__()
+
+
+class Rude(Phone):
+    """A phone that cannot come up, and whose words may hold anything."""
+
+    flaw: Exception | None = ValueError("https://user:hunter2@carrier.example")
+
+    async def __aenter__(self):
+        """See `Provider.__aenter__`."""
+        if self.flaw is not None:
+            raise self.flaw
+        return await super().__aenter__()
+
+
+async def test_why_a_provider_is_not_up_is_told_in_words_that_may_be_shown(autojump_clock):
+    """Those of dialerd's own errors and of the system; of others only their kind, since they may hold a login."""
+    phone = Rude(talk())
+    async with rig(phone) as bench:
+        resources = Resources(ground(bench))
+        begin = "trunk t is down, its provider is not up"
+        assert resources.trunks()[0].why == f"{begin}: ValueError, the log says more"
+        phone.flaw = PluginError("the number is not the account's")
+        await trio.sleep(70)
+        assert resources.trunks()[0].why == f"{begin}: the number is not the account's"
+        phone.flaw = None
+        await trio.sleep(120)
+        assert (resources.trunks()[0].why, bench.engine.lines.trunks["t"].failure) == (None, None)
+    async with rig(Slow(talk())) as bench:
+        assert Resources(ground(bench)).trunks()[0].why == f"{begin} yet"
 
 
 async def test_how_the_daemon_stands(autojump_clock):

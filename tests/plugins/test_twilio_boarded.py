@@ -21,7 +21,7 @@ from dialerd.plugin.provider import Accepted, Digits, MaybePlaced
 TOKEN = "a token"
 SID = "CA" + "0" * 32
 OTHER = "CA" + "1" * 32
-STOPS = AgentSettings(say="Press 9.", opt_out="9", opt_out_say="You will not be called again.")
+STOPS = AgentSettings(say="Press 9. " * 80, opt_out="9", opt_out_say="You will not be called again.")
 
 
 class Trunk:
@@ -29,7 +29,9 @@ class Trunk:
 
     def __init__(self) -> None:
         self.board = Board()
-        self.callbacks = Callbacks(CALLBACKS, TOKEN, header="x-twilio-signature", board=self.board, trunk="main")
+        self.callbacks = Callbacks(
+            CALLBACKS, lambda: TOKEN, header="x-twilio-signature", board=self.board, trunk="main"
+        )
 
     async def post(
         self, kind: str, form: Mapping[str, str], *, attempt_id: str = "a1", query: str = "", alone: bool = True
@@ -48,10 +50,10 @@ class Trunk:
         return await self.callbacks.answer(request)
 
 
-async def press(carrier: Rig, digits: str, attempt_id: str = "a1", stop: str = "stop=9") -> str:
+async def press(carrier: Rig, digits: str, attempt_id: str = "a1", stop: str = "?stop=9") -> str:
     """Press keys in the first call, as the carrier tells of it; return what answers them."""
     call = carrier.double.placed(NUMBER)[0]
-    url = f"{CALLBACKS}/keys/{attempt_id}?{stop}"
+    url = f"{CALLBACKS}/keys/{attempt_id}{stop}"
     delivery = await carrier.double.webhooks.ask(call, "gather", url, {"CallSid": call.sid, "Digits": digits})
     return delivery.body
 
@@ -203,15 +205,17 @@ async def test_an_opt_out_in_a_call_that_was_over_when_it_was_found_goes_with_it
 async def test_a_call_in_doubt_is_answered_by_this_lifes_script(clock):
     """Its state was never stored; the process that placed it still knows what the menu says."""
     behaviour = Behaviour(ring_s=1, talk_s=100)
-    async with rig(callbacks=True, behaviour=behaviour, faults=Faults(withheld=1.0)) as carrier:
-        async with carrier.life() as trunk:
-            await lose(carrier, "lost_response", agent=STOPS)
-            attempt, report = ref(carrier.double), Report()
-            assert isinstance(await trunk.reconcile(attempt), WasPlaced)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(trunk.follow, attempt, report, HangUp())
-                await trio.sleep(1)
-                assert "not be called again" in await press(carrier, "9", stop="")
+    async with (
+        rig(callbacks=True, behaviour=behaviour, faults=Faults(withheld=1.0)) as carrier,
+        carrier.life() as trunk,
+    ):
+        await lose(carrier, "lost_response", agent=STOPS)
+        attempt, report = ref(carrier.double), Report()
+        assert isinstance(await trunk.reconcile(attempt), WasPlaced)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trunk.follow, attempt, report, HangUp())
+            await trio.sleep(1)
+            assert "not be called again" in await press(carrier, "9", stop="")
     assert report.opt_outs == 1
 
 

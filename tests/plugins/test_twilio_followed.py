@@ -3,7 +3,21 @@
 import pytest
 import trio
 from double_call import DoubleCall
-from twilio_rig import CALLBACKS, NUMBER, TALKER, TOKEN, Behaviour, Faults, Report, Rig, on, order, ref, rig, secret
+from twilio_rig import (
+    ACCOUNT,
+    CALLBACKS,
+    NUMBER,
+    TALKER,
+    TOKEN,
+    Behaviour,
+    Faults,
+    Report,
+    Rig,
+    order,
+    ref,
+    rig,
+    secret,
+)
 
 from dialerd.model.settings import AgentSettings
 from dialerd.model.states import Amd, AnsweredBy, OnVoicemail, Outcome
@@ -44,9 +58,11 @@ async def test_a_late_answer_that_was_not_asked_for_in_time_is_kept(clock, ring_
 
 async def test_an_answer_a_second_after_the_bound_is_kept(clock):
     """The carrier's timeout and its buffer are not exact; whoever answers within the grace is talked to."""
-    async with rig(callbacks=True, behaviour=Behaviour(ring_s=21, talk_s=20), ring_buffer_s=50) as carrier:
-        async with carrier.life():
-            await carrier.place(order(ring_timeout=20_000))
+    async with (
+        rig(callbacks=True, behaviour=Behaviour(ring_s=21, talk_s=20), ring_buffer_s=50) as carrier,
+        carrier.life(),
+    ):
+        await carrier.place(order(ring_timeout=20_000))
     assert was_left_alone(carrier.double.placed(NUMBER)[0], 20)
 
 
@@ -65,13 +81,40 @@ async def test_an_answer_of_which_no_callback_tells_is_kept(clock, faults):
 async def test_a_cancel_that_comes_too_late_is_not_followed_by_a_hang_up(clock):
     """Somebody answered while `canceled` was on its way, which changes nothing then: that person is talked to."""
     behaviour = Behaviour(ring_s=24, talk_s=30)
-    async with rig(callbacks=True, behaviour=behaviour, faults=silent(), ring_buffer_s=50) as carrier:
-        async with carrier.life():
-            carrier.double.faults.slow_s = 5
-            carrier.double.faults.next_others = [None, "slow"]  # the question, and the order to cancel
-            end = await carrier.place(order(ring_timeout=20_000))
+    async with (
+        rig(callbacks=True, behaviour=behaviour, faults=silent(), ring_buffer_s=50) as carrier,
+        carrier.life(),
+    ):
+        carrier.double.faults.slow_s = 5
+        carrier.double.faults.next_others = [None, "slow"]  # the question, and the order to cancel
+        end = await carrier.place(order(ring_timeout=20_000))
     assert was_left_alone(carrier.double.placed(NUMBER)[0], 30)
     assert end.outcome is Outcome.ANSWERED
+
+
+async def test_who_answers_while_the_carrier_fails_is_not_hung_up_on(clock):
+    """At the bound neither the question nor the order gets through; what is asked next says that somebody answered."""
+    behaviour = Behaviour(ring_s=10, talk_s=60)
+    async with rig(callbacks=True, behaviour=behaviour, faults=silent()) as carrier, carrier.life():
+        carrier.double.faults.next_others = ["server_error", "server_error"]
+        await carrier.place(order(ring_timeout=20_000))
+    assert was_left_alone(carrier.double.placed(NUMBER)[0], 60)
+
+
+@pytest.mark.parametrize("cps", [None, 0.04], ids=["ringing", "queued until then"])
+async def test_who_answers_between_two_orders_to_cancel_is_not_hung_up_on(clock, cps):
+    """The first order failed; before the second one a callback tells that somebody has answered."""
+    behaviour = Behaviour(ring_s=22.5 if cps is None else 0.2, talk_s=60)
+    async with (
+        rig(callbacks=True, behaviour=behaviour, cps=cps, ring_buffer_s=50) as carrier,
+        carrier.life(),
+    ):
+        if cps is not None:  # the account's next call has its turn 22.3 s later
+            carrier.double.create(ACCOUNT, {"To": "+447111000002", "From": "+12125550100"})
+            await trio.sleep(2.7)
+        carrier.double.faults.next_others = [None, "server_error", "server_error"]
+        await carrier.place(order(ring_timeout=20_000))
+    assert was_left_alone(carrier.double.placed(NUMBER)[0], 60)
 
 
 @BY
@@ -79,6 +122,18 @@ async def test_a_call_that_is_dialled_and_never_rings_is_no_answer(clock, callba
     """Only what the carrier has not begun to dial is congestion; the other one has used an attempt."""
     behaviour = Behaviour(outcome="no-answer", rings=False)
     async with rig(callbacks=callbacks, behaviour=behaviour, ring_buffer_s=500) as carrier, carrier.life():
+        end = await carrier.place(order(ring_timeout=20_000))
+    assert carrier.double.placed(NUMBER)[0].end_by_request == "canceled"
+    assert end.outcome is Outcome.NO_ANSWER
+
+
+async def test_a_call_that_leaves_the_queue_before_it_is_taken_back_has_rung(clock):
+    """The first order to cancel failed; by the second one the phone rang, which is no congestion any more."""
+    behaviour = Behaviour(outcome="no-answer")
+    async with rig(behaviour=behaviour, cps=0.04, ring_buffer_s=500) as carrier, carrier.life(poll_first="60s"):
+        carrier.double.create(ACCOUNT, {"To": "+447111000002", "From": "+12125550100"})
+        await trio.sleep(2.7)  # the account's next call has its turn 22.3 s later
+        carrier.double.faults.next_others = [None, "server_error", "server_error"]
         end = await carrier.place(order(ring_timeout=20_000))
     assert carrier.double.placed(NUMBER)[0].end_by_request == "canceled"
     assert end.outcome is Outcome.NO_ANSWER
@@ -134,7 +189,7 @@ async def test_a_carrier_that_never_answers_leaves_doubt(clock, logged):
     async with rig(behaviour=behaviour, ring_buffer_s=500) as carrier, carrier.life():
         carrier.double.faults.reads_failed = 1.0
         began_s = trio.current_time()
-        with pytest.raises(MaybePlaced, match="does not say how the call ended"):
+        with pytest.raises(MaybePlaced, match="does not say how the call ended"), trio.fail_after(200):
             await carrier.place(order(ring_timeout=20_000))
         assert trio.current_time() - began_s == pytest.approx(47, abs=7)
     complaints = [log for log in logged if log["event"] == "twilio.not_answered"]
@@ -164,11 +219,13 @@ async def test_a_lost_last_callback_is_noticed(clock):
     """Once callbacks fall silent the carrier is asked, with the patience that the trunk has."""
     faults = Faults(next_callbacks=[None, None, None, "withheld"])
     behaviour = Behaviour(ring_s=2, talk_s=8)
-    async with rig(callbacks=True, behaviour=behaviour, faults=faults) as carrier:
-        async with carrier.life(callback_patience="20s"):
-            began_s = trio.current_time()
-            end = await carrier.place(order())
-            assert trio.current_time() - began_s == pytest.approx(22, abs=1)
+    async with (
+        rig(callbacks=True, behaviour=behaviour, faults=faults) as carrier,
+        carrier.life(callback_patience="20s"),
+    ):
+        began_s = trio.current_time()
+        end = await carrier.place(order())
+        assert trio.current_time() - began_s == pytest.approx(22, abs=1)
     assert end.detail["duration_s"] == 8
 
 
@@ -179,6 +236,15 @@ async def test_callbacks_that_come_put_the_question_off(clock):
         asked = carrier.double.requests
         await carrier.place(order())
         assert carrier.double.requests - asked == 1
+
+
+async def test_a_long_call_after_the_last_callback_is_asked_about_less_and_less(clock):
+    """Nothing is wrong with it: it just lasts."""
+    behaviour = Behaviour(ring_s=2, talk_s=600)
+    async with rig(callbacks=True, behaviour=behaviour) as carrier, carrier.life(callback_patience="10s"):
+        asked = carrier.double.requests
+        await carrier.place(order())
+        assert 8 < carrier.double.requests - asked < 22
 
 
 async def test_missing_callbacks_are_warned_of_and_made_up_for(clock, logged):

@@ -129,3 +129,31 @@ def test_what_the_network_says_of_the_caller_id_is_kept():
     detail = known.detail()
     assert detail["stir_status"] == "A"
     assert detail["stir_verstat"] == "TN-Validation-Passed-A"
+
+
+def test_who_answered_is_not_forgotten():
+    """A status callback may tell it; what says nothing of it later, a callback or an answer, takes nothing back."""
+    known = Known()
+    told(known, 2, CallStatus.IN_PROGRESS, answered_by="machine_end_beep")
+    assert known.answered_by == "machine_end_beep"
+    told(known, 3, CallStatus.COMPLETED)
+    known.take_answer(
+        CarrierCall(sid=SID, status=CallStatus.COMPLETED, number="+447111000001", caller_id="+12125550100")
+    )
+    assert known.answered_by == "machine_end_beep"
+    assert known.duration == 10_000
+    assert known.ended_at == END
+
+
+def test_a_call_ended_when_its_end_was_told():
+    """Other callbacks have instants too; of those that tell the end, what it says replaces what was known."""
+    known = Known()
+    told(known, 2, CallStatus.IN_PROGRESS, at=END - 10_000)
+    assert known.ended_at is None
+    call = CarrierCall(
+        sid=SID, status=CallStatus.COMPLETED, number="+447111000001", caller_id="+12125550100", ended_at=END - 1_000
+    )
+    known.take_answer(call)
+    assert known.ended_at == END - 1_000
+    told(known, 3, CallStatus.COMPLETED, at=END)
+    assert known.ended_at == END

@@ -63,3 +63,24 @@ async def test_a_turn_far_away_is_refused(autojump_clock):
     before_s = trio.current_time()
     await pace.turn()
     assert trio.current_time() == before_s
+
+
+async def test_a_pace_that_was_bought_counts_from_the_reload_on(autojump_clock):
+    """The rate that was asked for last is everybody's, also that of trunks that wait already."""
+    pace = account_pace("bought", 1.0)
+    assert account_pace("bought", 10.0) is pace
+    await pace.turn()
+    before_s = trio.current_time()
+    for _ in range(5):
+        await pace.turn()
+    assert trio.current_time() - before_s == pytest.approx(0.5)
+
+
+async def test_a_day_is_not_believed(autojump_clock):
+    """A carrier that asks for so much may be mistaken; ten minutes are given, and a shorter wish takes none away."""
+    pace = account_pace("tired", 1.0)
+    pace.rest(86_400_000)
+    pace.rest(1_000)
+    with pytest.raises(Throttled) as refused:
+        await pace.turn()
+    assert refused.value.retry_after == 600_000

@@ -61,10 +61,12 @@ def test_carriers_are_answered_until_the_last_call_has_ended(called):
         with figures:
             scraped = figures.get("http://localhost/metrics").text
         assert 'dialerd_callbacks_total{status="500",trunk="sim"} 1.0' in scraped
+        assert 'dialerd_callbacks_total{status="404",trunk=""} 1.0' in scraped
         configure(place, port + 1, "https://elsewhere.example.com")
         place.signal(signal.SIGHUP)
         assert place.until_logged("settings.need_restart")["remedy"]
         place.until_logged("settings.reloaded")
+        assert b'"need_restart":["[callbacks]"]' in normal(place.root / "dialerd.sock", "/v1/status")
         assert answered() == expected  # the provider is still told the URL that leads here
         place.signal(signal.SIGTERM)
         place.until_logged("daemon.draining")
