@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import dialerd_twilio
+import pytest
 from dialerd_twilio.provider import Twilio
 from twilio_rig import ACCOUNT, Behaviour, Faults, TwilioDouble, secret
 
@@ -92,6 +93,7 @@ class TestByCallbacks(TestByAsking):
     lost = Scenario(LOST, options={"call_reason": "lost_request"})
 
 
+@pytest.mark.soak
 class TestByOddCallbacks(TestByCallbacks):
     """Callbacks come late, twice, in the wrong order, or never."""
 

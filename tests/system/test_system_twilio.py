@@ -102,6 +102,7 @@ def test_killed_ten_times_with_lost_answers(place, callbacks):
         check(place, far, calls, 500)
 
 
+@pytest.mark.soak
 def test_every_fault_at_once(place):
     """Answers and requests are lost, calls come to be late, the carrier throttles and fails: still one call a try.
 
