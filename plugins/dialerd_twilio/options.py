@@ -69,9 +69,6 @@ _OURS: Final = frozenset(
     | {"MachineDetectionSpeechThreshold", "MachineDetectionSpeechEndThreshold", "MachineDetectionSilenceTimeout"}
 )
 
-AUTH_TOKEN: Final = "auth_token"
-"""Name of the option that names the account's auth token."""
-
 
 class Api(StrEnum):
     """How a carrier wants to be asked."""
