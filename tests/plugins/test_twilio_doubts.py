@@ -92,7 +92,8 @@ async def test_idle_connections_are_closed_while_others_are_taken(clock):
         await trio.sleep(60)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(connections.give, late)
-            await trio.lowlevel.checkpoint()
+            while not old.is_closed:  # it is being closed from here on
+                await trio.lowlevel.checkpoint()
             taken = connections.take()
         await connections.drop(taken)
         await connections.aclose()
