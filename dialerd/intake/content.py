@@ -60,9 +60,9 @@ def look_into(path: Path, sort: Sort) -> tuple[Sort, str | None]:
     return sort, needs(path)
 
 
-def is_our_note(path: Path) -> bool:
-    """Tell whether the file at `path` is a note that dialerd wrote."""
-    return _head(path).startswith(_NOTE)
+def is_our_note(path: Path, beginning: str = "") -> bool:
+    """Tell whether the file at `path` is a note that dialerd wrote, and begins with `beginning`."""
+    return _head(path).startswith(_NOTE + beginning.encode(errors="backslashreplace"))
 
 
 def note(text: str) -> bytes:

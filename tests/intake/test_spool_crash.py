@@ -4,6 +4,7 @@ import errno
 
 import pytest
 import trio
+import trio.testing
 from spooling import Place, eventually, inline, names_stored, rows, spec
 
 from dialerd.intake import durable
@@ -189,3 +190,50 @@ async def test_a_note_tells_what_a_file_waits_for(tmp_path, monkeypatch):
         await place.until_only("accepted", "a.csv", "a.toml")
         await place.until_only("incoming")
         assert place.listing("rejected") == []
+
+
+async def die_after_moving_recipients(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a life that ends when the recipients of a refused file have left and the file itself has not."""
+    move = durable.move
+
+    def tear(source, target):
+        if source.suffix == ".toml":
+            raise OSError(errno.EIO, "the machine dies")
+        move(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "move", tear)
+        async with place.life():
+            await eventually(lambda: place.listing("incoming") == ["a.toml", "a.toml.error.txt"])
+
+
+@pytest.mark.parametrize("before", [{}, {"a.toml": "old", "a.toml.error.txt": "old", "a.csv": "old"}])
+async def test_a_stop_between_the_two_moves_of_a_refused_file(tmp_path, monkeypatch, before):
+    """It follows its recipients to `rejected/`, beside the note that says why, and does not wait for them for ever."""
+    place = Place.make(tmp_path)
+    for name, text in before.items():
+        (place.folders.rejected / name).write_text(text)
+    place.drop("a.csv", "phone\nnonsense\n")
+    place.drop("a.toml", spec("A", recipients_file='"a.csv"'))
+    await die_after_moving_recipients(place, monkeypatch)
+    left = "a.2.toml" if before else "a.toml"
+    async with place.life():
+        await eventually(lambda: place.listing("incoming") == [])
+    assert (place.folders.rejected / left).read_text() == spec("A", recipients_file='"a.csv"')
+    assert "a.toml is refused for 1 fault" in (place.folders.rejected / f"{left}.error.txt").read_text()
+    assert len(place.listing("rejected")) == 3 + len(before)
+
+
+async def test_a_file_dropped_anew_after_such_a_stop_waits(tmp_path, monkeypatch):
+    """What was corrected and dropped under the same name is not taken for the one that was refused."""
+    place = Place.make(tmp_path)
+    place.drop("a.csv", "phone\nnonsense\n")
+    place.drop("a.toml", spec("A", recipients_file='"a.csv"'))
+    await die_after_moving_recipients(place, monkeypatch)
+    place.drop("a.toml", spec("B", recipients_file='"a.csv"'))
+    async with place.life() as store:
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert "a.toml" in place.listing("incoming")
+        place.drop("a.csv", rows())
+        await place.until_only("accepted", "a.toml", "a.csv")
+        assert await names_stored(store) == ["B"]
