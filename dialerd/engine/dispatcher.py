@@ -111,6 +111,8 @@ class Dispatcher:
         self._ended: list[tuple[LiveCall, Ended]] = []
         self._entries: list[Entry] = []
         self._news = News()
+        self._telling: list[LiveCall] = []  # whose news are being stored
+        self._lost: StoreLost | None = None
         self._wake = trio.Event()
         self._turned = trio.Event()
         self._trouble = Reminder()
@@ -126,6 +128,20 @@ class Dispatcher:
         """Take note that `call` has something to store while it goes on."""
         if self._news.add(call):
             self._wake.set()  # so that the sleep under way ends in time
+
+    async def stored(self, call: LiveCall) -> None:
+        """Wait until what a call has reported is durable; it is stored with the next turn.
+
+        Raises:
+            StoreLost: it never will be in this life.
+        """
+        while self._news.has(call) or call in self._telling:
+            self._news.hurry()
+            self._wake.set()
+            await self._turned.wait()
+        if self._lost is not None:
+            raise self._lost
+        await trio.lowlevel.checkpoint_if_cancelled()
 
     def ended(self, call: LiveCall, end: Ended) -> None:
         """Take the end of a call: its lines are free at once, its row follows with the next turn."""
@@ -199,6 +215,7 @@ class Dispatcher:
             suppressed.clear()  # a transaction that is rolled back is begun anew
             suppressed.update(self.suppresses.write(connection, entries))
 
+        self._telling = news
         progress = [call.progress() for call in news]
         self.storing = True
         try:
@@ -220,6 +237,7 @@ class Dispatcher:
         finally:
             self.storing = False
         self.turns += 1
+        self._telling = []
         self._trouble.over()
         self._turned.set()
         self._turned = trio.Event()
@@ -258,11 +276,13 @@ class Dispatcher:
                 remedy += "asked for it"
                 _log.error("suppression.not_stored", source=entry.source, remedy=remedy)
             self._entries.clear()
+            self._lost, self._telling = error, []
             self.close()
             self._turned.set()
             self._turned = trio.Event()
             return
         self._ended[:0] = ended
+        self._telling = []
         for call in news:
             self.news(call)
         await trio.sleep(_STORE_RETRY_S)
@@ -316,6 +336,7 @@ class Dispatcher:
             clock=self._clock,
             changed=self.news,
             opts_out=self.suppresses,
+            stores=self.stored,
             claimed_at=now,
             started_at=now_s,
             start_at=slot.start_at,

@@ -299,7 +299,13 @@ class Engine:
         """Ask the carriers about every attempt without an end; the slow ones are waited for in the background."""
         assert self._calling is not None
         found = await open_calls(
-            self._store, self.campaigns, self.lines, self._clock, self.dispatcher.news, opts_out=self.suppressing
+            self._store,
+            self.campaigns,
+            self.lines,
+            self._clock,
+            self.dispatcher.news,
+            opts_out=self.suppressing,
+            stores=self.dispatcher.stored,
         )
         for call in found:
             self.dispatcher.adopt(call)

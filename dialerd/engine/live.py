@@ -1,7 +1,7 @@
 """A live call: its attempt from the claim to the stored end, and what the provider has reported of it."""
 
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -54,6 +54,7 @@ class LiveCall:
         clock: stamps what is reported.
         changed: called when there is news to store.
         opts_out: gives its number a do-not-call entry.
+        stores: returns once what was reported of it is durable.
         claimed_at: when it was claimed.
         started_at: monotonic seconds at which it was claimed.
         start_at: monotonic seconds before which it must not start.
@@ -76,6 +77,7 @@ class LiveCall:
     clock: Clock
     changed: Callable[["LiveCall"], None]
     opts_out: OptsOut
+    stores: Callable[["LiveCall"], Awaitable[None]]
     claimed_at: Instant
     started_at: float
     start_at: float
@@ -142,6 +144,10 @@ class LiveCall:
             raise ValueError(f"a provider may keep {STATE_BYTES} bytes a call, not {len(state)}")
         self.provider_state = b64encode(state).decode()
         self._mark()
+
+    async def stored(self) -> None:
+        """Return once what was told is durable; see `Report.stored`."""
+        await self.stores(self)
 
     async def opt_out(self) -> None:
         """Give the called number a do-not-call entry; see `Report.opt_out`."""

@@ -29,6 +29,15 @@ class News:
         self._calls[call.claimed.attempt_id] = call
         return first
 
+    def hurry(self) -> None:
+        """Have what there is stored with the next turn."""
+        if self._calls:
+            self.due_s = -math.inf
+
+    def has(self, call: LiveCall) -> bool:
+        """Tell whether a call has something that no turn has taken yet."""
+        return call.claimed.attempt_id in self._calls
+
     def drop(self, call: LiveCall) -> None:
         """Forget a call that has ended: its end says everything."""
         if self._calls.pop(call.claimed.attempt_id, None) is not None and not self._calls:

@@ -1,6 +1,6 @@
 """Recovery: attempts that a former life left without an end, brought back as live calls to be reconciled."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
@@ -22,6 +22,7 @@ async def open_calls(
     changed: Callable[[LiveCall], None],
     *,
     opts_out: OptsOut,
+    stores: Callable[[LiveCall], Awaitable[None]],
 ) -> list[LiveCall]:
     """Return the attempts without an end as live calls that hold their lines.
 
@@ -33,7 +34,7 @@ async def open_calls(
         registry: their campaigns.
         lines: what they hold.
         clock: the wall clock.
-        changed, opts_out: as of `LiveCall`.
+        changed, opts_out, stores: as of `LiveCall`.
     """
     calls = []
     found = await store.read(open_attempts)
@@ -55,6 +56,7 @@ async def open_calls(
                 clock=clock,
                 changed=changed,
                 opts_out=opts_out,
+                stores=stores,
                 claimed_at=attempt.claimed_at,
                 started_at=trio.current_time(),
                 start_at=0.0,

@@ -1,0 +1,102 @@
+"""What a provider tells of a call is durable when `report.stored()` returns, and not merely soon."""
+
+from base64 import b64encode
+
+import pytest
+import trio
+from phone import ANSWERED, Phone
+from rig import rig
+
+from dialerd.engine import dispatcher
+from dialerd.model.errors import StoreError, StoreLost
+from dialerd.plugin.provider import Accepted, Answered, Ringing
+
+STATES = "SELECT provider_state FROM attempts ORDER BY id"
+
+
+def telling(stage, found, *, times=1):
+    """Return the script of calls that look into the store as soon as they are told that it has what they handed over."""
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        report(Accepted(order.attempt_id))
+        for at in range(times):
+            state = f"{order.attempt_id} {at}".encode()
+            report.state(state)
+            began_s = trio.current_time()
+            await report.stored()
+            took_s = trio.current_time() - began_s
+            stored = [row[0] for row in await stage[0].rows(STATES)]
+            found.append((b64encode(state).decode() in stored, took_s))
+        await report.stored()  # there is nothing new
+        report(Ringing())
+        report(Answered())
+        await trio.sleep(1)
+        return ANSWERED
+
+    return script
+
+
+async def test_it_is_in_the_store_when_it_returns(autojump_clock):
+    """For many calls at once and several times in a call; nothing is gathered first."""
+    stage, found = [], []
+    async with rig(Phone(telling(stage, found, times=3))) as bench:
+        stage.append(bench)
+        row = await bench.add(20)
+        await bench.over(row)
+    assert len(found) == 60
+    assert all(there for there, _ in found)
+    assert max(took_s for _, took_s in found) < 0.1  # news is gathered for 0.2 s otherwise
+
+
+async def test_it_waits_while_the_store_is_in_trouble(autojump_clock, monkeypatch):
+    """A store that fails a while keeps it waiting, and it returns when the store works again."""
+    stage, found = [], []
+    phone = Phone(telling(stage, found))
+    async with rig(phone) as bench:
+        stage.append(bench)
+        write, failing = bench.store.write, [True] * 3
+
+        async def trouble(operation, *args):
+            if phone.left and failing:
+                failing.pop()
+                raise StoreError("the disk is full", remedy="make room")
+            return await write(operation, *args)
+
+        monkeypatch.setattr(bench.store, "write", trouble)
+        row = await bench.add(1)
+        await bench.over(row)
+    ((there, took_s),) = found
+    assert there
+    assert took_s >= 3 * dispatcher._STORE_RETRY_S
+
+
+async def test_a_lost_store_is_told(monkeypatch, autojump_clock):
+    """What can never be stored is not said to be."""
+    raised = []
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        report.state(b"state")
+        for _ in range(2):
+            try:
+                await report.stored()
+            except StoreLost as error:
+                raised.append(error)
+        return ANSWERED
+
+    phone = Phone(script)
+    async with rig(phone, clean=False) as bench:
+        write = bench.store.write
+
+        async def lost(operation, *args):
+            if phone.left:
+                raise StoreLost("the database is gone", remedy="mend it")
+            return await write(operation, *args)
+
+        monkeypatch.setattr(bench.store, "write", lost)
+        await bench.add(1)
+        with trio.fail_after(60):
+            while len(raised) < 2:
+                await trio.sleep(1)
+        monkeypatch.setattr(bench.store, "write", write)
