@@ -19,6 +19,7 @@ from bench.figures import (
     opening,
     restart,
     sizes,
+    streams,
     twilio,
 )
 from bench.table import Row
@@ -45,4 +46,5 @@ FIGURES: Final[dict[str, Figure]] = {
     "api": api,
     "events": events,
     "twilio": twilio,
+    "streams": streams,
 }

@@ -14,6 +14,7 @@ from dialerd.model.notice import Notice as Notice  # noqa: PLC0414  # plugins fi
 from dialerd.model.settings import AgentSettings
 from dialerd.plugin.dialect import Dialect
 from dialerd.plugin.provider import CallOrder, Provider, TrunkSite
+from dialerd.plugin.signing import Signer
 
 hookspec = pluggy.HookspecMarker("dialerd")
 hookimpl = pluggy.HookimplMarker("dialerd")
@@ -97,3 +98,8 @@ def dialerd_notify() -> Notifier | None:
 @hookspec
 def dialerd_dialects() -> Iterable[Dialect]:  # type: ignore[empty-body]  # a specification has none
     """Return the request dialects that this plugin understands, asked on the daemon's socket and for dropped files."""
+
+
+@hookspec
+def dialerd_sign() -> Signer | None:
+    """Return what signs the caller ids of calls (STIR, RFC 8224), or None; of several plugins that sign, the first."""

@@ -27,6 +27,7 @@ from dialerd.plugin.dialect import Dialect
 from dialerd.plugin.hookspecs import Notifier, ProviderFactory, Screen, Veto
 from dialerd.plugin.provider import CallOrder, Provider, TrunkSite
 from dialerd.plugin.raised import spare_ctrl_c, words
+from dialerd.plugin.signing import Signer, refusing
 from dialerd.plugin.sites import site_of
 from dialerd.plugin.terms import objection_to, pace_of, trunks_of
 
@@ -34,6 +35,7 @@ ENTRY_POINTS: Final = "dialerd"
 """The entry-point group by which plugins are found, and pluggy's name for the project."""
 
 _SCREEN: Final = "dialerd_screen"
+_SIGN: Final = "dialerd_sign"
 _PLACE: Final = re.compile(r"\{\w*\}")
 
 T = TypeVar("T")
@@ -99,6 +101,16 @@ class PluginHost:
         """Return what is told every notice, by plugin."""
         return {name: told for name, told in self._ask("dialerd_notify", _callable) if told is not None}
 
+    def signer(self) -> Signer | None:
+        """Return what signs caller ids, or None; where a plugin's could not be had, one that always raises."""
+        offered = [(name, signer) for name, signer in self._ask(_SIGN, _callable) if signer is not None]
+        for name, _ in offered[1:]:
+            self._note_broken(name, self._targets[name], f"offers a signer, and {offered[0][0]} has one already")
+        failed = next((broken for broken in self.broken if broken.problem.startswith(f"failed in {_SIGN}:")), None)
+        if failed is not None:
+            return refusing(f"plugin {failed.plugin} {failed.problem}")
+        return offered[0][1] if offered else None
+
     def dialects(self) -> Sequence[Dialect]:
         """Return the request dialects, in the order of their plugins' names.
 
@@ -126,6 +138,7 @@ class PluginHost:
         """Ask every plugin for all it offers, and return what could not be loaded or failed."""
         self.screens()
         self.notifiers()
+        self.signer()
         self.dialects()
         return self.broken
 
@@ -205,7 +218,7 @@ class PluginHost:
         """
         options = self._options(site.name, trunk)
         try:
-            return self._factories[trunk.provider].make(site, options)
+            return self._factories[trunk.provider].make(evolve(site, sign=self.signer()), options)
         except InvalidInput:
             raise
         except BaseException as error:

@@ -44,6 +44,7 @@ from dialerd.model.instants import Duration
 from dialerd.model.settings import AgentSettings
 from dialerd.model.states import Amd, AnsweredBy
 from dialerd.plugin.hangup import HangUp
+from dialerd.plugin.signing import Signer
 
 STATE_BYTES: Final = 65_536
 """Bytes that `report.state` takes: room for a carrier's handle and a session's keys, and little enough to be stored
@@ -233,11 +234,13 @@ class TrunkSite:
         caller_ids: E.164 numbers that the trunk may show, in the order of the settings.
         callbacks: public URL below which a carrier's requests reach `TakesCallbacks.callback`, without a slash at its
             end; None where `[callbacks]` is not configured.
+        sign: signs a call's caller id (`dialerd_sign`); None = nobody signs.
     """
 
     name: str
     caller_ids: tuple[str, ...] = ()
     callbacks: str | None = None
+    sign: Signer | None = field(default=None, eq=False)
 
 
 class Provider(Protocol):

@@ -15,9 +15,11 @@ from typing import Any, get_args, get_type_hints
 import attrs
 import click
 import dialerd_simulator
+import dialerd_sip
 import dialerd_twilio
 import pytest
 from dialerd_simulator.options import Outage, SimulatorOptions
+from dialerd_sip.options import SipOptions
 from dialerd_twilio.options import TwilioOptions
 
 from dialerd.cli.main import cli as dialerctl
@@ -35,7 +37,7 @@ from dialerd.rules import lifecycle
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "dialerd.toml.example"
-HOST = PluginHost([dialerd_simulator, dialerd_twilio], entry_points=False)
+HOST = PluginHost([dialerd_simulator, dialerd_twilio, dialerd_sip], entry_points=False)
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -95,6 +97,17 @@ def test_every_option_of_twilio_stands_in_the_example():
     read = structure(trunks["twilio"]["options"], TwilioOptions)
     for field in attrs.fields(TwilioOptions):
         if field.default is not attrs.NOTHING and field.default is not None:
+            assert getattr(read, field.name) == field.default, field.name
+
+
+def test_every_option_of_sip_stands_in_the_example():
+    """Two trunks show them, since a password stands in one place only; each shows its default."""
+    trunks = tomllib.loads(whole_example())["trunks"]
+    shown = {**trunks["sip"]["options"], **trunks["other"]["options"]}
+    assert set(shown) == {field.name for field in attrs.fields(SipOptions)}
+    read = structure(trunks["sip"]["options"], SipOptions)
+    for field in attrs.fields(SipOptions):
+        if field.default is not attrs.NOTHING and field.default is not None and field.name != "headers":
             assert getattr(read, field.name) == field.default, field.name
 
 

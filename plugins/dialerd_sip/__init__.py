@@ -1,0 +1,38 @@
+"""Calls over a SIP trunk: the provider `sip`, a user agent of its own.
+
+    core      SIP without a loop
+    shell     sockets, connections, DNS, on trio
+    media     RTP, in a process of its own
+    speech    prompts made into encoded frames
+    and here  what a trunk is: options, the provider, its calls, verdicts, what is taken back after a crash
+
+Knows nothing of campaigns, stores and the engine. Sound needs libraries that take a while to load; they are imported
+when a trunk is made.
+"""
+
+from collections.abc import Iterable
+
+from dialerd.model.settings import AgentSettings
+from dialerd.plugin.hookspecs import ProviderFactory, hookimpl
+from dialerd.plugin.provider import Provider, TrunkSite
+from dialerd_sip.options import SipOptions
+
+__all__ = ["SipOptions", "dialerd_providers"]
+
+
+@hookimpl
+def dialerd_providers() -> Iterable[ProviderFactory]:
+    """Offer the provider `sip`."""
+    return [ProviderFactory(name="sip", options=SipOptions, make=_make, objection=_objection)]
+
+
+def _make(site: TrunkSite, options: SipOptions) -> Provider:
+    from dialerd_sip.provider import Sip  # noqa: PLC0415  # slow to load
+
+    return Sip(site, options)
+
+
+def _objection(options: SipOptions, _site: TrunkSite, agent: AgentSettings) -> str | None:
+    from dialerd_sip.script import objection  # noqa: PLC0415  # slow to load
+
+    return objection(agent, speaks=options.speech_command is not None)

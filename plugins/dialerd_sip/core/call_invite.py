@@ -1,0 +1,123 @@
+"""The INVITE that begins a call: how it is written, also after a challenge or a refusal that can be met."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from attrs import evolve
+
+from dialerd_sip.core.bad import BadMessage
+from dialerd_sip.core.call_leg import ALLOW
+from dialerd_sip.core.call_media import SDP
+from dialerd_sip.core.dialog import MAX_FORWARDS, via_at
+from dialerd_sip.core.flow import Transport
+from dialerd_sip.core.headers import addresses
+from dialerd_sip.core.identifiers import branch_of, tag_of
+from dialerd_sip.core.message import Request, Response
+from dialerd_sip.core.plan import CallPlan, Target
+from dialerd_sip.core.sdp import offer
+from dialerd_sip.core.uri import Uri
+
+SHORTEST_SESSION: Final = 90
+"""Seconds of the shortest session timer (RFC 4028 section 5)."""
+
+
+class Invite:
+    """What our INVITEs of one call say.
+
+    Args:
+        plan: the call.
+
+    Attributes:
+        tag: our tag.
+        body: our offer.
+        session_expires: seconds that are offered now, 0 = none.
+        min_se: seconds of Min-SE that a 422 asked for, or None.
+        without: option tags that somebody refused by 420.
+    """
+
+    __slots__ = ("_plan", "body", "min_se", "session_expires", "tag", "without")
+
+    def __init__(self, plan: CallPlan) -> None:
+        self._plan = plan
+        self.tag = tag_of(plan.seed)
+        self.body = offer(plan.media)
+        self.session_expires = plan.session_expires
+        self.min_se: int | None = None
+        self.without: frozenset[str] = frozenset()
+
+    def request(self, target: Target, cseq: int, credentials: Sequence[tuple[str, str]]) -> Request:
+        """Return the INVITE to a target.
+
+        Args:
+            target: where to.
+            cseq: its CSeq number.
+            credentials: Authorization headers.
+        """
+        plan, flow = self._plan, target.flow
+        branch = branch_of(plan.seed, "INVITE", cseq, f"{flow.transport.value} {flow.host} {flow.port} {target.uri}")
+        headers = [("Via", via_at(flow, target.sent_by, branch)), ("Max-Forwards", MAX_FORWARDS)]
+        headers += [("Route", route) for route in target.routes]
+        headers += [
+            ("From", f"{plan.from_};tag={self.tag}"),
+            ("To", plan.to),
+            ("Call-ID", plan.call_id),
+            ("CSeq", f"{cseq} INVITE"),
+            ("Contact", target.contact),
+            ("Allow", ALLOW),
+        ]
+        timer = bool(self.session_expires) and "timer" not in self.without
+        supported = [option for option in ("timer" if timer else "", "100rel") if option and option not in self.without]
+        if supported:
+            headers.append(("Supported", ", ".join(supported)))
+        if timer:
+            headers.append(("Session-Expires", str(self.session_expires)))
+            if self.min_se is not None:
+                headers.append(("Min-SE", str(self.min_se)))
+        headers += plan.headers
+        headers += credentials
+        headers.append(("Content-Type", SDP))
+        return Request("INVITE", target.uri, headers, self.body)
+
+
+def redirected(response: Response, targets: Sequence[Target], tried: set[str]) -> Target | None:
+    """Return where a 3xx leads, of the places that we may send calls to, or None (RFC 3261 section 8.1.3.4).
+
+    The best by `q` that was not tried yet and whose host is one of the targets', by name or address.
+
+    Args:
+        response: the 3xx.
+        targets: the plan's.
+        tried: Request-URIs that were tried.
+    """
+    try:
+        contacts = sorted(addresses(response, "Contact"), key=lambda one: -_q(one.params.get("q")))
+    except BadMessage:
+        return None
+    for contact in contacts:
+        try:
+            uri = Uri.parse(contact.uri)
+            if contact.uri in tried or uri.scheme not in ("sip", "sips"):
+                continue
+            for target in targets:
+                if uri.host.strip("[]").lower() == target.flow.host:
+                    port = uri.port or (5061 if target.flow.transport is Transport.TLS else 5060)
+                    return evolve(target, uri=contact.uri, flow=evolve(target.flow, port=port))
+                if uri.host.lower() == Uri.parse(target.uri).host.lower():
+                    return evolve(target, uri=contact.uri)
+        except BadMessage:
+            continue
+    return None
+
+
+def _q(text: str | None) -> float:
+    try:
+        return float(text) if text else 1.0
+    except ValueError:
+        return 0.0
+
+
+def via_of(seed: str, cseq: int, target: Target) -> tuple[str, str]:
+    """Return branch and Via of the INVITE of a CSeq number to a target; the same in every life."""
+    flow = target.flow
+    branch = branch_of(seed, "INVITE", cseq, f"{flow.transport.value} {flow.host} {flow.port} {target.uri}")
+    return branch, via_at(flow, target.sent_by, branch)

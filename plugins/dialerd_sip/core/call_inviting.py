@@ -1,0 +1,344 @@
+"""Inviting: from the first INVITE of a call to its final answer, over challenges, refusals and targets.
+
+The one rule above all: once anything may have rung, no further INVITE leaves. Another one is sent only
+
+    after 401, 407, 420, 422 and 3xx    where they can be met, to the same place or where the 3xx leads
+    after 503, refused, unopened        to the next target: nobody there took it
+    after 64*T1 of silence              to the next target: nobody there was heard, and the ending is uncertain
+
+and each only while nothing but 100 was heard of any INVITE before. Whoever sends one 2xx first is kept; all others are
+acknowledged and hung up, whichever INVITE they answer and whenever they come.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from dialerd_sip.core.bad import BadMessage
+from dialerd_sip.core.call_invite import SHORTEST_SESSION, Invite, redirected
+from dialerd_sip.core.call_leg import Leg, OutOfOrder
+from dialerd_sip.core.call_media import CallMedia, description_in
+from dialerd_sip.core.dialog import Dialog, tag_in
+from dialerd_sip.core.events import InviteReady, Progress, Sent
+from dialerd_sip.core.farewell import Farewell, challenges_of
+from dialerd_sip.core.flow import Flow
+from dialerd_sip.core.headers import min_se, option_tags
+from dialerd_sip.core.message import Request, Response
+from dialerd_sip.core.plan import CallPlan, Target
+from dialerd_sip.core.sdp import BadDescription
+from dialerd_sip.core.timing import Timer
+from dialerd_sip.core.transactions import ClientTransaction
+
+if TYPE_CHECKING:
+    from dialerd_sip.core.call import Call
+
+MOST_INVITES: Final = 4
+"""INVITEs to one target, and redirections of it: a server that always says `stale` must not bring about a flood."""
+REASON_NO_ANSWER: Final = 'Q.850;cause=19;text="no answer"'
+REASON_FORKED: Final = 'SIP;cause=200;text="call completed elsewhere"'
+
+
+class Inviting:
+    """What is known of a call until it is answered or over; it lives on as long as answers may come to its INVITEs.
+
+    Args:
+        call: the call.
+        plan: what it is to be.
+
+    Attributes:
+        legs: the early ones, by the far end's tag.
+        why: why it is being taken back, or None.
+    """
+
+    __slots__ = (
+        "__weakref__", "_bound", "_call", "_cancelled", "_deadline", "_doubt", "_heard", "_holds", "_invite", "_invites",
+        "_kept", "_plan", "_pracks", "_reasons", "_ring", "_sent", "_target", "_targets", "_transaction", "_tried", "cseq",
+        "legs", "why",
+    )  # fmt: skip
+
+    def __init__(self, call: "Call", plan: CallPlan) -> None:
+        self._call = call
+        self._plan = plan
+        self._invite = Invite(plan)
+        self._targets = list(plan.targets)
+        self._target: Target = plan.targets[0]
+        self._transaction: ClientTransaction | None = None
+        self._sent: dict[int, tuple[Request, Target]] = {}
+        self._tried: set[str] = set()
+        self._invites = 0
+        self._heard = False  # anything of the INVITE that is under way
+        self._doubt = False  # one was neither answered nor certainly not delivered
+        self._cancelled = False
+        self._holds = False  # the ACK to the 2xx that is kept
+        self._reasons: tuple[str, ...] = ()
+        self._ring: Timer | None = None
+        self._bound: Timer | None = None
+        self._deadline = 0.0
+        self._pracks: list[ClientTransaction] = []
+        self._kept: tuple[int, str, bytes, Flow] | None = None  # CSeq, tag and ACK of the 2xx that is kept
+        self.cseq = 0
+        self.legs: dict[str, Leg] = {}
+        self.why: str | None = None
+
+    def start(self, now: float) -> None:
+        """Send the first INVITE."""
+        self._deadline = now + self._plan.ring_for
+        self._ring = self._call.ua.timers.at(self._deadline, self._rang_long)
+        self._next_target(now)
+
+    def take_back(self, why: str, now: float, reasons: tuple[str, ...] = ()) -> None:
+        """CANCEL it, as soon as a provisional answer allows it (RFC 3261 section 9.1)."""
+        if self.why is None:
+            self.why, self._reasons = why, reasons
+            if self._heard:
+                self._cancel(now)
+
+    def stop(self) -> None:
+        """Let go of all that waits: the call goes on without, or is over."""
+        for timer in (self._ring, self._bound):
+            if timer is not None:
+                timer.cancel()
+        for prack in self._pracks:
+            prack.stop()
+        self._pracks.clear()
+        self.legs = {}
+
+    def acknowledge(self) -> None:
+        """Send the ACK that was held."""
+        if self._holds and self._kept is not None:
+            self._holds = False
+            self._call.ua.send(*self._kept[2:])
+
+    def forget(self) -> None:
+        """Wait for further answers to the INVITE that was answered no more: the user agent sees to them."""
+        if self._kept is not None and self._transaction is not None and not self._transaction.open:
+            self._transaction.stop()
+
+    def leg_of(self, request: Request) -> Leg | None:
+        """Return the early leg that a request of the far end belongs to, by its tag.
+
+        A BYE from one that was not heard of yet has overtaken the 2xx that made its dialog: there is one all the same.
+        """
+        tag = tag_in(request, of="from")
+        leg = self.legs.get(tag)
+        if leg is None and request.method == "BYE" and self.cseq in self._sent:
+            invite, target = self._sent[self.cseq]
+            made = Response.to_request(invite, 200, "OK", to_tag=tag or None)
+            leg = self.legs[tag] = self._leg(made, invite, target)
+        return leg
+
+    # what transactions tell
+
+    def answered(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        """Take an answer to one of the INVITEs."""
+        number = transaction.request.cseq.number
+        if 200 <= response.status < 300:
+            self.accepted(number, response, now)
+        elif transaction is self._transaction and self._kept is None:
+            if response.status < 200:
+                self._take_provisional(response, now)
+            else:
+                self._take_refusal(response, now)
+        elif response.status < 200 and transaction is self._transaction and self._kept and self._kept[0] != number:
+            self._call.ua.transactions.cancel(transaction, now, (REASON_FORKED,))  # another INVITE was answered
+
+    def unanswered(self, transaction: ClientTransaction, why: str, now: float) -> None:
+        """Take it that the INVITE's final answer does not come."""
+        if transaction is not self._transaction or self._kept is not None:
+            return
+        nobody = why in ("refused", "unopened") and not self._heard
+        self._doubt = self._doubt or not nobody
+        if self._targets and self._may_go_on(now) and (nobody or (why == "timeout" and not self._heard)):
+            self._next_target(now)
+        elif self.why is not None:
+            self._call.fail(None, now, ours=self.why, certain=not self._doubt)
+        else:
+            self._call.fail(None, now, why="connection" if why == "unopened" else why, certain=not self._doubt)
+
+    # answers
+
+    def accepted(self, number: int, response: Response, now: float) -> None:
+        """Take a 2xx to the INVITE of a CSeq number: keep the first, end the others (RFC 3261 section 13.2.2.4)."""
+        call = self._call
+        tag = tag_in(response, of="to")
+        if self._kept is not None and self._kept[:2] == (number, tag):
+            if not self._holds:
+                call.ua.send(*self._kept[2:])  # our ACK was lost: the same one again
+            return
+        sent = self._sent.get(number)
+        if sent is None:
+            return
+        leg = self._leg(response, *sent)
+        leg.dialog.learn_routes(response)
+        leg.learn(response)
+        request, flow = leg.dialog.request("ACK", number, credentials_of(sent[0]))
+        ack = request.to_bytes()
+        first = self._kept is None and not call.over
+        if first and self._plan.holds_ack and self.why is None and not leg.ended:
+            self._holds = True
+        else:
+            call.ua.send(ack, flow)
+        if not first:
+            if not leg.ended:
+                leg.ended = True  # a retransmitted one is acknowledged, and hung up once
+                self.legs[tag] = leg
+                Farewell(call.ua, leg.dialog, call.authenticator, (REASON_FORKED,)).send(now)
+            return
+        self._kept = (number, tag, ack, flow)
+        pending = self._transaction
+        if pending is not None and pending.open and pending.request.cseq.number != number and self._heard:
+            call.ua.transactions.cancel(pending, now, (REASON_FORKED,))
+        self.stop()
+        call.keep(leg, response, now)
+
+    def _take_provisional(self, response: Response, now: float) -> None:
+        self._heard = True
+        transaction = self._transaction
+        if response.status > 100 and transaction is not None:
+            leg = self._leg(response, transaction.request, self._target)
+            self.legs[leg.dialog.remote_tag] = leg
+            leg.learn(response)
+            try:
+                number = leg.to_be_acknowledged(response)
+            except OutOfOrder:
+                return
+            if number is not None:
+                self._prack(leg, number, now)
+            self._tell(leg, response)
+        if self.why is not None:
+            self._cancel(now)
+
+    def _tell(self, leg: Leg, response: Response) -> None:
+        call = self._call
+        call.progressed = True
+        call.rang = call.rang or (response.status >= 180 and response.status != 199)
+        body = description_in(response)
+        if body is not None:
+            try:
+                leg.media.take_answer(body)
+            except BadDescription:
+                body = None  # the 2xx will tell
+        if response.status == 199:
+            self.legs.pop(leg.dialog.remote_tag, None)  # RFC 6228: this fork is over, others go on
+        if self.why is None:
+            early = leg.media.agreed if body is not None and self._plan.hear_early else None
+            call.emit(Progress(call_id=call.call_id, status=response.status, phrase=response.phrase, media=early))
+
+    def _take_refusal(self, response: Response, now: float) -> None:
+        call, status = self._call, response.status
+        if self.why is not None:
+            # one that was asked for again, or that crossed our CANCEL, ends it as ours
+            ours = self._cancelled or status in (401, 407, 420, 422, 503) or 300 <= status < 400
+            call.fail(response, now, ours=self.why if ours else None)
+        elif not self._may_go_on(now):
+            call.fail(response, now, certain=self._is_certain(response))
+        elif status in (401, 407):
+            if self._invites < MOST_INVITES and call.authenticator.answer(status, challenges_of(response)):
+                self._send(now)
+            else:
+                call.fail(response, now, why="credentials", certain=not self._doubt)
+        elif self._invites < MOST_INVITES and self._can_be_met(response):
+            self._send(now)
+        elif status == 503 and self._targets:
+            self._next_target(now)
+        else:
+            call.fail(response, now, certain=self._is_certain(response))
+
+    def _can_be_met(self, response: Response) -> bool:
+        invite, status = self._invite, response.status
+        try:
+            if status == 422:  # RFC 4028 section 7.3
+                least = min_se(response) or 0
+                if invite.session_expires and (invite.min_se or 0) < least < 2**31:
+                    invite.min_se = max(least, SHORTEST_SESSION)
+                    invite.session_expires = max(invite.session_expires, invite.min_se)
+                    return True
+            elif status == 420:  # RFC 3261 section 8.1.3.5
+                refused = frozenset(option_tags(response, "Unsupported")) & {"timer", "100rel"}
+                if refused - invite.without:
+                    invite.without |= refused
+                    return True
+            elif 300 <= status < 400 and self._plan.redirects:
+                target = redirected(response, self._plan.targets, self._tried)
+                if target is not None:
+                    self._target = target
+                    return True
+        except BadMessage:
+            return False
+        return False
+
+    def _is_certain(self, response: Response) -> bool:
+        """Whether this final answer speaks for all: a busy phone does, a gateway's trouble not after one was silent."""
+        return not self._doubt or self._call.progressed or response.status in (480, 486, 600, 603, 607, 608)
+
+    def _may_go_on(self, now: float) -> bool:
+        return self.why is None and not self._call.progressed and now < self._deadline
+
+    # sending
+
+    def _next_target(self, now: float) -> None:
+        self._target = self._targets.pop(0)
+        self._invites = 0
+        self._call.tried += 1
+        self._send(now)
+
+    def _send(self, now: float) -> None:
+        call, target = self._call, self._target
+        self.cseq += 1
+        self._invites += 1
+        self._tried.add(target.uri)
+        self._heard = False
+        self.legs = {}
+        credentials = call.authenticator.headers("INVITE", target.uri, self._invite.body)
+        request = self._invite.request(target, self.cseq, credentials)
+        via = request.first("Via") or ""
+        sent = Sent(
+            cseq=self.cseq,
+            branch=request.via.branch or "",
+            uri=target.uri,
+            via=via,
+            flow=target.flow,
+            routes=target.routes,
+        )
+        self._sent[self.cseq] = (request, target)
+        call.emit(InviteReady(call_id=call.call_id, sent=sent))
+        self._transaction = call.ua.transactions.request(request, target.flow, self, now)
+
+    def _prack(self, leg: Leg, number: int, now: float) -> None:
+        call, dialog = self._call, leg.dialog
+        headers = [("RAck", f"{number} {self.cseq} INVITE")]
+        headers += call.authenticator.headers("PRACK", dialog.remote_target, b"")
+        request, flow = dialog.request("PRACK", dialog.next_cseq(), headers)
+        self._pracks.append(call.ua.transactions.request(request, flow, None, now))
+
+    def _leg(self, response: Response, request: Request, target: Target) -> Leg:
+        known = self.legs.get(tag_in(response, of="to"))
+        if known is not None:
+            return known
+        dialog = Dialog.answered(
+            self._plan.seed, request, response, target.flow, contact=target.contact, sent_by=target.sent_by
+        )
+        return Leg(dialog, CallMedia(self._plan.media))
+
+    # taking back
+
+    def _rang_long(self, now: float) -> None:
+        self.take_back("ring_timeout", now, (REASON_NO_ANSWER,))
+
+    def _cancel(self, now: float) -> None:
+        if self._cancelled or self._transaction is None:
+            return
+        self._cancelled = True
+        ua = self._call.ua
+        ua.transactions.cancel(self._transaction, now, self._reasons)
+        # RFC 3261 section 9.1: without a final answer 64*T1 after the CANCEL, the INVITE counts as taken back
+        self._bound = ua.timers.at(now + ua.transactions.timing.patience, self._give_up)
+
+    def _give_up(self, now: float) -> None:
+        if self._transaction is not None:
+            self._transaction.stop()
+        self._call.fail(None, now, ours=self.why, certain=False, detail="the CANCEL was not answered")
+
+
+def credentials_of(request: Request) -> list[tuple[str, str]]:
+    """Return the credentials of an INVITE, which its ACK bears too (RFC 3261 section 22.1)."""
+    names = ("Authorization", "Proxy-Authorization")
+    return [(name, value) for name in names for value in request.all(name)]

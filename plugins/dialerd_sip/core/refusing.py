@@ -1,0 +1,144 @@
+"""What a request is refused with before anybody asks what it is about, and which answers are dropped unread.
+
+The order is that of RFC 3261 section 8.2. Knows nothing of dialogs and transactions: whoever calls it sends what it
+returns.
+"""
+
+from collections.abc import Iterable
+
+from dialerd_sip.core.bad import BadMessage
+from dialerd_sip.core.headers import content_type, max_forwards
+from dialerd_sip.core.message import Request, Response
+from dialerd_sip.core.uri import Uri
+
+# IANA's registry of SIP methods: what is here and not spoken gets 405, other methods 501 (RFC 3261, 8.2.1, 21.5.2).
+SPOKEN = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY")
+METHODS = frozenset((*SPOKEN, "MESSAGE", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"))
+EXTENSIONS = ("timer", "100rel")
+PHRASES = {
+    400: "Bad Request",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    415: "Unsupported Media Type",
+    416: "Unsupported URI Scheme",
+    420: "Bad Extension",
+    501: "Not Implemented",
+    505: "Version Not Supported",
+}
+_SDP = "application/sdp"
+
+
+def refusal(
+    request: Request, *, spoken: Iterable[str] = SPOKEN, extensions: Iterable[str] = EXTENSIONS
+) -> Response | None:
+    """Return what a request must be answered with whatever it is about, or None where it can be looked at.
+
+    Max-Forwards of 0 is no reason: who does not forward answers as ever (RFC 4475 section 3.3.11). The answer has no
+    To tag yet.
+
+    Args:
+        request: a request that was parsed.
+        spoken: the methods that are understood.
+        extensions: option tags that are understood.
+
+    Raises:
+        BadMessage: an ACK that cannot be used: it is dropped, since an ACK is never answered.
+    """
+    try:
+        refused = _refused(request, tuple(spoken), frozenset(extensions))
+    except BadMessage as bad:
+        if request.method == "ACK":
+            raise
+        return answer_to(bad, request)
+    if refused is not None and request.method == "ACK":
+        raise BadMessage("an ACK that would be refused")
+    return refused
+
+
+def answer_to(bad: BadMessage, request: Request | None = None) -> Response | None:
+    """Return the answer to a request that could not be read, or None where none can or may be given.
+
+    Args:
+        bad: what was raised.
+        request: what it was raised for, where the error does not hold it.
+    """
+    request = bad.partial or request
+    if bad.status is None or request is None or request.method == "ACK" or request.first("Via") is None:
+        return None
+    status = bad.status
+    detail = f" ({bad.reason})" if status == 400 else ""
+    return Response.to_request(request, status, PHRASES.get(status, "Refused") + detail)
+
+
+def dropped(response: Response) -> str | None:
+    """Return why an answer is dropped before it is matched to a transaction, or None.
+
+    It cannot be read where it must be, or it has more than one Via and is meant for somebody else (RFC 3261, 8.1.3.3).
+    """
+    try:
+        if len(response.values("Via")) != 1:
+            return "more than one Via, or none"
+        _ = (response.via, response.cseq, response.call_id, response.from_, response.to)  # each is read
+    except BadMessage as bad:
+        return bad.reason
+    return None
+
+
+def _refused(request: Request, spoken: tuple[str, ...], extensions: frozenset[str]) -> Response | None:
+    if request.first("Via") is None:
+        raise BadMessage("no Via", 400)
+    if request.method not in METHODS:
+        return _answer(request, 501, ("Allow", ", ".join(spoken)))
+    _check_required(request)
+    if request.method not in spoken:
+        return _answer(request, 405, ("Allow", ", ".join(spoken)))
+    scheme = request.uri.partition(":")[0].lower()
+    if scheme not in ("sip", "sips", "tel"):
+        return _answer(request, 416)
+    if request.method not in ("ACK", "CANCEL"):  # RFC 3261 section 8.2.2.3
+        unknown = [tag for tag in request.values("Require") if tag.lower() not in extensions]
+        if unknown:
+            return _answer(request, 420, ("Unsupported", ", ".join(unknown)))
+    if request.method in ("INVITE", "UPDATE", "PRACK") and request.body and not _readable(request):
+        return _answer(request, 415, ("Accept", _SDP))
+    if request.method == "INVITE" and not _sdp_accepted(request):
+        return _answer(request, 406)
+    return None
+
+
+def _check_required(request: Request) -> None:
+    """Read what every request must have; Max-Forwards and a From tag are missing in RFC 2543's (RFC 4475, 3.4.1)."""
+    uri = Uri.parse(request.uri)
+    if uri.headers is not None:
+        raise BadMessage("a Request-URI with headers", 400)  # RFC 3261 section 19.1.1
+    _ = (request.via, request.call_id, request.contact)  # each is read, and raises where it cannot be
+    for address in (request.from_, request.to):
+        if address.uri.partition(":")[0].lower() in ("sip", "sips"):
+            Uri.parse(address.uri)
+    if request.cseq.method != request.method:
+        raise BadMessage("CSeq is of another method", 400)
+    if request.first("Max-Forwards") is not None:
+        request.only("Max-Forwards")
+        max_forwards(request)
+
+
+def _readable(request: Request) -> bool:
+    kind = content_type(request)
+    optional = "handling=optional" in (request.first("Content-Disposition") or "").replace(" ", "").lower()
+    encoding = (request.first("Content-Encoding") or "identity").lower()
+    if encoding != "identity":
+        return optional
+    return optional or kind is None or kind.media == _SDP or kind.media.startswith("multipart/")
+
+
+def _sdp_accepted(request: Request) -> bool:
+    accepted = request.values("Accept")
+    kinds = {value.partition(";")[0].strip().lower() for value in accepted}
+    return not kinds or bool(kinds & {_SDP, "application/*", "*/*"})
+
+
+def _answer(request: Request, status: int, *headers: tuple[str, str]) -> Response:
+    answer = Response.to_request(request, status, PHRASES[status])
+    for name, value in headers:
+        answer.add(name, value)
+    return answer

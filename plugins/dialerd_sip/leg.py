@@ -1,0 +1,335 @@
+"""One call at work: what the user agent and the media tell drives the agent's conversation, and the daemon is told.
+
+Everything is synchronous but the wait for the end, and for what must be durable: no task a call beyond the engine's.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import structlog
+import trio
+
+from dialerd.model.errors import DialerdError
+from dialerd.model.instants import SECOND, Duration
+from dialerd.plugin.provider import Accepted, Answered, CallOrder, Digits, Report, Ringing
+from dialerd_sip.core.call import Call
+from dialerd_sip.core.events import (
+    CallOver,
+    DialogState,
+    Ending,
+    Established,
+    Event,
+    InviteReady,
+    KeysPressed,
+    MediaChanged,
+    Progress,
+    Sent,
+)
+from dialerd_sip.core.plan import CallPlan
+from dialerd_sip.core.timing import Timer
+from dialerd_sip.media.contract import Digit, MediaEvent, MediaLost, PlayEnded, Session, Silent
+from dialerd_sip.script import Action, Conversation, EndCall, OptOut, Play, StopPlaying, WaitFor
+from dialerd_sip.shell.endpoint import Endpoint
+from dialerd_sip.state import CallState, to_bytes
+
+_log = structlog.get_logger()
+
+_RINGS: Final = frozenset({180, 183})
+"""What tells of ringing: RFC 3261 section 21.1.2, and 183, behind which a phone may ring for all that anybody knows."""
+
+_GATHERED_S: Final = 0.5  # by then what was handed over is stored without being hurried, see `Report.stored`
+_PATIENCE_S: Final = 2.0  # for a disk, while somebody has answered
+
+
+class Leg:
+    """A call from the instant at which it leaves to its end.
+
+    Args:
+        order: what was ordered.
+        report: whom to tell.
+        plan: what the call is to be.
+        from_: value of its From, with tag, as a later life needs it.
+        conversation: what its agent does.
+        endpoint: over which it goes.
+        session: its media.
+        record: file into which what is received is recorded, or None.
+
+    Attributes:
+        digits: keys that were pressed, in order.
+        opted_out: the called person asked not to be called again, and that could not be stored yet.
+    """
+
+    __slots__ = (
+        "_accepted",
+        "_answered",
+        "_answered_s",
+        "_call",
+        "_conversation",
+        "_dialog",
+        "_ending",
+        "_endpoint",
+        "_from",
+        "_order",
+        "_plan",
+        "_record",
+        "_report",
+        "_rings",
+        "_sent",
+        "_session",
+        "_stop_asked",
+        "_stored",
+        "_timer",
+        "_woken",
+        "digits",
+        "opted_out",
+    )
+
+    def __init__(
+        self,
+        order: CallOrder,
+        report: Report,
+        *,
+        plan: CallPlan,
+        from_: str,
+        conversation: Conversation,
+        endpoint: Endpoint,
+        session: Session,
+        record: Path | None,
+    ) -> None:
+        self._order = order
+        self._report = report
+        self._plan = plan
+        self._from = from_
+        self._conversation = conversation
+        self._endpoint = endpoint
+        self._session = session
+        self._record = record
+        self._call: Call
+        self._sent: tuple[Sent, ...] = ()
+        self._dialog: DialogState | None = None
+        self._accepted = False
+        self._answered = False
+        self._answered_s = 0.0
+        self._stored: str | None = None  # tag of the far end whose dialog is durable
+        self._rings = False
+        self._timer: Timer | None = None
+        self._woken = trio.Event()
+        self._stop_asked = False
+        self._ending: Ending | None = None
+        self.digits = ""
+        self.opted_out = False
+
+    @property
+    def talked(self) -> Duration | None:
+        """How long the answered call has lasted; None where nobody has answered."""
+        return round((self._endpoint.now - self._answered_s) * SECOND) if self._answered else None
+
+    async def run(self) -> Ending:
+        """Let the call leave, and stay with it until it is over; cancelled, it is hung up.
+
+        Raises:
+            Withdrawn: from `order.leave()`; nothing was sent.
+        """
+        endpoint, key = self._endpoint, self._plan.call_id
+        self._order.leave()
+        endpoint.listen(key, self._told)
+        self._session.tell(self._heard)
+        try:
+            self._call = Call(endpoint.ua, self._plan, endpoint.now)
+            endpoint.pump()
+            self._order.hangup.notify(self._hang_up)
+            return await self._stay()
+        finally:
+            self._order.hangup.notify(None)
+            self._session.tell(_nobody)
+            endpoint.unlisten(key)
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._ending is None:  # given up; what it leads to is asked about later
+                self._call.hang_up("abandoned", endpoint.now)
+                endpoint.pump()
+
+    async def _stay(self) -> Ending:
+        """Do what must be waited for, one after the other, until the call is over."""
+        while self._ending is None:
+            if self._dialog is not None and self._stored != self._dialog.remote_tag:
+                await self._store(self._dialog.remote_tag)
+            elif self._stop_asked:
+                await self._opt_out()
+            else:
+                await self._wake()
+        return self._ending
+
+    async def _wake(self) -> None:
+        self._woken = trio.Event()
+        await self._woken.wait()
+
+    async def _store(self, tag: str) -> None:
+        """See to it that a later life could end the dialog; the far end's answer is acknowledged only then.
+
+        A far end whose answer is not acknowledged sends it again, so that a later life hears of it: RFC 3261 section
+        13.3.1.4. One that is acknowledged, and forgotten by a crash, would stay up. While it rings there is no hurry,
+        and most dialogs are durable by the time they are answered.
+        """
+        if not self._answered:
+            with trio.move_on_after(_GATHERED_S):
+                await self._wake()
+                return
+        try:
+            with trio.move_on_after(_PATIENCE_S):  # the person on the phone is not left waiting for a slow disk
+                await self._report.stored()
+        except DialerdError as error:
+            _log.debug("sip.dialog_not_stored", call_id=self._order.attempt_id, error=str(error))  # the store tells it
+        self._stored = tag
+        self._acknowledge()
+        self._endpoint.pump()
+
+    async def _opt_out(self) -> None:
+        """Give the number its do-not-call entry, and let the agent confirm it."""
+        self._stop_asked = False
+        self.opted_out = True
+        try:
+            await self._report.opt_out()
+            self.opted_out = False
+        except DialerdError:  # told by the store itself; the end of the call tells it once more
+            self._do(self._conversation.opted_out(done=False))
+        else:
+            self._do(self._conversation.opted_out(done=True))
+        self._endpoint.pump()
+
+    # what the user agent tells
+
+    def _told(self, event: Event) -> None:
+        match event:
+            case InviteReady(sent=sent):
+                self._sent = (*self._sent, sent)
+                self._keep()
+            case Progress():
+                self._progress(event)
+            case Established():
+                self._established(event)
+            case MediaChanged(media=media):
+                self._session.connect(media)
+            case KeysPressed(digits=digits):
+                for digit in digits:
+                    self._key(digit)
+            case CallOver(ending=ending):
+                self._ending = ending
+                self._woken.set()
+
+    def _progress(self, event: Progress) -> None:
+        self._accept()
+        if event.status in _RINGS and not self._rings:
+            self._rings = True
+            self._report(Ringing())
+        if event.media is not None:
+            self._session.connect(event.media)
+        if event.dialog is not None:
+            self._dialog = event.dialog
+            self._keep()
+            self._woken.set()
+
+    def _established(self, event: Established) -> None:
+        self._accept()
+        self._dialog, self._answered, self._answered_s = event.dialog, True, self._endpoint.now
+        self._keep()
+        self._acknowledge()
+        self._woken.set()
+        self._report(Answered())
+        if event.media is None:
+            return  # the call is being ended
+        self._session.connect(event.media)
+        if self._record is not None:
+            self._session.record(self._record)
+        self._do(self._conversation.answered())
+
+    def _accept(self) -> None:
+        """Tell that the trunk took the call, once."""
+        if not self._accepted:
+            self._accepted = True
+            self._report(Accepted(self._plan.call_id))
+
+    def _acknowledge(self) -> None:
+        """Acknowledge the answer, if there is one whose dialog is durable."""
+        if self._answered and self._dialog is not None and self._stored == self._dialog.remote_tag:
+            self._call.acknowledge(self._endpoint.now)
+
+    def _keep(self) -> None:
+        """Hand over what a later life would need."""
+        plan = self._plan
+        state = CallState(
+            call_id=plan.call_id,
+            from_=self._from,
+            to=plan.to,
+            sent=self._sent,
+            dialog=self._dialog,
+            answered=self._answered,
+        )
+        self._report.state(to_bytes(state))
+
+    # what the media tell
+
+    def _heard(self, event: MediaEvent) -> None:
+        match event:
+            case Digit(digit=digit):
+                self._key(digit)
+            case PlayEnded(mark=mark, whole=whole):
+                self._do(self._conversation.play_ended(mark, whole=whole))
+            case Silent() if self._answered:
+                self._call.hang_up("silence", self._endpoint.now)
+            case MediaLost(reason=reason):
+                self._call.media_failed(reason, self._endpoint.now)
+            case _:
+                return  # of use to detectors, and to nobody yet
+        self._endpoint.pump()
+
+    def _key(self, digit: str) -> None:
+        """Take a key; one that comes before the answer is nobody's."""
+        if self._answered and self._ending is None:
+            self.digits += digit
+            self._report(Digits(digit))
+            self._do(self._conversation.pressed(digit))
+
+    # what is to be done
+
+    def _do(self, actions: Iterable[Action]) -> None:
+        """Do what the agent wants, in order."""
+        for action in actions:
+            if self._ending is not None:
+                return
+            self._expect(None)
+            match action:
+                case Play(clips=clips, mark=mark):
+                    self._session.play(clips, mark)
+                case StopPlaying():
+                    self._session.stop()
+                case WaitFor():
+                    self._expect(action)
+                case OptOut():
+                    self._stop_asked = True
+                    self._woken.set()
+                case EndCall():
+                    self._call.hang_up("agent", self._endpoint.now)
+
+    def _expect(self, wait: WaitFor | None) -> None:
+        """Wait for what an agent waits for, instead of what it waited for before."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if wait is None:
+            return
+        mark, endpoint = wait.mark, self._endpoint
+
+        def due(_now: float) -> None:
+            self._do(self._conversation.timed_out(mark))
+
+        self._timer = endpoint.ua.timers.at(endpoint.now + wait.ms / SECOND, due)
+
+    def _hang_up(self) -> None:
+        self._call.hang_up("hangup", self._endpoint.now)
+        self._endpoint.pump()
+
+
+def _nobody(_event: MediaEvent) -> None:
+    """Take what is told of a call that is over."""

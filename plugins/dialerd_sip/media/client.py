@@ -1,0 +1,308 @@
+"""The daemon's side of the media process: starts it, and again when it dies; leases ports; passes events on.
+
+Commands go out at once, by a send that does not wait. Ports are leased out of a stock that the process tops up. Knows
+nothing of packets.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+import trio
+
+import dialerd
+import dialerd_sip
+from dialerd.model.instants import Duration
+from dialerd_sip.media import messages
+from dialerd_sip.media.contract import (
+    Detected,
+    Digit,
+    Heard,
+    MediaError,
+    MediaEvent,
+    MediaFigures,
+    MediaLost,
+    PlayEnded,
+    Silent,
+)
+from dialerd_sip.media.session import RemoteSession
+
+log = structlog.get_logger()
+
+_STOCK: Final = 128  # ports that are spare on an address: a tenth of a second at 1,000 calls a second
+_LEASE_S: Final = 5.0  # how long a lease waits for the process, which may just start
+_PAUSES_S: Final = (0.2, 1.0, 5.0, 15.0)  # before the process is started again, the longer the oftener it died
+_LASTED_S: Final = 60.0  # a process that lived so long died by itself, not of what it was asked
+_BACKLOG: Final = 20_000  # commands that wait for a process that takes none: 1,000 calls from beginning to end
+_END_S: Final = 3.0  # how long the process may take to end: its recordings are written out
+
+
+class MediaProcess:
+    """Media in a process of its own; see `dialerd_sip.media.contract.Media`.
+
+    Args:
+        first_port, last_port: the range of ports for RTP and RTCP.
+    """
+
+    def __init__(self, first_port: int, last_port: int) -> None:
+        self._range = first_port, last_port
+        self._stock = min(_STOCK, (last_port - first_port + 1) // 8 + 1)
+        self._control: socket.socket | None = None
+        self._process: trio.Process | None = None
+        self._spare: dict[str, deque[tuple[int, int]]] = {}
+        self._asked: set[str] = set()
+        self._refused: dict[str, str] = {}
+        self._news = trio.Event()  # the stock has changed, or the process
+        self._sessions: dict[int, RemoteSession] = {}
+        self._closing: dict[int, RemoteSession] = {}
+        self._waiting: deque[bytes] = deque()
+        self._room = trio.Event()
+        self._scope = trio.CancelScope()
+        self._over = trio.Event()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, or None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    async def __aenter__(self) -> Self:
+        """Start the process; whether it comes up is seen by the first lease."""
+        # a task of the run, since trunks share this and come and go in any order
+        trio.lowlevel.spawn_system_task(self._run)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all sessions and the process."""
+        self._scope.cancel()
+        with trio.CancelScope(shield=True):
+            await self._over.wait()
+
+    async def lease(self, host: str, *, silence_ms: Duration = 0) -> RemoteSession:
+        """Lease a port; without a checkpoint where one is spare.
+
+        Raises:
+            MediaError: no port is free, or the media process is not there.
+        """
+        spare = self._spare.get(host)
+        if not spare:
+            spare = await self._restock(host)
+        number, port = spare.popleft()
+        session = self._sessions[number] = RemoteSession(number, port, self, silence_ms)
+        self.say(messages.Open(number))
+        if len(spare) < self._stock // 2:
+            self._ask(host)
+        return session
+
+    async def _restock(self, host: str) -> deque[tuple[int, int]]:
+        with trio.move_on_after(_LEASE_S):
+            while True:
+                self._refused.pop(host, None)
+                if self._control is not None:
+                    self._ask(host)
+                await self._news.wait()
+                spare = self._spare.get(host)
+                if spare:
+                    return spare
+                if host in self._refused:
+                    raise MediaError(f"no port for sound can be had on {host}: {self._refused[host]}")
+        raise MediaError("the media process does not answer; it is started again by itself, look at the log")
+
+    def _ask(self, host: str) -> None:
+        if host not in self._asked:
+            self._asked.add(host)
+            self.say(messages.Stock(host, self._stock - len(self._spare.get(host, ()))))
+
+    def say(self, command: messages.Command) -> None:
+        """Hand over a command to the process; one that is not there has no session left to hear it."""
+        if self._control is None:
+            return
+        said = messages.encode(command)
+        if not self._waiting:
+            try:
+                self._control.send(said)
+            except BlockingIOError:
+                pass  # it waits for room, below
+            except OSError:  # the process is gone, which is told to everybody where that is seen
+                return
+            else:
+                return
+        self._waiting.append(said)
+        self._room.set()
+        if len(self._waiting) > _BACKLOG and self._process is not None:
+            self._process.kill()
+
+    def forget(self, session: RemoteSession) -> None:
+        """Have nothing told to a session any more, but its figures where it wants them."""
+        found = self._sessions.pop(session.number, None)
+        if found is not None and session.figures is not None:
+            self._closing[session.number] = session
+
+    async def _run(self) -> None:
+        deaths = 0
+        try:
+            with self._scope:
+                while True:
+                    began = trio.current_time()
+                    reason = await self._live()
+                    deaths = 0 if trio.current_time() - began > _LASTED_S else deaths + 1
+                    pause_s = _PAUSES_S[min(deaths, len(_PAUSES_S)) - 1] if deaths else _PAUSES_S[0]
+                    log.error(
+                        "media.died",
+                        reason=reason,
+                        again_in_s=pause_s,
+                        remedy="the calls that were up have lost their sound and end; see the lines before it, and "
+                        "whether the machine is short of memory; it is started again by itself",
+                    )
+                    await trio.sleep(pause_s)
+        finally:
+            self._over.set()
+
+    async def _live(self) -> str:
+        """Start a process and serve it; return how it ended."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            ours.setblocking(False)
+            with theirs:
+                try:
+                    process = self._process = await _start(theirs.fileno(), *self._range)
+                except OSError as error:
+                    return f"it cannot be started: {error}"
+            self._control = ours
+            self._changed()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, ours)
+                    await self._read(ours)
+                    nursery.cancel_scope.cancel()
+            finally:
+                with trio.CancelScope(shield=True):
+                    ours.close()
+                    await self._ended(process)
+            return f"it ended with {process.returncode}"
+
+    async def _ended(self, process: trio.Process) -> None:
+        """Wait for the process's end and tell everybody of it."""
+        self._control = self._process = None
+        self._waiting.clear()
+        self._spare.clear()
+        self._asked.clear()
+        lost, closing = self._sessions, self._closing
+        self._sessions, self._closing = {}, {}
+        for session in lost.values():
+            _call(partial(session.lost, "the media process is no more"))
+        for session in closing.values():
+            if session.figures is not None:
+                _call(partial(session.figures, MediaFigures()))
+        with trio.move_on_after(_END_S):
+            await process.wait()
+            return
+        process.kill()
+        await process.wait()
+
+    async def _write(self, control: socket.socket) -> None:
+        while True:
+            await self._room.wait()
+            self._room = trio.Event()
+            while self._waiting:
+                await trio.lowlevel.wait_writable(control)
+                with suppress(BlockingIOError, ConnectionError):
+                    while self._waiting:
+                        control.send(self._waiting[0])
+                        self._waiting.popleft()
+
+    async def _read(self, control: socket.socket) -> None:
+        """Take what the process says until it has ended."""
+        while True:
+            await trio.lowlevel.wait_readable(control)
+            try:
+                said = control.recv(messages.SIZE)
+            except BlockingIOError:
+                continue
+            except OSError:
+                return
+            if not said:
+                return
+            for reply in messages.decode_replies(said):
+                self._take(reply)
+
+    def _take(self, reply: messages.Reply) -> None:
+        if isinstance(reply, messages.Stocked):
+            self._asked.discard(reply.host)
+            self._spare.setdefault(reply.host, deque()).extend(reply.ports)
+            if reply.reason is not None:
+                self._refused[reply.host] = reply.reason
+            self._changed()
+        elif isinstance(reply, messages.Trouble):
+            log.warning("media.troubled", what=reply.event, reason=reply.reason, remedy="mend what the reason names")
+        elif isinstance(reply, messages.Closed):
+            session = self._closing.pop(reply.id, None)
+            if session is not None and session.figures is not None:
+                figures = MediaFigures(
+                    sent=reply.sent,
+                    received=reply.received,
+                    lost=reply.lost,
+                    jitter_ms=reply.jitter_ms,
+                    late_ms_p99=reply.late_ms_p99,
+                )
+                _call(partial(session.figures, figures))
+        else:
+            session = self._sessions.get(reply.id)
+            if session is not None:
+                _call(partial(session.happened, _event(reply)))
+
+    def _changed(self) -> None:
+        self._news.set()
+        self._news = trio.Event()
+
+
+async def _start(descriptor: int, first_port: int, last_port: int) -> trio.Process:
+    # the process finds the very packages that run here, installed or not
+    roots = {str(Path(package.__file__).parent.parent): None for package in (dialerd, dialerd_sip) if package.__file__}
+    path = os.pathsep.join(filter(None, (*roots, os.environ.get("PYTHONPATH"))))
+    return await trio.lowlevel.open_process(
+        [sys.executable, "-m", "dialerd_sip.media", str(descriptor), str(first_port), str(last_port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=(descriptor,),
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+def _event(reply: messages.Happening) -> MediaEvent:
+    match reply:
+        case messages.Pressed(_, digit):
+            return Digit(digit)
+        case messages.Ended(_, mark, whole):
+            return PlayEnded(mark, whole)
+        case messages.WasSilent():
+            return Silent()
+        case messages.WasHeard():
+            return Heard()
+        case messages.Found(_, kind, at_ms):
+            return Detected(kind, at_ms)
+        case messages.Failed(_, reason):
+            return MediaLost(reason)
+
+
+def _call(told: Callable[[], None]) -> None:
+    """Call back; what one call's task makes of it must not take the media from all others."""
+    try:
+        told()
+    except Exception as error:  # whatever it is, it is that call's alone
+        log.error(
+            "media.callback_failed",
+            error=repr(error),
+            exc_info=True,
+            remedy="report it, with the traceback; only that call's sound is touched",
+        )

@@ -1,0 +1,165 @@
+"""What the daemon and its media process say to each other, over a socketpair that keeps messages apart.
+
+A message is a list of these, in msgpack. Sessions are called by numbers that are never used again in a process's life.
+"""
+
+from typing import Final
+
+import msgspec
+
+SIZE: Final = 1 << 17
+"""Bytes of a message at most; a socketpair takes it whole or not at all."""
+
+
+class _Said(msgspec.Struct, array_like=True, tag=True, frozen=True, gc=False):
+    pass
+
+
+class Stock(_Said, frozen=True):
+    """Open ports ahead on a local address."""
+
+    host: str
+    count: int
+
+
+class Open(_Said, frozen=True):
+    """A port was leased: hear what comes."""
+
+    id: int
+
+
+class Connect(_Said, frozen=True):
+    """Send as agreed; the fields of `Negotiated`, and the silence that is borne, in milliseconds."""
+
+    id: int
+    host: str
+    port: int
+    rtcp_port: int | None
+    codec: str
+    payload: int
+    dtmf_payload: int | None
+    ptime_ms: int
+    sends: bool
+    receives: bool
+    silence_ms: int
+
+
+class Play(_Said, frozen=True):
+    """Play clips, by the names of their files."""
+
+    id: int
+    names: list[str]
+    mark: int
+
+
+class Stop(_Said, frozen=True):
+    """Stop what is played."""
+
+    id: int
+
+
+class Keys(_Said, frozen=True):
+    """Send keys."""
+
+    id: int
+    digits: str
+
+
+class Record(_Said, frozen=True):
+    """Record into a file."""
+
+    id: int
+    path: str
+
+
+class Detect(_Said, frozen=True):
+    """Have a detector listen."""
+
+    id: int
+    name: str
+
+
+class Close(_Said, frozen=True):
+    """End a session; what it did is told where it is wanted."""
+
+    id: int
+    wanted: bool
+
+
+Command = Stock | Open | Connect | Play | Stop | Keys | Record | Detect | Close
+
+
+class Stocked(_Said, frozen=True):
+    """Ports were opened: number and port of each; where none could be had, why."""
+
+    host: str
+    ports: list[tuple[int, int]]
+    reason: str | None
+
+
+class Pressed(_Said, frozen=True):
+    """`Digit`."""
+
+    id: int
+    digit: str
+
+
+class Ended(_Said, frozen=True):
+    """`PlayEnded`."""
+
+    id: int
+    mark: int
+    whole: bool
+
+
+class WasSilent(_Said, frozen=True):
+    """`Silent`."""
+
+    id: int
+
+
+class WasHeard(_Said, frozen=True):
+    """`Heard`."""
+
+    id: int
+
+
+class Found(_Said, frozen=True):
+    """`Detected`."""
+
+    id: int
+    kind: str
+    at_ms: int
+
+
+class Failed(_Said, frozen=True):
+    """`MediaLost`, of one session."""
+
+    id: int
+    reason: str
+
+
+class Closed(_Said, frozen=True):
+    """`MediaFigures` of a session that was closed."""
+
+    id: int
+    sent: int
+    received: int
+    lost: int
+    jitter_ms: float
+    late_ms_p99: float
+
+
+class Trouble(_Said, frozen=True):
+    """Something that belongs into the log of the daemon: a recording that failed, a detector that does not exist."""
+
+    event: str
+    reason: str
+
+
+Happening = Pressed | Ended | WasSilent | WasHeard | Found | Failed
+Reply = Stocked | Closed | Trouble | Happening
+
+encode: Final = msgspec.msgpack.Encoder().encode
+decode_command: Final = msgspec.msgpack.Decoder(Command).decode
+decode_replies: Final = msgspec.msgpack.Decoder(list[Reply]).decode

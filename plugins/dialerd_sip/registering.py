@@ -1,0 +1,122 @@
+"""A trunk's registration at work: it comes about before the trunk is up, hinders calls while it is lost, and is taken back.
+
+Knows nothing of calls.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+import trio
+from attrs import evolve
+
+from dialerd.model.errors import DialerdError
+from dialerd.model.instants import SECOND
+from dialerd_sip.core.digest import Credentials
+from dialerd_sip.core.events import Event, RegistrationChanged
+from dialerd_sip.core.registration import Registration, RegistrationPlan
+from dialerd_sip.options import SipOptions
+from dialerd_sip.shell.endpoint import Endpoint
+from dialerd_sip.trunk import NoTarget, Trunk
+
+_log = structlog.get_logger()
+
+_COMES_S: Final = 40.0  # longer than a registrar's silence, shorter than the engine waits for a trunk
+_GOES_S: Final = 5.0  # for which a trunk that goes down waits for its registration to be taken back
+
+
+class Registering:
+    """A registration.
+
+    Args:
+        trunk_name: the trunk's name.
+
+    Attributes:
+        hindrance: why no call may be placed now, or None.
+    """
+
+    def __init__(self, trunk_name: str) -> None:
+        self._trunk_name = trunk_name
+        self._told = trio.Event()
+        self.hindrance: str | None = "the trunk is not registered yet"
+
+    def take(self, event: Event) -> None:
+        """Take what became of the registration."""
+        if not isinstance(event, RegistrationChanged):
+            return
+        if event.registered:
+            self.hindrance = None
+            _log.info("sip.registered", trunk=self._trunk_name)
+        else:
+            self.hindrance = f"the trunk is not registered: {event.reason or 'it was taken back'}"
+            if event.reason is not None:
+                _log.warning(
+                    "sip.registration_lost",
+                    trunk=self._trunk_name,
+                    reason=event.reason,
+                    remedy="calls of this trunk wait, and it registers again by itself; where it is refused, correct "
+                    "username and password in its options",
+                )
+        self._told.set()
+
+    async def settled(self) -> None:
+        """Wait until it has come about, or has failed."""
+        while not self._told.is_set():
+            await self._told.wait()
+
+    def expect(self) -> None:
+        """Wait for the next change from now on."""
+        self._told = trio.Event()
+
+
+@asynccontextmanager
+async def registered(
+    name: str, options: SipOptions, endpoint: Endpoint, trunk: Trunk, credentials: Credentials | None
+) -> AsyncIterator[Registering | None]:
+    """Keep a trunk registered, where its options ask for it.
+
+    Args:
+        name: the trunk's.
+        options: its options.
+        endpoint: over which it registers.
+        trunk: where.
+        credentials: with what, or None.
+
+    Raises:
+        DialerdError: the registration was refused, or nobody answered.
+    """
+    if not options.register:
+        yield None
+        return
+    registering = Registering(name)
+    domain = options.from_domain or trunk.domain
+    try:
+        targets = tuple(evolve(target, uri=f"sip:{trunk.domain}") for target in await trunk.all_targets("registrar"))
+    except NoTarget as error:
+        raise DialerdError(str(error)) from error
+    plan = RegistrationPlan(
+        name=f"register {name} {id(registering)}",
+        aor=f"sip:{options.from_user or options.username}@{domain}",
+        targets=targets,
+        credentials=credentials,
+        expires=options.register_expires // SECOND,
+    )
+    registration = Registration(endpoint.ua, plan)
+    endpoint.listen(plan.name, registering.take)
+    registration.start(endpoint.now)
+    endpoint.pump()
+    try:
+        with trio.move_on_after(_COMES_S):
+            await registering.settled()
+        if registering.hindrance is not None:
+            raise DialerdError(f"{registering.hindrance}; see server, username and password in the options")
+        yield registering
+    finally:
+        registering.expect()
+        registration.stop(endpoint.now)
+        endpoint.pump()
+        with trio.move_on_after(_GOES_S) as scope:
+            scope.shield = True
+            await registering.settled()
+        endpoint.unlisten(plan.name)

@@ -1,0 +1,63 @@
+"""What a later life needs to take a call back or to hang it up: `report.state` as bytes.
+
+Call-ID, tag and branches follow from the attempt's id alone (`core.identifiers`), so that even an INVITE whose state a
+crash took away can be cancelled; the rest is here. Knows nothing of sockets.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from attrs import field, frozen
+
+from dialerd_sip.core.events import DialogState, Sent
+
+_VERSION: Final = 1
+
+
+@frozen(kw_only=True)
+class CallState:
+    """A call as it was last known.
+
+    Args:
+        call_id: its Call-ID.
+        from_: value of its From, with tag.
+        to: value of its To, without tag.
+        sent: its INVITEs, the last one last.
+        dialog: its dialog, early or established, or None.
+        answered: whether that dialog is established.
+        version: of this form.
+    """
+
+    call_id: str
+    from_: str
+    to: str
+    sent: tuple[Sent, ...]
+    dialog: DialogState | None = None
+    answered: bool = False
+    version: int = field(default=_VERSION)
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(CallState).decode
+
+
+def to_bytes(state: CallState) -> bytes:
+    """Return a state as bytes."""
+    return _encode(state)
+
+
+def from_bytes(state: bytes | None) -> CallState | None:
+    """Return the state of a former life; None where there is none, or of another version."""
+    if state is None:
+        return None
+    try:
+        found = _decode(state)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return found if found.version == _VERSION and found.sent else None
+
+
+def with_sent(sent: Sequence[Sent], further: Sent) -> tuple[Sent, ...]:
+    """Return the INVITEs of a call with a further one."""
+    return (*sent, further)

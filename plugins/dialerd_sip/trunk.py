@@ -1,0 +1,217 @@
+"""Where a trunk's calls go: its server's addresses in the order of trying, without those that answer nothing, and how
+we look from there. Knows nothing of single calls.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+import trio
+
+from dialerd.model.instants import SECOND
+from dialerd.plugin.complaints import Complaints
+from dialerd_sip.core.events import TargetChanged
+from dialerd_sip.core.flow import Flow, Transport
+from dialerd_sip.core.health import Health
+from dialerd_sip.core.plan import Target
+from dialerd_sip.numbers import request_uri
+from dialerd_sip.options import SipOptions
+from dialerd_sip.shell.endpoint import Endpoint, FlowError, Security
+from dialerd_sip.shell.resolving import ResolveError, Resolver
+
+_log = structlog.get_logger()
+
+_TARGETS: Final = 4  # that one call is tried at: more would outlast any ring timeout
+_FIRST_WORD_S: Final = 4.0  # for which a trunk that comes up waits for somebody to answer
+_AGAIN_S: Final = 30.0  # between two looks at the DNS
+_TRUSTED: Final = 64  # addresses that requests are taken from: those of now, and the last ones before
+
+
+class NoTarget(Exception):
+    """There is nowhere to send a call to; the message says why and what to do."""
+
+
+class Trunk:
+    """Where the calls of one trunk go.
+
+    Args:
+        name: the trunk's.
+        options: its options.
+        endpoint: over which they go.
+        resolver: where names lead.
+        security: how connections over TLS are checked.
+    """
+
+    def __init__(
+        self, name: str, options: SipOptions, endpoint: Endpoint, resolver: Resolver, security: Security
+    ) -> None:
+        self._name = name
+        self._options = options
+        self._endpoint = endpoint
+        self._resolver = resolver
+        self._security = security
+        self._server = options.outbound_proxy or options.server
+        self._hosts: dict[str, None] = {}
+        self._trouble = Complaints()
+        self._word = trio.Event()
+        interval = options.options_interval
+        self._health = Health(endpoint.ua, interval / SECOND) if interval else None
+
+    async def look(self) -> tuple[Flow, ...]:
+        """Look where the server's name leads, take requests from there, and have each address asked.
+
+        Raises:
+            NoTarget: it leads nowhere now.
+        """
+        try:
+            flows = (await self._resolver.flows(self._server, self._options.transport))[:_TARGETS]
+        except ResolveError as error:
+            raise NoTarget(str(error)) from error
+        flows = tuple(flow for flow in flows if self._endpoint.reaches(flow))
+        if not flows:
+            raise NoTarget(
+                f"no address of {self._server} is of the family of bind ({self._options.bind}); bind an address of that "
+                "family"
+            )
+        self._trust(flow.host for flow in flows)
+        if self._health is not None and self._health.watch(
+            {flow: self.target(flow, "sip:" + self.domain) for flow in flows}, self._endpoint.now
+        ):
+            self._endpoint.pump()
+        return flows
+
+    @property
+    def answers(self) -> bool | None:
+        """Whether any address of the server answers; None where nobody knows."""
+        if self._health is None:
+            return None
+        known = [self._health.is_alive(flow) for flow in self._health.watched]
+        return True if True in known else None if None in known else False
+
+    async def all_targets(self, user: str) -> tuple[Target, ...]:
+        """Return all places that a call may have gone to, also those that do not answer.
+
+        Args:
+            user: user part of its Request-URI.
+
+        Raises:
+            NoTarget: there is nowhere now.
+        """
+        uri = request_uri(user, self.domain, self._options)
+        return tuple([self.target(flow, uri) for flow in await self.look()])
+
+    async def targets(self, user: str) -> tuple[Target, ...]:
+        """Return where a call is to be tried, in order.
+
+        Args:
+            user: user part of its Request-URI.
+
+        Raises:
+            NoTarget: there is nowhere now.
+        """
+        flows = await self.look()
+        alive = flows if self._health is None else tuple(flow for flow in flows if not self._health.is_dead(flow))
+        if not alive:
+            raise NoTarget(
+                f"no address of {self._server} answers OPTIONS; see that the trunk is there, or set options_interval = "
+                '"0s" where it does not answer them'
+            )
+        uri = request_uri(user, self.domain, self._options)
+        return tuple([self.target(flow, uri) for flow in alive])
+
+    async def open(self, flow: Flow) -> None:
+        """See to it that what is sent over a flow goes out at once.
+
+        Raises:
+            NoTarget: it cannot be opened.
+        """
+        try:
+            await self._endpoint.open(flow, self._security)
+        except FlowError as error:
+            raise NoTarget(str(error)) from error
+
+    async def keep_looking(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Look again and again until cancelled; started when an address has answered, or a while has passed."""
+        self._endpoint.watch(self._changed)
+        try:
+            await self._look_once()
+            if self._health is not None:
+                with trio.move_on_after(_FIRST_WORD_S):
+                    await self._word.wait()
+            task_status.started()
+            while True:
+                await trio.sleep(_AGAIN_S)
+                await self._look_once()
+        finally:
+            self._endpoint.unwatch(self._changed)
+            if self._health is not None:
+                self._health.stop()
+            self._endpoint.ua.trust(self, frozenset())
+
+    async def _look_once(self) -> None:
+        try:
+            for flow in await self.look():
+                if flow.transport is not Transport.UDP:
+                    await self.open(flow)
+        except NoTarget as error:
+            self._trouble.tell(
+                _log.warning,
+                "sip.server_not_found",
+                self._server,
+                trunk=self._name,
+                error=str(error),
+                remedy="calls of this trunk wait until its server is found: see server and transport in its options, "
+                "and the DNS",
+            )
+
+    def _changed(self, event: TargetChanged) -> None:
+        if self._health is None or event.flow not in self._health.watched:
+            return
+        self._word.set()
+        address = f"{event.flow.host}:{event.flow.port}"
+        if event.alive:
+            _log.info("sip.target_found", trunk=self._name, target=address, transport=event.flow.transport.value)
+        else:
+            _log.warning(
+                "sip.target_lost",
+                trunk=self._name,
+                target=address,
+                transport=event.flow.transport.value,
+                reason=event.reason,
+                remedy="it does not answer OPTIONS, and gets no calls until it does: see that the trunk is there, or "
+                'set options_interval = "0s" where it does not answer them',
+            )
+
+    def _trust(self, hosts: Iterable[str]) -> None:
+        before = tuple(self._hosts)
+        for host in hosts:
+            self._hosts.pop(host, None)
+            self._hosts[host] = None
+        while len(self._hosts) > _TRUSTED:
+            del self._hosts[next(iter(self._hosts))]
+        if tuple(self._hosts) != before:
+            self._endpoint.ua.trust(self, frozenset(self._hosts))
+
+    @property
+    def domain(self) -> str:
+        """The host of Request-URIs, with its port where one is given."""
+        return self._options.server
+
+    def target(self, flow: Flow, uri: str) -> Target:
+        """Return a place to send requests to, with our addresses as they are seen there.
+
+        Args:
+            flow: the way.
+            uri: Request-URI there.
+        """
+        options = self._options
+        host, port = self._endpoint.local_address(flow)
+        host = options.public_address or host
+        bracketed = f"[{host}]" if ":" in host else host
+        sent_by = f"{bracketed}:{port}"
+        user = options.username or "dialerd"
+        transport = "" if flow.transport is Transport.UDP else f";transport={flow.transport.value}"
+        routes = (f"<sip:{options.outbound_proxy};lr>",) if options.outbound_proxy else ()
+        return Target(
+            flow=flow, uri=uri, contact=f"<sip:{user}@{sent_by}{transport}>", sent_by=sent_by, routes=routes
+        )

@@ -1,0 +1,133 @@
+"""Whose packets are taken, and where ours go: symmetric RTP that a spray of packets does not hijack."""
+
+from dialerd_sip.media.sources import RELEARN_S, Sources
+from hypothesis import given
+from hypothesis import strategies as st
+
+SIGNALLED, NATTED, OTHER = ("192.0.2.1", 4_000), ("192.0.2.9", 61_000), ("192.0.2.66", 9_000)
+
+
+class Far:
+    """Sends packets of one source from an address, 20 ms apart."""
+
+    def __init__(self, sources, address, ssrc=1):
+        self.sources, self.address, self.ssrc, self.sequence = sources, address, ssrc, 100
+
+    def sends(self, now, count=1):
+        """Return how many of so many packets are taken."""
+        taken = 0
+        for number in range(count):
+            self.sequence += 1
+            taken += self.sources.accept(self.address, self.ssrc, self.sequence, now + number * 0.02)
+        return taken
+
+
+def connected():
+    """Return the sources of a session that was connected at 0."""
+    sources = Sources()
+    sources.signal(*SIGNALLED, 0.0)
+    return sources
+
+
+def test_the_signalled_address_is_believed_at_once():
+    """Packets go there before any came, and its first packet is taken."""
+    sources = connected()
+    assert sources.remote == SIGNALLED
+    assert Far(sources, SIGNALLED).sends(0.0) == 1
+    assert sources.remote == SIGNALLED
+
+
+def test_another_is_believed_after_its_probation():
+    """A far end behind NAT: from its third packet on it is heard and sent to."""
+    sources = connected()
+    far = Far(sources, NATTED)
+    assert far.sends(0.0, 2) == 0
+    assert sources.remote == SIGNALLED
+    assert far.sends(0.04, 3) == 3
+    assert sources.remote == NATTED
+
+
+def test_early_media_is_heard_before_anything_is_signalled():
+    """It is sent to only once it was connected; what is signalled then comes first as soon as it speaks."""
+    sources = Sources()
+    early = Far(sources, NATTED)
+    assert early.sends(0.0, 5) == 3
+    assert sources.remote is None
+    sources.signal(*SIGNALLED, 0.2)
+    assert sources.remote == SIGNALLED
+    assert early.sends(0.2, 5) == 5  # it goes on, so that is where it is
+    assert sources.remote == NATTED
+
+
+def test_a_spray_does_not_hijack():
+    """Whatever comes from elsewhere while the far end speaks is a stranger's, whichever address was believed."""
+    for address in (SIGNALLED, NATTED):
+        sources = connected()
+        far, spray = Far(sources, address), Far(sources, OTHER, ssrc=1)
+        far.sends(0.0, 5)
+        for step in range(200):
+            assert spray.sends(0.1 + step * 0.02) == 0
+            assert far.sends(0.11 + step * 0.02) == 1
+        assert sources.remote == address
+
+
+def test_a_crowd_at_random_does_not_keep_the_far_end_out():
+    """Hundreds of addresses with a packet each take all places on probation, but none stays."""
+    sources = connected()
+    far, taken = Far(sources, NATTED), 0
+    for step in range(100):
+        for stranger in range(3):
+            sources.accept(("203.0.113.5", 1_000 + step * 3 + stranger), 5, step, step * 0.02)
+        taken += far.sends(step * 0.02 + 0.01)
+    assert sources.remote == NATTED
+    assert taken > 80
+
+
+def test_after_silence_another_may_come():
+    """The far end moved without telling: NAT gave it another port."""
+    sources = connected()
+    Far(sources, NATTED).sends(0.0, 5)
+    other = Far(sources, OTHER)
+    assert other.sends(RELEARN_S - 0.5, 20) == 0
+    assert other.sends(0.08 + RELEARN_S + 0.01, 3) == 1
+    assert sources.remote == OTHER
+
+
+def test_a_new_address_that_is_signalled_is_sent_to_at_once():
+    """A re-INVITE moves the far end; what still comes from the old place is heard but not sent to."""
+    sources = connected()
+    old, new = Far(sources, SIGNALLED), Far(sources, ("192.0.2.2", 5_000), ssrc=2)
+    old.sends(0.0, 5)
+    sources.signal("192.0.2.2", 5_000, 0.1)
+    assert old.sends(0.1, 10) == 10
+    assert sources.remote == ("192.0.2.2", 5_000)
+    assert new.sends(0.3) == 1
+    assert old.sends(0.32, 5) == 0
+    sources.signal("192.0.2.2", 5_000, 0.5)  # the same again changes nothing
+    assert new.sends(0.5) == 1
+
+
+def test_names_and_nobody_are_not_sent_to():
+    """Where the description has a name, or 0.0.0.0, packets tell where the far end is."""
+    for host in ("media.example.com", "0.0.0.0", "::"):
+        sources = Sources()
+        sources.signal(host, 4_000, 0.0)
+        assert sources.remote is None
+        Far(sources, NATTED).sends(0.0, 5)
+        assert sources.remote == NATTED
+
+
+def test_packets_out_of_order_do_not_pass():
+    """A probation is passed in sequence: the same packet three times is none, and neither are numbers at random."""
+    sources = connected()
+    assert not any(sources.accept(NATTED, 1, 5, 0.0) for _ in range(9))
+    assert not any(sources.accept(NATTED, 1, number, 0.0) for number in (900, 5, 30_000, 200, 60_000, 7))
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3), st.integers(0, 0xFFFF)), max_size=200))
+def test_candidates_are_bounded(packets):
+    """However many come, only a few are remembered."""
+    sources = connected()
+    for number, (port, ssrc, sequence) in enumerate(packets):
+        sources.accept(("203.0.113.5", 1_000 + port), ssrc, sequence, number / 1_000)
+    assert len(sources._candidates) <= 8
