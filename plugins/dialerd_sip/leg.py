@@ -64,6 +64,7 @@ class Leg:
         "_accepted",
         "_answered",
         "_answered_s",
+        "_asking",
         "_call",
         "_conversation",
         "_dialog",
@@ -115,6 +116,7 @@ class Leg:
         self._rings = False
         self._timer: Timer | None = None
         self._woken = trio.Event()
+        self._asking = trio.CancelScope()
         self._stop_asked = False
         self._ending: Ending | None = None
         self.digits = ""
@@ -186,17 +188,18 @@ class Leg:
         self._endpoint.pump()
 
     async def _opt_out(self) -> None:
-        """Give the number its do-not-call entry, and let the agent confirm it."""
+        """Give the number its do-not-call entry, and let the agent confirm it; an end meanwhile tells it instead."""
         self._stop_asked = False
         self.opted_out = True
-        try:
-            await self._report.opt_out()
-            self.opted_out = False
-        except DialerdError:  # told by the store itself; the end of the call tells it once more
-            self._do(self._conversation.opted_out(done=False))
-        else:
-            self._do(self._conversation.opted_out(done=True))
-        self._endpoint.pump()
+        with trio.CancelScope() as self._asking:
+            try:
+                await self._report.opt_out()
+            except DialerdError:  # told by the store itself; the end of the call tells it once more
+                self._do(self._conversation.opted_out(done=False))
+            else:
+                self.opted_out = False
+                self._do(self._conversation.opted_out(done=True))
+            self._endpoint.pump()
 
     # what the user agent tells
 
@@ -217,6 +220,7 @@ class Leg:
             case CallOver(ending=ending):
                 self._ending = ending
                 self._woken.set()
+                self._asking.cancel()
 
     def _progress(self, event: Progress) -> None:
         self._accept()

@@ -15,6 +15,7 @@ from attrs import Attribute, field, frozen, validators
 from dialerd.model.instants import MINUTE, SECOND, Duration
 from dialerd_sip.core.flow import Transport
 from dialerd_sip.core.sdp import Codec
+from dialerd_sip.speech.places import fault_of
 
 _Field = Attribute  # attrs calls a validator with the record, the attribute and the value
 
@@ -33,7 +34,7 @@ _OURS: Final = frozenset(
 def _is_server(_record: object, _field: "_Field[Any]", text: str) -> None:
     found = _SERVER.fullmatch(text)
     if found is None or (found[2] and not 0 < int(found[2][1:]) <= 65_535):
-        raise ValueError('must be a host, a host with a port, or a domain, such as "sip.example.com" or "192.0.2.1:5060"')
+        raise ValueError('must be a host, a host with a port, or a domain: "sip.example.com" or "192.0.2.1:5060"')
 
 
 def _is_bind(_record: object, _field: "_Field[Any]", text: str) -> None:
@@ -64,6 +65,11 @@ def _are_headers(_record: object, _field: "_Field[Any]", headers: Mapping[str, s
             raise ValueError(f"has {name}, which is dialerd's own to set; leave it out")
         if not value or any(ord(letter) < 32 for letter in value):
             raise ValueError(f"has {name} with a value that is empty or has control characters")
+
+
+def _is_command(_record: object, _field: "_Field[Any]", command: tuple[str, ...]) -> None:
+    if (fault := fault_of(command)) is not None:
+        raise ValueError(fault)
 
 
 def _is_path(_record: object, _field: "_Field[Any]", text: str) -> None:
@@ -166,7 +172,7 @@ class SipOptions:
 
     server: str = field(validator=_is_server)
     transport: Transport | None = None
-    bind: str = field(default="0.0.0.0:5060", validator=_is_bind)  # noqa: S104  # a user agent is reached from everywhere
+    bind: str = field(default="0.0.0.0:5060", validator=_is_bind)
     outbound_proxy: str | None = field(default=None, validator=_optional(_is_server))
     public_address: str | None = field(default=None, validator=_optional(_is_ip))
     username: str | None = field(default=None, validator=_optional(validators.min_len(1)))
@@ -197,7 +203,7 @@ class SipOptions:
     options_interval: Duration = field(default=30 * SECOND, validator=_none_or(SECOND, 10 * MINUTE))
     answer_timeout: Duration = field(default=500, validator=_between(50, 2 * SECOND))
     retry_after_most: Duration = field(default=30 * SECOND, validator=_between(0, 10 * MINUTE))
-    speech_command: tuple[str, ...] | None = field(default=None, validator=_optional(validators.min_len(1)))
+    speech_command: tuple[str, ...] | None = field(default=None, validator=_optional(_is_command))
     cache: str | None = field(default=None, validator=_optional(_is_path), metadata={"written": True})
     sounds: str | None = field(default=None, validator=_optional(_is_path))
     record: str | None = field(default=None, validator=_optional(_is_path), metadata={"written": True})

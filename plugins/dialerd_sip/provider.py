@@ -20,12 +20,12 @@ from dialerd.model.states import AtFault
 from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import CallOrder, MaybePlaced, NotPlaced, Report, TrunkSite
 from dialerd.plugin.secrets import read_secret
-from dialerd_sip.core.digest import Credentials
+from dialerd_sip.core.digest import Credentials, NonceCache
 from dialerd_sip.core.identifiers import call_id_of, tag_of
 from dialerd_sip.core.plan import CallPlan, Target
 from dialerd_sip.core.sdp import LocalMedia
 from dialerd_sip.core.timing import Timing
-from dialerd_sip.identity import Identity, identity_of, signed
+from dialerd_sip.identity import Headers, Identity, identity_of, signed
 from dialerd_sip.leg import Leg
 from dialerd_sip.media.contract import Media, MediaError, Session
 from dialerd_sip.media.shared import media_at
@@ -63,6 +63,7 @@ class Sip:
         self._options = options
         self._resolver = resolver
         self._own_media = media
+        self._nonces = NonceCache()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -90,7 +91,9 @@ class Sip:
             self._trunk = Trunk(self._site.name, options, self._endpoint, resolver, security)
             self._taking_back = TakingBack(options, self._endpoint, self._trunk, self._credentials)
             nursery = await stack.enter_async_context(trio.open_nursery())
-            stack.callback(nursery.cancel_scope.cancel)  # before the nursery is left, whose tasks never end by themselves
+            stack.callback(
+                nursery.cancel_scope.cancel
+            )  # before the nursery is left, whose tasks never end by themselves
             await nursery.start(self._trunk.keep_looking)
             self._registration = await stack.enter_async_context(
                 registered(self._site.name, options, self._endpoint, self._trunk, self._credentials)
@@ -113,7 +116,7 @@ class Sip:
         conversation = await self._prepare(order)
         identity = identity_of(self._options, order)
         headers = identity.headers + await signed(self._site, order)  # held for a minute by whoever checks it
-        targets = await self._targets(order, identity)
+        targets = await self._targets(identity, headers)
         session = await self._lease(targets[0])
         try:
             plan = self._plan(order, identity, headers, targets, session)
@@ -155,23 +158,14 @@ class Sip:
             code = UNFIT_AGENT if error.always else UNFIT_CALL
             raise NotPlaced(Cause(fault=AtFault.US, code=code, detail=str(error))) from error
 
-    async def _targets(self, order: CallOrder, identity: Identity) -> tuple[Target, ...]:
-        """Return where the call is tried, with the way to the first of them open."""
+    async def _targets(self, identity: Identity, headers: Headers) -> tuple[Target, ...]:
+        """Return where a call is tried, with the way to the first of them open."""
+        if self._registration is not None and (why := self._registration.hindrance) is not None:
+            raise NotPlaced(_nowhere(why))
         try:
-            if self._registration is not None and (why := self._registration.hindrance) is not None:
-                raise NoTarget(why)
-            targets = await self._trunk.targets(identity.user)
-            while True:
-                try:
-                    await self._trunk.open(targets[0].flow)
-                except NoTarget:
-                    targets = targets[1:]
-                    if not targets:
-                        raise
-                else:
-                    return targets
+            return await self._trunk.open_targets(identity.user, headers)
         except NoTarget as error:
-            raise NotPlaced(Cause(fault=AtFault.TRUNK, q850=38, code="no target", detail=str(error))) from error
+            raise NotPlaced(_nowhere(str(error))) from error
 
     async def _lease(self, target: Target) -> Session:
         host, _ = self._endpoint.local_address(target.flow)
@@ -184,7 +178,7 @@ class Sip:
         self,
         order: CallOrder,
         identity: Identity,
-        headers: tuple[tuple[str, str], ...],
+        headers: Headers,
         targets: tuple[Target, ...],
         session: Session,
     ) -> CallPlan:
@@ -205,6 +199,7 @@ class Sip:
                 session_id=session_id(order.attempt_id),
             ),
             credentials=self._credentials,
+            nonces=self._nonces,
             ring_for=order.ring_timeout / SECOND,
             talk_for=order.max_duration / SECOND,
             session_expires=options.session_expires // SECOND,
@@ -220,6 +215,11 @@ class Sip:
         return Credentials(
             username=options.username, password=read_secret(options.secret, "password"), realm=options.realm
         )
+
+
+def _nowhere(why: str) -> Cause:
+    """Return why a call has nowhere to go."""
+    return Cause(fault=AtFault.TRUNK, q850=38, code="no target", detail=why)
 
 
 def cache_folder() -> Path:

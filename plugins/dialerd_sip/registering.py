@@ -1,4 +1,4 @@
-"""A trunk's registration at work: it comes about before the trunk is up, hinders calls while it is lost, and is taken back.
+"""A trunk's registration: it comes about before the trunk is up, hinders calls while it is lost, and is taken back.
 
 Knows nothing of calls.
 """

@@ -17,8 +17,9 @@ from dialerd.rules.templates import BadTemplate, MissingVariable, fill, places, 
 from dialerd_sip.conversation import Conversation, Script
 from dialerd_sip.media.contract import Clip
 from dialerd_sip.speech.cache import CACHE_BYTES, ClipCache
+from dialerd_sip.speech.places import fault_of
 from dialerd_sip.speech.prompts import LOOKED_S, Prompts
-from dialerd_sip.speech.speaking import SPOKEN_S, Speaker, fault_of
+from dialerd_sip.speech.speaking import SPOKEN_S, Speaker
 from dialerd_sip.speech.unfit import UnfitAgent
 
 _AGENTS: Final = 256  # remembered; a reload of the settings brings new ones

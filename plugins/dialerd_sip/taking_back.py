@@ -11,10 +11,10 @@ import trio
 
 from dialerd.model.call import AttemptRef, CannotTell, Reconciliation, WasPlaced
 from dialerd.model.errors import DialerdError
+from dialerd_sip.core.call_invite import via_of
 from dialerd_sip.core.digest import Credentials
 from dialerd_sip.core.events import Event, FormerTold, Sent
 from dialerd_sip.core.former import Former, FormerCall
-from dialerd_sip.core.call_invite import via_of
 from dialerd_sip.core.identifiers import call_id_of, tag_of
 from dialerd_sip.core.plan import Target
 from dialerd_sip.identity import addresses_of
@@ -50,9 +50,7 @@ class TakingBack:
         credentials: what challenges are answered with, or None.
     """
 
-    def __init__(
-        self, options: SipOptions, endpoint: Endpoint, trunk: Trunk, credentials: Credentials | None
-    ) -> None:
+    def __init__(self, options: SipOptions, endpoint: Endpoint, trunk: Trunk, credentials: Credentials | None) -> None:
         self._options = options
         self._endpoint = endpoint
         self._trunk = trunk

@@ -14,9 +14,10 @@ from dialerd_sip.core.events import TargetChanged
 from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.core.health import Health
 from dialerd_sip.core.plan import Target
+from dialerd_sip.identity import Headers
 from dialerd_sip.numbers import request_uri
 from dialerd_sip.options import SipOptions
-from dialerd_sip.shell.endpoint import Endpoint, FlowError, Security
+from dialerd_sip.shell.endpoint import LONGEST_DATAGRAM, Endpoint, FlowError, Security
 from dialerd_sip.shell.resolving import ResolveError, Resolver
 
 _log = structlog.get_logger()
@@ -25,6 +26,10 @@ _TARGETS: Final = 4  # that one call is tried at: more would outlast any ring ti
 _FIRST_WORD_S: Final = 4.0  # for which a trunk that comes up waits for somebody to answer
 _AGAIN_S: Final = 30.0  # between two looks at the DNS
 _TRUSTED: Final = 64  # addresses that requests are taken from: those of now, and the last ones before
+
+
+_LONG: Final = 950
+"""Bytes of an INVITE without the headers of its trunk: ours, addresses of usual length, an offer and credentials."""
 
 
 class NoTarget(Exception):
@@ -70,8 +75,7 @@ class Trunk:
         flows = tuple(flow for flow in flows if self._endpoint.reaches(flow))
         if not flows:
             raise NoTarget(
-                f"no address of {self._server} is of the family of bind ({self._options.bind}); bind an address of that "
-                "family"
+                f"no address of {self._server} is of the family of bind ({self._options.bind}); bind one of that family"
             )
         self._trust(flow.host for flow in flows)
         if self._health is not None and self._health.watch(
@@ -118,6 +122,36 @@ class Trunk:
             )
         uri = request_uri(user, self.domain, self._options)
         return tuple([self.target(flow, uri) for flow in alive])
+
+    async def open_targets(self, user: str, headers: Headers) -> tuple[Target, ...]:
+        """Return where a call is to be tried, from the first place on to which the way is open.
+
+        Where the DNS chose UDP, an INVITE that is too long for it goes over TCP, if the far end has that: RFC 3261
+        section 18.1.1. Who wrote `transport` into the options has chosen.
+
+        Args:
+            user: user part of its Request-URI.
+            headers: of its INVITE.
+
+        Raises:
+            NoTarget: there is nowhere now.
+        """
+        targets = await self.targets(user)
+        long = _LONG + sum(len(name) + len(value) + 4 for name, value in headers)
+        trouble: NoTarget | None = None
+        for at, target in enumerate(targets):
+            flow = target.flow
+            if self._options.transport is None and long > LONGEST_DATAGRAM:
+                flow = await self._endpoint.flow_for(flow, long)
+            try:
+                await self.open(flow)
+            except NoTarget as error:
+                trouble = error
+                continue
+            first = target if flow is target.flow else self.target(flow, target.uri)
+            return (first, *targets[at + 1 :])
+        assert trouble is not None, "there is a target, or targets() says why not"
+        raise trouble
 
     async def open(self, flow: Flow) -> None:
         """See to it that what is sent over a flow goes out at once.
@@ -212,6 +246,4 @@ class Trunk:
         user = options.username or "dialerd"
         transport = "" if flow.transport is Transport.UDP else f";transport={flow.transport.value}"
         routes = (f"<sip:{options.outbound_proxy};lr>",) if options.outbound_proxy else ()
-        return Target(
-            flow=flow, uri=uri, contact=f"<sip:{user}@{sent_by}{transport}>", sent_by=sent_by, routes=routes
-        )
+        return Target(flow=flow, uri=uri, contact=f"<sip:{user}@{sent_by}{transport}>", sent_by=sent_by, routes=routes)

@@ -2,7 +2,6 @@
 
 from base64 import b64encode
 
-import pytest
 import trio
 from phone import ANSWERED, Phone
 from rig import rig
@@ -15,7 +14,7 @@ STATES = "SELECT provider_state FROM attempts ORDER BY id"
 
 
 def telling(stage, found, *, times=1):
-    """Return the script of calls that look into the store as soon as they are told that it has what they handed over."""
+    """Return the script of calls that look into the store as soon as they are told that it has their state."""
 
     async def script(phone, order, report):
         phone.leave(order)

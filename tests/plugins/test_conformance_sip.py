@@ -4,6 +4,7 @@ The sound is sent and heard in this event loop, so that the suite's virtual cloc
 """
 
 import math
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -33,6 +34,8 @@ from dialerd.plugin.provider import Provider
 ANSWERING, UNANSWERED, BUSY, TALKING = "+447111000101", "+447111000102", "+447111000103", "+447111000104"
 INVALID, FLOODED, LOST = "+447111000105", "+447111000106", "+447111000107"
 
+OWN = f"127.1.{os.getpid() >> 8 & 255}.{os.getpid() % 254 + 1}"  # tests of several processes have an address each
+
 NUMBERS = {
     ANSWERING: Behaviour(ring_s=2, talk_s=10),
     UNANSWERED: Behaviour(ring_s=math.inf),
@@ -50,7 +53,6 @@ class TestSip(ProviderConformance):
     factory = FACTORY
     options = """
 server = "127.0.0.1"
-bind = "127.0.0.1:5070"
 options_interval = "10s"
 """
     answered = Scenario(ANSWERING)
@@ -74,7 +76,7 @@ options_interval = "10s"
             soundfile.write(sound, numpy.zeros(8_000 * 400, dtype="int16"), 8_000)
             type(self).agent = AgentSettings(play=str(sound))
             async with self.callee.serve() as address:
-                yield {"server": address, "cache": f"{folder}/cache"}
+                yield {"server": address, "cache": f"{folder}/cache", "bind": f"{OWN}:5070"}
 
     def make(self, options: Mapping[str, Any]) -> Provider:
         """Make a provider whose media are in this event loop."""

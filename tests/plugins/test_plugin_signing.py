@@ -27,13 +27,17 @@ class NoOptions:
     """A provider without options."""
 
 
+def _its_site(site: TrunkSite, _options: Any) -> Any:
+    return site
+
+
 class Offers:
     """A plugin whose provider is the site that it was made for."""
 
     @hookimpl
     def dialerd_providers(self) -> list[ProviderFactory]:
         """Offer it."""
-        return [ProviderFactory(name="site", options=NoOptions, make=lambda site, _: site)]
+        return [ProviderFactory(name="site", options=NoOptions, make=_its_site)]
 
 
 class Signs:

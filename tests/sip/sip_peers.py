@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import trio
-
 from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.core.message import Request
 
@@ -123,8 +122,8 @@ def certificate(folder: Path, name: str) -> tuple[str, str]:
     """Return files with a certificate for a name, which vouches for itself, and with its key."""
     cert, key = folder / f"{name}.pem", folder / f"{name}.key"
     subprocess.run(  # OpenSSL is there where Python's ssl is; the command comes with Debian's
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
-        + ["-keyout", str(key), "-out", str(cert), "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"],
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout {key} -out {cert} "
+        f"-subj /CN={name} -addext subjectAltName=DNS:{name}".split(),
         check=True,
         capture_output=True,
     )

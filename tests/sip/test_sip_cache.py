@@ -124,6 +124,13 @@ def test_what_nobody_uses_goes(tmp_path):
     assert sorted(entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".")) == [".making-now"]
 
 
+def test_what_others_keep_there_stays(tmp_path):
+    """A folder that is not the cache's own keeps what else is in it."""
+    (tmp_path / "ab" / "photos").mkdir(parents=True)
+    ClipCache(tmp_path).sweep(time.time())
+    assert (tmp_path / "ab" / "photos").exists()
+
+
 def test_a_cache_that_cannot_be_written(tmp_path):
     """The message names the folder, and the option that names another."""
     (tmp_path / "file").write_text("")

@@ -210,7 +210,7 @@ def test_refused_everywhere_is_certain() -> None:
     assert (ending.why, ending.certain, ending.tried) == ("refused", True, 2)
 
 
-@pytest.mark.parametrize(("why", "certain", "tried"), [("connection", False, 1), ("unopened", True, 2)])
+@pytest.mark.parametrize(("why", "certain", "tried"), [("connection", False, 1), ("refused", True, 2)])
 def test_a_connection_that_is_lost_is_uncertain_and_one_never_there_is_not(why: str, certain: bool, tried: int) -> None:
     flows = [Flow(Transport.TCP, host, 5060) for host in ("192.0.2.2", "192.0.2.3")]
     s = stage(target(flows[0]), target(flows[1]))
@@ -218,7 +218,7 @@ def test_a_connection_that_is_lost_is_uncertain_and_one_never_there_is_not(why: 
         s.link.settle()
         s.link.ua.flow_failed(flow, why, s.link.now)
     ending = s.done()
-    assert (ending.why, ending.certain, ending.tried) == ("connection", certain, tried)
+    assert (ending.why, ending.certain, ending.tried) == (why, certain, tried)
 
 
 def test_a_phone_that_answers_after_its_target_was_given_up_is_the_call() -> None:

@@ -203,6 +203,17 @@ def test_a_stale_nonce_is_replaced_once():
     assert not authenticator.answer(407, [asked("n3", stale="true")])
 
 
+def test_a_late_word_proves_nothing():
+    """What is told of a request before the challenge was answered does not vouch for the answer."""
+    authenticator = alice()
+    assert authenticator.answer(407, [asked("n1")])
+    sent(authenticator)
+    assert authenticator.answer(407, [asked("n2", stale="true")])
+    authenticator.accepted()
+    sent(authenticator)
+    assert not authenticator.answer(407, [asked("n3", stale="true")])
+
+
 @pytest.mark.parametrize("told", [True, False], ids=["told", "by the next request"])
 def test_a_password_that_was_taken_may_be_asked_for_again(told):
     """Later in the call the proxy may have a new nonce, as often as it likes; the next one is refused all the same."""

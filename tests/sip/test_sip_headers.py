@@ -48,6 +48,7 @@ def test_warnings() -> None:
         ("5(x);duration=1", RetryAfter(seconds=5, comment="x", duration=1)),
         ("0", RetryAfter(seconds=0)),
         ("9" * 400, RetryAfter(seconds=2**31 - 1)),
+        ("4294967296", RetryAfter(seconds=2**31 - 1)),
         ("-1", None),
         ("soon", None),
         ("Fri, 01 Jan 2010 16:00:00 GMT", None),

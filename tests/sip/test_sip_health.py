@@ -1,5 +1,7 @@
 """Health of targets as ladders: unknown, alive, dead, with hysteresis; calls' answers count."""
 
+from itertools import pairwise
+
 import pytest
 from dialerd_sip.core.events import TargetChanged
 from dialerd_sip.core.flow import Flow
@@ -45,7 +47,7 @@ def test_any_answer_says_that_it_is_alive(status: int) -> None:
     assert health.is_alive(THEM) is True
     assert told(link) == [(THEM.host, True)]
     at = times(link.carried, "OPTIONS")
-    pauses = [late - early for early, late in zip(at, at[1:], strict=False)]
+    pauses = [late - early for early, late in pairwise(at)]
     assert all(24 <= pause <= 30.1 for pause in pauses)
     assert len({round(pause, 1) for pause in pauses}) > 3
 

@@ -172,6 +172,7 @@ def test_keys_take_the_place_of_sound(clip):
     keys = [packet for packet in packets if packet[1] & 0x7F == 101]
     assert [KEYS[packet[-1][0]] for packet in keys if packet[1] & 0x80] == ["4", "2"]
     assert len(keys) == 14
+    assert len({packet[3] for packet in keys}) == 2
     heard = b"".join(packet[-1] for packet in (*before, *packets) if packet[1] & 0x7F == 0 and packet[-1] != SILENCE)
     assert heard == sound(1_600)
     numbers = [packet[2] for packet in (*before, *packets)]

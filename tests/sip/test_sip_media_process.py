@@ -140,6 +140,7 @@ async def test_a_call(media, clip, tmp_path):
         figures = await figures_of(session)
     assert figures.sent >= 23
     assert figures.received >= 3
+    assert figures.strangers >= 2  # those of its probation
     deadline = time.monotonic() + PATIENCE_S
     while not (path.exists() and len(soundfile.read(path)[0])):
         assert time.monotonic() < deadline
@@ -298,3 +299,21 @@ async def test_packets_are_marked_and_ports_pair(media):
         assert extra[0][2][0] == 184
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, pytest.raises(OSError, match="in use"):
             taken.bind((HOST, session.port + 1))
+
+
+async def test_a_call_over_ipv6(media):
+    """Addresses are compared as addresses, however they are written; strangers in a flood are dropped and counted."""
+    session = await media.lease("::1")
+    told = Told(session)
+    with trio.socket.socket(trio.socket.AF_INET6, trio.socket.SOCK_DGRAM) as far:
+        await far.bind(("::1", 0))
+        port = far.getsockname()[1]
+        session.connect(Negotiated(host="0:0::1", port=port, codec=Codec.PCMU, payload=0, dtmf_payload=101))
+        with trio.fail_after(PATIENCE_S):
+            assert rtp.parse(await far.recv(2_048))[-1] == b"\xff" * 160
+        with trio.socket.socket(trio.socket.AF_INET6, trio.socket.SOCK_DGRAM) as stranger:
+            for number in range(40):
+                await stranger.sendto(b"nothing" * (number % 20), ("::1", session.port))
+        await far.sendto(rtp.build(101, 1, 1, 1, bytes((5, 10, 0, 160)), marker=True), ("::1", session.port))
+        await told.until(Digit("5"))
+    assert (await figures_of(session)).strangers == 40

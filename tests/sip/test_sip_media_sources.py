@@ -1,8 +1,6 @@
 """Whose packets are taken, and where ours go: symmetric RTP that a spray of packets does not hijack."""
 
 from dialerd_sip.media.sources import RELEARN_S, Sources
-from hypothesis import given
-from hypothesis import strategies as st
 
 SIGNALLED, NATTED, OTHER = ("192.0.2.1", 4_000), ("192.0.2.9", 61_000), ("192.0.2.66", 9_000)
 
@@ -72,12 +70,12 @@ def test_a_spray_does_not_hijack():
 
 
 def test_a_crowd_at_random_does_not_keep_the_far_end_out():
-    """Hundreds of addresses with a packet each take all places on probation, but none stays."""
+    """Thousands of addresses with a packet each take all places on probation, but none stays."""
     sources = connected()
     far, taken = Far(sources, NATTED), 0
     for step in range(100):
-        for stranger in range(3):
-            sources.accept(("203.0.113.5", 1_000 + step * 3 + stranger), 5, step, step * 0.02)
+        for stranger in range(50):
+            sources.accept(("203.0.113.5", 1_000 + step * 50 + stranger), 5, step, step * 0.02)
         taken += far.sends(step * 0.02 + 0.01)
     assert sources.remote == NATTED
     assert taken > 80
@@ -124,10 +122,9 @@ def test_packets_out_of_order_do_not_pass():
     assert not any(sources.accept(NATTED, 1, number, 0.0) for number in (900, 5, 30_000, 200, 60_000, 7))
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3), st.integers(0, 0xFFFF)), max_size=200))
-def test_candidates_are_bounded(packets):
+def test_candidates_are_bounded():
     """However many come, only a few are remembered."""
     sources = connected()
-    for number, (port, ssrc, sequence) in enumerate(packets):
-        sources.accept(("203.0.113.5", 1_000 + port), ssrc, sequence, number / 1_000)
-    assert len(sources._candidates) <= 8
+    for number in range(1_000):
+        sources.accept(("203.0.113.5", 1_000 + number % 500), number % 3, number, number / 1_000)
+    assert len(sources._candidates) == 64

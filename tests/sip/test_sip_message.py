@@ -118,6 +118,7 @@ def test_bounds() -> None:
     assert caught.value.status == 400
     assert caught.value.partial is not None
     assert caught.value.partial.call_id == "c1"
+    assert len(caught.value.partial.pairs) == MOST_HEADERS
     with pytest.raises(BadMessage, match="too long"):
         parse_message(data + LONGEST * b" ")
 
@@ -217,7 +218,7 @@ def test_an_answer_copies_what_it_must() -> None:
     assert Response.to_request(request, 100, "Trying").first("Timestamp") == "5"
     assert Response.to_request(request, 100, "Trying").to_tag is None
     request.set("To", "<sip:b@example.com>;tag=old")
-    assert Response.to_request(request, 481, "Gone", to_tag="new").to_tag == "old"
+    assert Response.to_request(request, 481, "Gone", to_tag="new").first("To") == "<sip:b@example.com>;tag=old"
 
 
 @pytest.mark.parametrize(
@@ -260,3 +261,23 @@ def test_the_source_is_written_into_the_topmost_via(via: str, filled: str) -> No
     request.set("Via", via)
     request.add("Via", "SIP/2.0/UDP other.test;rport")
     assert with_source(request, "192.0.2.9", 7).all("Via") == [filled, "SIP/2.0/UDP other.test;rport"]
+
+
+def test_of_what_stands_twice_the_first_counts_everywhere() -> None:
+    """The short ways to branch and tags say what the long ones say, in any case and order."""
+    request = invite()
+    request.set("Via", "SIP/2.0/udp a.test;BRANCH=1;branch=2, SIP/2.0/UDP b.test;branch=3")
+    request.set("To", "<sip:b@example.com>;TAG=1;tag=2")
+    assert (request.branch, request.via.branch, request.via.transport) == ("1", "1", "UDP")
+    assert (request.to_tag, request.to.tag) == ("1", "1")
+    request.set("Via", "SIP/2.0/UDP a.test, SIP/2.0/UDP b.test;branch=3")
+    assert (request.branch, request.via.branch, request.via.host) == (None, None, "a.test")
+    request.set("Via", "SIP/2.0/UDP a.test;BRANCH=1;branch=2")
+    assert request.branch == "1"
+
+
+def test_cseq_is_below_its_bound() -> None:
+    """CSeq numbers go up to 2**31 - 1 (RFC 3261 section 8.1.1.5)."""
+    assert CSeq.parse(f"{2**31 - 1} INVITE").number == 2**31 - 1
+    with pytest.raises(BadMessage):
+        CSeq.parse(f"{2**31} INVITE")

@@ -144,6 +144,28 @@ async def test_many_want_it_at_once(tmp_path, prompts, monkeypatch, autojump_clo
     assert loudness(heard(clips[-1])) == pytest.approx(0.1, rel=0.06)
 
 
+async def test_a_file_that_is_written_while_it_is_read(tmp_path, prompts, monkeypatch):
+    """What is kept is the whole file; one that does not come to rest is not played."""
+    file, reads = tmp_path / "a.wav", []
+    read = prompts_module.read_sound
+
+    def written_meanwhile(source):
+        samples = read(source)
+        reads.append(1)
+        if len(reads) != 2:
+            soundfile.write(file, tone(8_000, seconds=len(reads)), 8_000)
+        return samples
+
+    monkeypatch.setattr(prompts_module, "read_sound", written_meanwhile)
+    soundfile.write(file, tone(8_000), 8_000)
+    assert (await prompts.clip(file)).frames == 8_000
+    assert len(reads) == 2
+    soundfile.write(tmp_path / "b.wav", tone(8_000), 8_000)
+    file = tmp_path / "b.wav"
+    with pytest.raises(UnfitAgent, match="is being written"):
+        await prompts.clip(file)
+
+
 @pytest.mark.parametrize("how", ["written", "renamed"])
 async def test_a_file_that_changes_is_made_anew(tmp_path, prompts, autojump_clock, how):
     """Also where it has the same size and the same date: it is another file."""

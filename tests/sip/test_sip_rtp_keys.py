@@ -82,6 +82,8 @@ def test_a_key_held_for_long_is_one():
     assert reader.read(7, 0xFFFF, bytes((1, 10, 0, 160)), marker=False) is None
     assert reader.read(7, 0xFFFF, bytes((1, 0x8A, 1, 64)), marker=False) is None
     assert reader.read(7, 0x1_1000, bytes((1, 10, 0, 160)), marker=False) == "1"
+    assert reader.read(7, 0x1_1000, bytes((1, 0x8A, 0xFF, 0xFF)), marker=False) is None
+    assert reader.read(7, 0x2_0800, bytes((1, 10, 0, 160)), marker=False) == "1"
 
 
 def test_a_new_source_begins_anew():

@@ -17,7 +17,7 @@ import sys, wave
 told = sys.stdin.buffer.read().decode().strip()
 open(sys.argv[1], "a").write(told + "|" + "|".join(sys.argv[2:]) + "\\n")
 if "fail" in told:
-    sys.exit("it failed at: " + told)
+    sys.exit("it failed at: " + told.split()[-1])
 with wave.open(sys.stdout.buffer, "wb") as out:
     out.setparams((1, 2, 8000, 0, "NONE", ""))
     out.writeframes(bytes(16 * len(told)))
@@ -133,7 +133,8 @@ async def test_a_file_that_changes_is_heard(folder, studio, autojump_clock):
 
 async def test_the_second_call_costs_next_to_nothing(studio):
     """At 2,000 calls a second there are 500 µs for all of a call; its conversation takes less than 15 of them."""
-    call = order(AgentSettings(play="one.wav", menu={"1": MenuChoice(play="two.wav")}, opt_out="9"))
+    menu = {key: MenuChoice(play=("one.wav", "two.wav")[int(key) % 2]) for key in "12345678"}
+    call = order(AgentSettings(play="one.wav", menu=menu, opt_out="9"))
     await studio.conversation(call)
     best = float("inf")
     for _ in range(20):  # the machine may be busy with other things

@@ -171,6 +171,7 @@ def test_ipv6():
         (("m=audio 66000 RTP/AVP 0",), "cannot be read"),
         (("m=audio",), "cannot be read"),
         (("m=audio -1 RTP/AVP 0",), "cannot be read"),
+        (("m=audio \u00b2 RTP/AVP 0",), "cannot be read"),
         ((), "no session description"),
         (("m=audio 6000 RTP/AVP 0",) * 65, "more than 64"),
     ],
@@ -283,6 +284,7 @@ PIECES = st.sampled_from(
     [
         *("m=audio 6000 RTP/AVP 0 8 101", "m=audio 6000 RTP/AVP 0 0 00 -1 999 x", "m=audio 1/9 rtp/avp 96"),
         *("m=audio 5 RTP/AVP", "m=", "m=a b", "m=video 0 RTP/AVP 31", "m=audio \u0661 RTP/AVP 0", "v=", "\u0660="),
+        *("m=audio \u00b2 RTP/AVP 0", "o=- 1 \u00b2", "a=ptime:\u00b2", "a=rtcp:\u00b2"),
         *("a=rtpmap:96 PCMA/8000", "a=rtpmap:0", "a=rtpmap:", "a=rtpmap:101 telephone-event/8000", "a=rtcp:x"),
         *("a=rtpmap:96 telephone-event/8000", "a=rtpmap:\u0660 PCMU/8000", "a=inactive", "a=sendonly", "a=recvonly"),
         *("a=ptime:999999999", "a=ptime:", "a=ptime:\u0662", "a=maxptime:1", "t=9 9", "t=x"),

@@ -10,7 +10,8 @@ import pytest
 import trio
 from dialerd_sip.speech.cache import ClipCache
 from dialerd_sip.speech.command import CommandFailed, Run
-from dialerd_sip.speech.speaking import Speaker, fault_of
+from dialerd_sip.speech.places import fault_of
+from dialerd_sip.speech.speaking import Speaker
 from dialerd_sip.speech.unfit import UnfitAgent
 
 VOICE = '''\
@@ -274,6 +275,15 @@ def test_a_file_that_grows_without_end(tmp_path):
     with pytest.raises(CommandFailed):
         run.run(["sh", "-c", f"sleep 0.1; exec cat /dev/zero > {tmp_path}/big"])
     assert (tmp_path / "big").stat().st_size <= 100_000
+
+
+def test_a_run_that_does_not_read_and_says_much():
+    """A command may be done before it has read all; of its words the last are kept."""
+    assert Run(b"x" * 3_000_000, timeout_s=20).run(["sh", "-c", "exec 0<&-; echo hello"]) == b"hello\n"
+    with pytest.raises(CommandFailed, match="status 1") as caught:
+        Run(b"", timeout_s=20).run(["sh", "-c", "yes much | head -c 1000000 >&2; echo last >&2; exit 1"])
+    assert caught.value.words.endswith("much last")
+    assert len(caught.value.words) < 10_000
 
 
 def test_much_in_and_much_out():

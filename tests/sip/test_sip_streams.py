@@ -4,11 +4,11 @@ import socket
 
 import pytest
 import trio
-from sip_peers import accept, ask, closed_port, dial, message, tcp_peer, tidy, udp_peer
-from trio.testing import MockClock
-
+import trio.lowlevel
 from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.shell.endpoint import FlowError, endpoint_at
+from sip_peers import accept, ask, closed_port, dial, message, tcp_peer, tidy, udp_peer
+from trio.testing import MockClock
 
 BIND = "127.0.0.1:0"
 
@@ -124,7 +124,7 @@ async def test_a_peer_that_does_not_read_is_given_up(clock, endpoint):
     while not asker.over.is_set() and sent < 64:
         send(endpoint, flow, b"x" * 1_000_000)
         sent += 1
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
     assert asker.why == "connection"
     assert sent < 20
 
@@ -133,7 +133,6 @@ async def test_what_does_not_fit_at_once_follows(clock, endpoint):
     """A burst larger than the socket's buffer arrives whole, and in order, when the peer reads."""
     listener, flow = await tcp_peer()
     peer = await connected(endpoint, flow, listener)
-    peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection = endpoint._connections._open[flow]  # how much the kernel takes is its own affair
     expected = b""
     while len(connection._backlog) < 300_000:
@@ -165,7 +164,7 @@ async def test_refusal_is_told_at_once_and_rested_upon(clock, endpoint, logged):
     with pytest.raises(FlowError):  # the second rest is longer
         await endpoint.open(flow)
     await trio.sleep(0.6)
-    peer = await connected(endpoint, flow, listener)
+    await connected(endpoint, flow, listener)
     assert [entry["event"] for entry in logged] == ["sip.connection_failed", "sip.connection_opened"]
 
 
@@ -249,6 +248,7 @@ async def test_strangers_may_not_connect(clock, endpoint):
     endpoint.ua.trust("main", frozenset({"192.0.2.1"}))
     peer = await dial(endpoint.port)
     assert await peer.receive_some() == b""
+    assert trio.current_time() < 1  # whom a trunk names has half a minute
     endpoint.ua.trust("main", frozenset({"127.0.0.1"}))
     peer = await dial(endpoint.port)
     assert await peer.receive_some() == b""
@@ -273,7 +273,7 @@ async def test_long_requests_go_over_tcp_where_the_peer_has_it(clock, endpoint, 
     _, flow = await udp_peer()
     assert await endpoint.flow_for(flow, 1_300) == flow
     assert await endpoint.flow_for(flow, 1_301) == flow
-    listener, _ = await tcp_peer(port=flow.port)
+    await tcp_peer(port=flow.port)
     assert await endpoint.flow_for(flow, 1_301) == flow
     await trio.sleep(301)
     assert await endpoint.flow_for(flow, 1_301) == Flow(Transport.TCP, flow.host, flow.port)

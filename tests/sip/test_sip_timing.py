@@ -57,7 +57,7 @@ def test_what_is_set_for_now_while_timers_run_is_done_too() -> None:
     def first(now: float) -> None:
         done.append("first")
         timers.at(now, lambda now: done.append("second"))
-        for number in range(1000):
+        for _ in range(1000):
             timers.at(9, lambda now: None).cancel()
 
     timers.at(1, first)

@@ -38,6 +38,7 @@ def test_invite_is_sent_no_more_after_a_provisional_answer() -> None:
     for status in (100, 180, 180, 183):
         far.answer(invite, status)
         link.settle()
+        assert link.ua.sizes["timers"] == 0
     link.run(200)
     assert owner.told == [100, 180, 183]
     assert times(link.carried, "INVITE") == [0]

@@ -207,7 +207,7 @@ def test_cancel_ends_an_invite_that_waits() -> None:
 
 def test_branches_of_rfc_2543_are_matched_by_all_the_rest() -> None:
     """No magic cookie: Request-URI, tags, Call-ID and CSeq tell requests apart (RFC 3261 section 17.2.3)."""
-    link, far, user, transaction, asked = begin()
+    link, far, user, _, _ = begin()
     old = asking("INVITE", branch="1", cseq=5)
     far.send(old)
     link.settle()

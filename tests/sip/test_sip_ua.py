@@ -169,14 +169,15 @@ def _sent(text: str) -> tuple[Link, Far]:
     return link, far
 
 
-def test_call_that_cannot_read_a_request_answers_400() -> None:
+@pytest.mark.parametrize("error", [BadMessage("a RAck that cannot be read", 400), ValueError("a line break")])
+def test_call_that_cannot_read_a_request_answers_400(error: Exception) -> None:
     """A header that only the call reads is bad: the request is answered all the same."""
     link = Link()
     far = link.far()
     user = Listener()
 
     def stumble(_transaction: object, _now: float) -> None:
-        raise BadMessage("a RAck that cannot be read", 400)
+        raise error
 
     user.at_once = stumble
     link.ua.adopt(CALL, user)
@@ -232,6 +233,33 @@ def test_late_2xx_is_acknowledged_and_hung_up() -> None:
     assert link.ua.counts == {"late": 2}
 
 
+def test_late_2xx_with_bytes_that_are_no_text_is_hung_up() -> None:
+    """A To tag of whatever bytes comes back as it came."""
+    link = Link()
+    link.ua.adopt(CALL, Listener())
+    link.settle()
+    link.ua.release(CALL)
+    data = Response.to_request(request(), 200, "OK", to_tag="TAG").to_bytes().replace(b"TAG", b"\xff\xfe")
+    link.ua.receive_datagram(data, THEM, link.now)
+    assert [sent[:4] for sent, _ in link.ua.datagrams_to_send(link.now)] == [b"ACK ", b"BYE "]
+
+
+def test_call_that_stumbles_over_an_answer_does_not_stop_others() -> None:
+    """What cannot be written again is counted."""
+    link = Link()
+    far = link.far()
+    user = Listener()
+
+    def stumble(*_arguments: object) -> None:
+        raise ValueError("a line break")
+
+    user.stray = stumble  # type: ignore[method-assign]
+    link.ua.adopt(CALL, user)
+    far.answer(request(), 200)
+    link.settle()
+    assert link.ua.counts == {"bad": 1}
+
+
 def test_fork_that_answers_late_is_hung_up_too() -> None:
     """Each To tag is a phone of its own."""
     link = Link()
@@ -272,6 +300,12 @@ def test_late_2xx_flood_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     link.settle()
     assert link.ladder().count("> BYE") == 5
     assert link.ua.counts == {"late": 5, "too_late": 15}
+    for _ in range(5):
+        far.answer(far.take("BYE"), 200)
+    link.settle()
+    far.answer(request(), 200, tag="last", headers=[("Contact", "<sip:phone@192.0.2.2>")])
+    link.settle()
+    assert link.ladder().count("> BYE") == 6
     link.run_out()
     assert link.ua.sizes["client_transactions"] == 0
 
@@ -321,12 +355,13 @@ def test_nothing_escapes(first: str, lines: list[tuple[str, str]], body: bytes, 
     link.far()
     link.ua.adopt(CALL, Listener())
     link.ua.transactions.request(request(), THEM, Owner(), link.now)
-    good = dict(
-        Via="SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKone",
-        From="<sip:a@b>;tag=x",
-        To="<sip:c@d>;tag=ours",
-        CSeq="1 INVITE",
-    ) | {"Call-ID": CALL}
+    good = {
+        "Via": "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKone",
+        "From": "<sip:a@b>;tag=x",
+        "To": "<sip:c@d>;tag=ours",
+        "CSeq": "1 INVITE",
+        "Call-ID": CALL,
+    }
     merged = [*good.items(), *lines] if len(lines) % 2 else lines
     data = (first + "\r\n" + "".join(f"{name}: {value}\r\n" for name, value in merged) + "\r\n").encode() + body
     for flow in (THEM, OTHERS, Flow(Transport.TCP, "192.0.2.2", 1)):

@@ -139,3 +139,10 @@ def test_addresses_are_written_as_they_are_read(display: str | None, uri: str, p
     address = NameAddr(display=display, uri=uri, params=params)
     again = NameAddr.parse(str(address))
     assert (again.display, again.uri, dict(again.params)) == (display, uri, params)
+
+
+def test_display_names_are_quoted() -> None:
+    """Quotes and backslashes are escaped when they are written."""
+    address = NameAddr(display='a\\b "c" \\', uri="sip:a@b")
+    assert str(address) == '"a\\\\b \\"c\\" \\\\" <sip:a@b>'
+    assert NameAddr.parse(str(address)) == address

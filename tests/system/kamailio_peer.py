@@ -100,7 +100,7 @@ def certify(folder: Path, host: str, name: str = REALM) -> None:
 
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     run("req", "-x509", *curve, "-keyout", "authority.key", "-out", "authority.pem", "-days", "3", "-subj", "/CN=lab")
-    run("req", *curve, "-keyout", "trunk.key", "-out", "trunk.csr", "-subj", f"/CN={name}")
+    run("req", *curve, "-keyout", "trunk.key", "-out", "trunk.csr", "-subj", "/CN=lab trunk")
     (folder / "trunk.ext").write_text(f"subjectAltName=DNS:{name},IP:{host}\n")
     signed = ("-CA", "authority.pem", "-CAkey", "authority.key", "-CAcreateserial", "-extfile", "trunk.ext")
     run("x509", "-req", "-in", "trunk.csr", *signed, "-days", "3", "-out", "trunk.pem")

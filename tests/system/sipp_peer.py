@@ -169,8 +169,19 @@ class Sipp(Peer):
         return Counter(number for number, _ in self.lines("called"))
 
     def open(self) -> set[str]:
-        """Return the Call-IDs of the calls that have not ended: they ring or are up."""
-        return {call for _, call in self.lines("called")} - {call for _, call in self.lines("ended")}
+        """Return the Call-IDs of the calls that have not ended: they ring or are up.
+
+        What sipp aborted because something came that its scenario did not expect has ended too: it answers a BYE or
+        CANCEL 200 then, and says BYE otherwise; `trouble` tells of it.
+        """
+        left = {call for _, call in self.lines("called")} - {call for _, call in self.lines("ended")}
+        said = self.trouble()
+        aborted = (
+            "unexpected BYE for call: {}",
+            "unexpected CANCEL for call: {}",
+            "unexpected message for Call-Id '{}'",
+        )
+        return {call for call in left if not any(words.format(call) in said for words in aborted)}
 
     def trouble(self) -> str:
         """Return what came that its scenario did not expect, empty where all went as it should."""

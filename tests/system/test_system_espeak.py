@@ -23,9 +23,7 @@ def speaker(tmp_path):
 @pytest.mark.parametrize("arguments", [COMMAND, FILE])
 async def test_espeak_speaks(speaker, arguments):
     """Seconds of sound, neither silence nor noise at full scale, from standard output or a file."""
-    clip = await speaker(*arguments).clip(
-        "Good day, Mrs Lovelace. Your books are due.", voice=None, language=None
-    )
+    clip = await speaker(*arguments).clip("Good day, Mrs Lovelace. Your books are due.", voice=None, language=None)
     samples = np.array(ULAW_SAMPLES)[np.frombuffer(clip.path.read_bytes(), np.uint8)]
     assert 2 < clip.frames / 8_000 < 8
     assert 1_000 < np.sqrt(np.mean(samples.astype(float) ** 2)) < 12_000

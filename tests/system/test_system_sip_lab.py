@@ -86,6 +86,8 @@ def test_sipp_bears_a_caller_with_a_former_life(tmp_path: Path, scenario: str) -
                     until(lambda: len(callee.lines("up")) == 1, "the ACK")
                 caller.send(invite.replace(b"INVITE sip", b"CANCEL sip").replace(b"1 INVITE", b"1 CANCEL"))
                 until_said(caller, "200", "CANCEL")
+                if not acked:
+                    until_said(caller, "200", "INVITE")  # once more, for those who did not hear it
                 caller.send(request("BYE", callee.place, NUMBER, us, 2, to=to))
                 until_said(caller, "200", "BYE")
         until(lambda: not callee.open(), "the end of all calls")

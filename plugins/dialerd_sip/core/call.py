@@ -61,7 +61,7 @@ class Call:
     def __init__(self, ua: UserAgent, plan: CallPlan, now: float) -> None:
         self.ua = ua
         self.call_id = plan.call_id
-        self.authenticator = Authenticator(plan.credentials)
+        self.authenticator = Authenticator(plan.credentials, plan.nonces)
         self.rang = False
         self.progressed = False
         self.tried = 0
@@ -145,7 +145,7 @@ class Call:
             return False
         if self._answered is not None:
             return self._answered.leg.dialog.concerns(request)
-        return self._inviting is not None and tag_in(request, of="from") in self._inviting.legs
+        return self._inviting is not None and tag_in(request, of="from") in self._inviting.forks.legs
 
     # what its parts tell
 
@@ -187,7 +187,7 @@ class Call:
         self.acknowledge(now)
         if self._answered is not None:
             self._answered.stop()
-        ender = Ender.NETWORK if why == "session_expired" else Ender.US
+        ender = Ender.NETWORK if why in ("session_expired", "timeout") else Ender.US
         self._ending = Ending(
             ender=ender, status=200, phrase="OK", rang=True, answered=True, why=why, detail=detail, tried=self.tried
         )
@@ -216,7 +216,7 @@ class Call:
         """
         status = response.status if response is not None else None
         ender = Ender.US if ours is not None else Ender.CALLEE if status in _BY_THE_CALLEE else Ender.NETWORK
-        ended_early = self._inviting is not None and any(leg.ended for leg in self._inviting.legs.values())
+        ended_early = self._inviting is not None and any(leg.ended for leg in self._inviting.forks.legs.values())
         if ours == "hung_up_early" or (ended_early and status == 487):
             ender, ours, certain = Ender.CALLEE, None, True
         rest = retry_after(response) if response is not None else None
@@ -254,7 +254,7 @@ class Call:
         if self._answered is None and self._inviting is not None:
             # Before its 2xx was heard of: that may come yet and is acknowledged, other forks ring no longer.
             leg.ended = self.rang = self.progressed = True
-            if all(each.ended for each in self._inviting.legs.values()):
+            if all(each.ended for each in self._inviting.forks.legs.values()):
                 self._inviting.take_back("hung_up_early", now)
             return
         if self._parting is not None:

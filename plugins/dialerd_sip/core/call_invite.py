@@ -10,7 +10,7 @@ from dialerd_sip.core.call_leg import ALLOW
 from dialerd_sip.core.call_media import SDP
 from dialerd_sip.core.dialog import MAX_FORWARDS, via_at
 from dialerd_sip.core.flow import Transport
-from dialerd_sip.core.headers import addresses
+from dialerd_sip.core.headers import addresses, min_se, option_tags
 from dialerd_sip.core.identifiers import branch_of, tag_of
 from dialerd_sip.core.message import Request, Response
 from dialerd_sip.core.plan import CallPlan, Target
@@ -78,6 +78,24 @@ class Invite:
         headers.append(("Content-Type", SDP))
         return Request("INVITE", target.uri, headers, self.body)
 
+    def meets(self, response: Response) -> bool:
+        """Take a refusal, and say whether the next INVITE does what it asks for: 420 and 422 are met, once each."""
+        try:
+            if response.status == 422:  # RFC 4028 section 7.3
+                least = min_se(response) or 0
+                if self.session_expires and (self.min_se or 0) < least < 2**31:
+                    self.min_se = max(least, SHORTEST_SESSION)
+                    self.session_expires = max(self.session_expires, self.min_se)
+                    return True
+            elif response.status == 420:  # RFC 3261 section 8.1.3.5
+                refused = frozenset(option_tags(response, "Unsupported")) & {"timer", "100rel"}
+                if refused - self.without:
+                    self.without |= refused
+                    return True
+        except BadMessage:
+            return False
+        return False
+
 
 def redirected(response: Response, targets: Sequence[Target], tried: set[str]) -> Target | None:
     """Return where a 3xx leads, of the places that we may send calls to, or None (RFC 3261 section 8.1.3.4).
@@ -121,3 +139,9 @@ def via_of(seed: str, cseq: int, target: Target) -> tuple[str, str]:
     flow = target.flow
     branch = branch_of(seed, "INVITE", cseq, f"{flow.transport.value} {flow.host} {flow.port} {target.uri}")
     return branch, via_at(flow, target.sent_by, branch)
+
+
+def credentials_of(request: Request) -> list[tuple[str, str]]:
+    """Return the credentials of an INVITE, which its ACK bears too (RFC 3261 section 22.1)."""
+    names = ("Authorization", "Proxy-Authorization")
+    return [(name, value) for name in names for value in request.all(name)]

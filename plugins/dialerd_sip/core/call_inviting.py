@@ -3,7 +3,7 @@
 The one rule above all: once anything may have rung, no further INVITE leaves. Another one is sent only
 
     after 401, 407, 420, 422 and 3xx    where they can be met, to the same place or where the 3xx leads
-    after 503, refused, unopened        to the next target: nobody there took it
+    after 503, or refused               to the next target: nobody there took it
     after 64*T1 of silence              to the next target: nobody there was heard, and the ending is uncertain
 
 and each only while nothing but 100 was heard of any INVITE before. Whoever sends one 2xx first is kept; all others are
@@ -12,18 +12,15 @@ acknowledged and hung up, whichever INVITE they answer and whenever they come.
 
 from typing import TYPE_CHECKING, Final
 
-from dialerd_sip.core.bad import BadMessage
-from dialerd_sip.core.call_invite import SHORTEST_SESSION, Invite, redirected
+from dialerd_sip.core.call_forks import Forks
+from dialerd_sip.core.call_invite import Invite, credentials_of, redirected
 from dialerd_sip.core.call_leg import Leg, OutOfOrder
-from dialerd_sip.core.call_media import CallMedia, description_in
-from dialerd_sip.core.dialog import Dialog, tag_in
-from dialerd_sip.core.events import InviteReady, Progress, Sent
+from dialerd_sip.core.dialog import tag_in
+from dialerd_sip.core.events import InviteReady, Sent
 from dialerd_sip.core.farewell import Farewell, challenges_of
 from dialerd_sip.core.flow import Flow
-from dialerd_sip.core.headers import min_se, option_tags
 from dialerd_sip.core.message import Request, Response
 from dialerd_sip.core.plan import CallPlan, Target
-from dialerd_sip.core.sdp import BadDescription
 from dialerd_sip.core.timing import Timer
 from dialerd_sip.core.transactions import ClientTransaction
 
@@ -44,15 +41,33 @@ class Inviting:
         plan: what it is to be.
 
     Attributes:
-        legs: the early ones, by the far end's tag.
+        forks: its early legs.
         why: why it is being taken back, or None.
     """
 
     __slots__ = (
-        "__weakref__", "_bound", "_call", "_cancelled", "_deadline", "_doubt", "_heard", "_holds", "_invite", "_invites",
-        "_kept", "_plan", "_pracks", "_reasons", "_ring", "_sent", "_target", "_targets", "_transaction", "_tried", "cseq",
-        "legs", "why",
-    )  # fmt: skip
+        "__weakref__",
+        "_bound",
+        "_call",
+        "_cancelled",
+        "_doubt",
+        "_heard",
+        "_holds",
+        "_invite",
+        "_invites",
+        "_kept",
+        "_plan",
+        "_reasons",
+        "_ring",
+        "_sent",
+        "_target",
+        "_targets",
+        "_transaction",
+        "_tried",
+        "cseq",
+        "forks",
+        "why",
+    )
 
     def __init__(self, call: "Call", plan: CallPlan) -> None:
         self._call = call
@@ -71,17 +86,14 @@ class Inviting:
         self._reasons: tuple[str, ...] = ()
         self._ring: Timer | None = None
         self._bound: Timer | None = None
-        self._deadline = 0.0
-        self._pracks: list[ClientTransaction] = []
         self._kept: tuple[int, str, bytes, Flow] | None = None  # CSeq, tag and ACK of the 2xx that is kept
         self.cseq = 0
-        self.legs: dict[str, Leg] = {}
+        self.forks = Forks(call, plan)
         self.why: str | None = None
 
     def start(self, now: float) -> None:
         """Send the first INVITE."""
-        self._deadline = now + self._plan.ring_for
-        self._ring = self._call.ua.timers.at(self._deadline, self._rang_long)
+        self._ring = self._call.ua.timers.at(now + self._plan.ring_for, self._rang_long)
         self._next_target(now)
 
     def take_back(self, why: str, now: float, reasons: tuple[str, ...] = ()) -> None:
@@ -96,10 +108,7 @@ class Inviting:
         for timer in (self._ring, self._bound):
             if timer is not None:
                 timer.cancel()
-        for prack in self._pracks:
-            prack.stop()
-        self._pracks.clear()
-        self.legs = {}
+        self.forks.stop()
 
     def acknowledge(self) -> None:
         """Send the ACK that was held."""
@@ -118,11 +127,11 @@ class Inviting:
         A BYE from one that was not heard of yet has overtaken the 2xx that made its dialog: there is one all the same.
         """
         tag = tag_in(request, of="from")
-        leg = self.legs.get(tag)
+        leg = self.forks.legs.get(tag)
         if leg is None and request.method == "BYE" and self.cseq in self._sent:
             invite, target = self._sent[self.cseq]
             made = Response.to_request(invite, 200, "OK", to_tag=tag or None)
-            leg = self.legs[tag] = self._leg(made, invite, target)
+            leg = self.forks.legs[tag] = self.forks.leg(made, invite, target)
         return leg
 
     # what transactions tell
@@ -134,7 +143,7 @@ class Inviting:
             self.accepted(number, response, now)
         elif transaction is self._transaction and self._kept is None:
             if response.status < 200:
-                self._take_provisional(response, now)
+                self._take_provisional(transaction, response, now)
             else:
                 self._take_refusal(response, now)
         elif response.status < 200 and transaction is self._transaction and self._kept and self._kept[0] != number:
@@ -144,14 +153,14 @@ class Inviting:
         """Take it that the INVITE's final answer does not come."""
         if transaction is not self._transaction or self._kept is not None:
             return
-        nobody = why in ("refused", "unopened") and not self._heard
+        nobody = why == "refused" and not self._heard  # ICMP, or a connection that could not be opened
         self._doubt = self._doubt or not nobody
-        if self._targets and self._may_go_on(now) and (nobody or (why == "timeout" and not self._heard)):
+        if self._targets and self._may_go_on() and (nobody or (why == "timeout" and not self._heard)):
             self._next_target(now)
         elif self.why is not None:
             self._call.fail(None, now, ours=self.why, certain=not self._doubt)
         else:
-            self._call.fail(None, now, why="connection" if why == "unopened" else why, certain=not self._doubt)
+            self._call.fail(None, now, why=why, certain=not self._doubt)
 
     # answers
 
@@ -166,7 +175,8 @@ class Inviting:
         sent = self._sent.get(number)
         if sent is None:
             return
-        leg = self._leg(response, *sent)
+        call.authenticator.accepted(response.all("Authentication-Info"))
+        leg = self.forks.leg(response, *sent)
         leg.dialog.learn_routes(response)
         leg.learn(response)
         request, flow = leg.dialog.request("ACK", number, credentials_of(sent[0]))
@@ -179,7 +189,7 @@ class Inviting:
         if not first:
             if not leg.ended:
                 leg.ended = True  # a retransmitted one is acknowledged, and hung up once
-                self.legs[tag] = leg
+                self.forks.legs[tag] = leg
                 Farewell(call.ua, leg.dialog, call.authenticator, (REASON_FORKED,)).send(now)
             return
         self._kept = (number, tag, ack, flow)
@@ -189,38 +199,21 @@ class Inviting:
         self.stop()
         call.keep(leg, response, now)
 
-    def _take_provisional(self, response: Response, now: float) -> None:
+    def _take_provisional(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         self._heard = True
-        transaction = self._transaction
-        if response.status > 100 and transaction is not None:
-            leg = self._leg(response, transaction.request, self._target)
-            self.legs[leg.dialog.remote_tag] = leg
-            leg.learn(response)
+        call, status = self._call, response.status
+        if status > 100:
+            call.progressed = True
+            call.authenticator.accepted()
+            call.rang = call.rang or (status >= 180 and status != 199)
             try:
-                number = leg.to_be_acknowledged(response)
+                progress = self.forks.take(response, transaction.request, self._target, now)
             except OutOfOrder:
                 return
-            if number is not None:
-                self._prack(leg, number, now)
-            self._tell(leg, response)
+            if self.why is None:
+                call.emit(progress)
         if self.why is not None:
             self._cancel(now)
-
-    def _tell(self, leg: Leg, response: Response) -> None:
-        call = self._call
-        call.progressed = True
-        call.rang = call.rang or (response.status >= 180 and response.status != 199)
-        body = description_in(response)
-        if body is not None:
-            try:
-                leg.media.take_answer(body)
-            except BadDescription:
-                body = None  # the 2xx will tell
-        if response.status == 199:
-            self.legs.pop(leg.dialog.remote_tag, None)  # RFC 6228: this fork is over, others go on
-        if self.why is None:
-            early = leg.media.agreed if body is not None and self._plan.hear_early else None
-            call.emit(Progress(call_id=call.call_id, status=response.status, phrase=response.phrase, media=early))
 
     def _take_refusal(self, response: Response, now: float) -> None:
         call, status = self._call, response.status
@@ -228,49 +221,34 @@ class Inviting:
             # one that was asked for again, or that crossed our CANCEL, ends it as ours
             ours = self._cancelled or status in (401, 407, 420, 422, 503) or 300 <= status < 400
             call.fail(response, now, ours=self.why if ours else None)
-        elif not self._may_go_on(now):
+        elif not self._may_go_on():
             call.fail(response, now, certain=self._is_certain(response))
         elif status in (401, 407):
             if self._invites < MOST_INVITES and call.authenticator.answer(status, challenges_of(response)):
                 self._send(now)
             else:
                 call.fail(response, now, why="credentials", certain=not self._doubt)
-        elif self._invites < MOST_INVITES and self._can_be_met(response):
+        elif self._invites < MOST_INVITES and self._is_met(response):
             self._send(now)
         elif status == 503 and self._targets:
             self._next_target(now)
         else:
             call.fail(response, now, certain=self._is_certain(response))
 
-    def _can_be_met(self, response: Response) -> bool:
-        invite, status = self._invite, response.status
-        try:
-            if status == 422:  # RFC 4028 section 7.3
-                least = min_se(response) or 0
-                if invite.session_expires and (invite.min_se or 0) < least < 2**31:
-                    invite.min_se = max(least, SHORTEST_SESSION)
-                    invite.session_expires = max(invite.session_expires, invite.min_se)
-                    return True
-            elif status == 420:  # RFC 3261 section 8.1.3.5
-                refused = frozenset(option_tags(response, "Unsupported")) & {"timer", "100rel"}
-                if refused - invite.without:
-                    invite.without |= refused
-                    return True
-            elif 300 <= status < 400 and self._plan.redirects:
-                target = redirected(response, self._plan.targets, self._tried)
-                if target is not None:
-                    self._target = target
-                    return True
-        except BadMessage:
-            return False
-        return False
+    def _is_met(self, response: Response) -> bool:
+        """Whether another INVITE can do better, which is prepared then."""
+        if 300 <= response.status < 400:
+            target = redirected(response, self._plan.targets, self._tried) if self._plan.redirects else None
+            self._target = target or self._target
+            return target is not None
+        return self._invite.meets(response)
 
     def _is_certain(self, response: Response) -> bool:
         """Whether this final answer speaks for all: a busy phone does, a gateway's trouble not after one was silent."""
         return not self._doubt or self._call.progressed or response.status in (480, 486, 600, 603, 607, 608)
 
-    def _may_go_on(self, now: float) -> bool:
-        return self.why is None and not self._call.progressed and now < self._deadline
+    def _may_go_on(self) -> bool:
+        return self.why is None and not self._call.progressed
 
     # sending
 
@@ -286,7 +264,7 @@ class Inviting:
         self._invites += 1
         self._tried.add(target.uri)
         self._heard = False
-        self.legs = {}
+        self.forks.stop()
         credentials = call.authenticator.headers("INVITE", target.uri, self._invite.body)
         request = self._invite.request(target, self.cseq, credentials)
         via = request.first("Via") or ""
@@ -301,22 +279,6 @@ class Inviting:
         self._sent[self.cseq] = (request, target)
         call.emit(InviteReady(call_id=call.call_id, sent=sent))
         self._transaction = call.ua.transactions.request(request, target.flow, self, now)
-
-    def _prack(self, leg: Leg, number: int, now: float) -> None:
-        call, dialog = self._call, leg.dialog
-        headers = [("RAck", f"{number} {self.cseq} INVITE")]
-        headers += call.authenticator.headers("PRACK", dialog.remote_target, b"")
-        request, flow = dialog.request("PRACK", dialog.next_cseq(), headers)
-        self._pracks.append(call.ua.transactions.request(request, flow, None, now))
-
-    def _leg(self, response: Response, request: Request, target: Target) -> Leg:
-        known = self.legs.get(tag_in(response, of="to"))
-        if known is not None:
-            return known
-        dialog = Dialog.answered(
-            self._plan.seed, request, response, target.flow, contact=target.contact, sent_by=target.sent_by
-        )
-        return Leg(dialog, CallMedia(self._plan.media))
 
     # taking back
 
@@ -336,9 +298,3 @@ class Inviting:
         if self._transaction is not None:
             self._transaction.stop()
         self._call.fail(None, now, ours=self.why, certain=False, detail="the CANCEL was not answered")
-
-
-def credentials_of(request: Request) -> list[tuple[str, str]]:
-    """Return the credentials of an INVITE, which its ACK bears too (RFC 3261 section 22.1)."""
-    names = ("Authorization", "Proxy-Authorization")
-    return [(name, value) for name in names for value in request.all(name)]

@@ -7,6 +7,7 @@ sending again and giving up. Knows nothing of dialogs and of what requests are f
 from typing import TYPE_CHECKING, Final, Protocol
 
 from dialerd_sip.core.flow import Flow
+from dialerd_sip.core.invite_siblings import acknowledgement
 from dialerd_sip.core.machines import CLIENT, CLIENT_INVITE, Compiled, Do, Input, State, compiled
 from dialerd_sip.core.message import Request, Response
 from dialerd_sip.core.timing import Timer
@@ -254,37 +255,6 @@ class ClientTransaction:
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.unanswered(self, why, now)
-
-
-def acknowledgement(invite: Request, response: Response) -> Request:
-    """Return the ACK to a refusal of an INVITE: its Via, its routes, the answer's To (RFC 3261 section 17.1.1.3)."""
-    return _sibling(invite, "ACK", response.first("To") or "")
-
-
-def cancellation(invite: Request, reasons: tuple[str, ...] = ()) -> Request:
-    """Return the CANCEL of an INVITE (RFC 3261 section 9.1).
-
-    Args:
-        invite: what is taken back.
-        reasons: Reason values (RFC 3326).
-    """
-    cancel = _sibling(invite, "CANCEL", invite.first("To") or "")
-    for reason in reasons:
-        cancel.add("Reason", reason)
-    return cancel
-
-
-def _sibling(invite: Request, method: str, to: str) -> Request:
-    headers = [("Via", invite.values("Via")[0])]
-    headers += [("Route", route) for route in invite.all("Route")]
-    headers += [
-        ("Max-Forwards", "70"),
-        ("From", invite.first("From") or ""),
-        ("To", to),
-        ("Call-ID", invite.call_id),
-        ("CSeq", f"{invite.cseq.number} {method}"),
-    ]
-    return Request(method, invite.uri, headers)
 
 
 _OPEN: Final = frozenset((State.CALLING, State.TRYING, State.PROCEEDING))

@@ -182,9 +182,7 @@ class Former:
         """Acknowledge a 2xx, and end its dialog, once."""
         call = self._call
         try:
-            dialog = Dialog.answered(
-                call.seed, invite, response, flow, contact=call.contact, sent_by=call.sent_by
-            )
+            dialog = Dialog.answered(call.seed, invite, response, flow, contact=call.contact, sent_by=call.sent_by)
             ack, towards = dialog.request("ACK", response.cseq.number)
         except BadMessage:
             return  # it cannot be acknowledged, and the far end gives it up: RFC 3261 section 13.3.1.4

@@ -35,4 +35,4 @@ def branch_of(seed: str, method: str, cseq: int, target: str) -> str:
 
 
 def _hash(seed: str, what: str, size: int = 12) -> str:
-    return blake2s(f"{seed} {what}".encode(), digest_size=size).hexdigest()
+    return blake2s(f"{seed} {what}".encode("utf-8", "surrogateescape"), digest_size=size).hexdigest()

@@ -28,7 +28,7 @@ class Message(Fields):
         if text is not None and '"' not in text and "," not in text:
             before, found, rest = text.partition(";branch=")
             if found and "branch" not in before.lower():
-                return rest.partition(";")[0].strip()
+                return rest.partition(";")[0].strip(" \t\r\n")
         return self.via.branch
 
     @property
@@ -162,7 +162,8 @@ def parse_message(data: bytes) -> Request | Response:
         message.method, message.uri, problem = request_line(first)
     message._read = None
     message.body = b""
-    message.pairs = pairs = []
+    pairs: list[tuple[str, str]] = []
+    message.pairs = pairs
     try:
         lengths = read_headers(lines, pairs, isinstance(message, Response))
         message.body = body_of(data, body_at, lengths)

@@ -8,6 +8,7 @@ from dialerd_sip.core.message import BadMessage
 from dialerd_sip.core.uri import Uri
 
 
+@lru_cache(maxsize=4096)  # gateways and proxies name the same few places in call after call
 def flow_towards(uri: str, over: Flow) -> Flow:
     """Return the flow to a next hop (RFC 3261 section 12.2.1.1, RFC 3263 section 4 for addresses).
 

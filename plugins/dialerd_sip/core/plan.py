@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from dialerd_sip.core.digest import Credentials
+from dialerd_sip.core.digest import Credentials, NonceCache
 from dialerd_sip.core.flow import Flow
 from dialerd_sip.core.sdp import LocalMedia
 
@@ -40,6 +40,7 @@ class CallPlan:
         targets: where to try, in order; the next one only while nobody can have been rung.
         media: our side of the media; the offer is made from it.
         credentials: what challenges are answered with, or None.
+        nonces: what the trunk's proxies have taken before, so that the first INVITE may carry credentials; or None.
         ring_for: seconds from the first INVITE after which a call that nobody answered is taken back.
         talk_for: seconds after the answer after which it is ended.
         session_expires: seconds that are offered (RFC 4028); 0 = no session timer.
@@ -57,6 +58,7 @@ class CallPlan:
     targets: tuple[Target, ...]
     media: LocalMedia
     credentials: Credentials | None = None
+    nonces: NonceCache | None = None
     ring_for: float
     talk_for: float
     session_expires: int = 1800

@@ -122,10 +122,11 @@ class Registration:
         """Take the registration back; `RegistrationChanged` tells when that is done or has failed."""
         self._stopping = True
         self._ua.on_flow_failed(self, None)
+        may_have_it = self.registered or self._request is not None
         self._rest()
         if self._expiry is not None:
             self._expiry.cancel()
-        if self.registered or self._cseq:
+        if may_have_it:
             self._tries = 0
             self._send(now)
         else:

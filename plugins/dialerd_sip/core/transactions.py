@@ -7,8 +7,9 @@ The machines are tables in `machines`, one transaction stands in `client_transac
 from collections.abc import Callable
 from typing import Final
 
-from dialerd_sip.core.client_transactions import ClientOwner, ClientTransaction, cancellation
+from dialerd_sip.core.client_transactions import ClientOwner, ClientTransaction
 from dialerd_sip.core.flow import Flow
+from dialerd_sip.core.invite_siblings import cancellation
 from dialerd_sip.core.message import Request, Response
 from dialerd_sip.core.server_transactions import Key, ServerTransaction, acknowledged_key_of, key_of
 from dialerd_sip.core.timing import Timers, Timing

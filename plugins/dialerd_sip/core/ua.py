@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from dialerd_sip.core.answer_flow import answer_flow
 from dialerd_sip.core.events import Event
 from dialerd_sip.core.flow import Flow
 from dialerd_sip.core.late import Late
 from dialerd_sip.core.message import BadMessage, Request, Response, parse_message
 from dialerd_sip.core.recent import Recent
 from dialerd_sip.core.refusing import answer_to, dropped, refusal
-from dialerd_sip.core.sources import note_source
+from dialerd_sip.core.source import with_source
 from dialerd_sip.core.strays import Strays, answer
 from dialerd_sip.core.timing import Timers, Timing
 from dialerd_sip.core.transactions import ServerTransaction, Transactions
@@ -115,7 +116,7 @@ class UserAgent:
             refused = answer_to(bad, request) if flow.host in self._trusted else None
             if refused is not None:
                 self._refuse(refused, flow)
-        except ValueError:  # text that cannot be written again, such as a lone carriage return in From
+        except ValueError:  # text that cannot be written again
             self._count("bad")
 
     def datagrams_to_send(self, now: float) -> list[tuple[bytes, Flow]]:
@@ -217,7 +218,8 @@ class UserAgent:
             return
         if self.transactions.receive_request(request, now):
             return
-        back = note_source(request, flow)
+        back = answer_flow(request, flow)
+        with_source(request, flow.host, flow.port)
         refused = refusal(request)
         if refused is not None:
             self._count("refused")
@@ -240,7 +242,7 @@ class UserAgent:
     def _ask(self, user: CallUser, transaction: ServerTransaction, now: float) -> None:
         try:
             user.asked(transaction, now)
-        except BadMessage:
+        except (BadMessage, ValueError):
             self._count("bad")
             if transaction.open:
                 transaction.answer(answer(transaction.request, 400, "Bad Request"), now)

@@ -128,6 +128,8 @@ class MediaProcess:
         if self._control is None:
             return
         said = messages.encode(command)
+        if len(said) > messages.SIZE:
+            raise MediaError("too many clips are to be played at once; play them in parts")
         if not self._waiting:
             try:
                 self._control.send(said)
@@ -244,7 +246,12 @@ class MediaProcess:
                 self._refused[reply.host] = reply.reason
             self._changed()
         elif isinstance(reply, messages.Trouble):
-            log.warning("media.troubled", what=reply.event, reason=reply.reason, remedy="mend what the reason names")
+            log.warning(
+                "media.troubled",
+                what=reply.event,
+                reason=reply.reason,
+                remedy="mend the folder or the disk of recordings, or the detector's name; the call itself goes on",
+            )
         elif isinstance(reply, messages.Closed):
             session = self._closing.pop(reply.id, None)
             if session is not None and session.figures is not None:
@@ -254,6 +261,7 @@ class MediaProcess:
                     lost=reply.lost,
                     jitter_ms=reply.jitter_ms,
                     late_ms_p99=reply.late_ms_p99,
+                    strangers=reply.strangers,
                 )
                 _call(partial(session.figures, figures))
         else:

@@ -81,7 +81,8 @@ class MediaFigures:
         sent, received: RTP packets.
         lost: packets of the far end that never came, by their sequence numbers.
         jitter_ms: interarrival jitter (RFC 3550 section 6.4.1).
-        late_ms_p99: how late our packets left, 99th percentile.
+        late_ms_p99: how late our packets left, 99th percentile, by the upper bound of its class.
+        strangers: packets that were dropped, being from unknown sources, or no RTP.
     """
 
     sent: int = 0
@@ -89,6 +90,7 @@ class MediaFigures:
     lost: int = 0
     jitter_ms: float = 0.0
     late_ms_p99: float = 0.0
+    strangers: int = 0
 
 
 class Session(Protocol):

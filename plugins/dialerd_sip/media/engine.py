@@ -145,6 +145,7 @@ class Engine:
             lost=hearing.lost,
             jitter_ms=hearing.jitter_ms,
             late_ms_p99=stream.late_ms_p99(),
+            strangers=hearing.strangers,
         )
         to = self._rtcp_remote(stream) if stream.sent and self._reports else None
         return figures, None if to is None else (self._report(stream, now, bye=True), to)

@@ -7,7 +7,6 @@ taken together: each wake-up would cost a virtual clock a moment of real time.
 import select
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -72,7 +71,7 @@ class InlineSession:
 
     def record(self, path: Path) -> None:
         """Record what is received."""
-        recording = Recording(str(path), _at_once, partial(log.warning, "media.troubled", remedy="mend it"))
+        recording = Recording(str(path), _at_once, _troubled)
         self._do(lambda engine, now: engine.record(self._stream, recording, now))
 
     def detect(self, name: str) -> None:
@@ -231,3 +230,7 @@ class InlineMedia:
 def _at_once(work: Callable[[], None], _size: int) -> bool:
     work()
     return True
+
+
+def _troubled(reason: str) -> None:
+    log.warning("media.troubled", what="recording.failed", reason=reason, remedy="mend the folder or the disk")

@@ -148,6 +148,7 @@ class Closed(_Said, frozen=True):
     lost: int
     jitter_ms: float
     late_ms_p99: float
+    strangers: int
 
 
 class Trouble(_Said, frozen=True):

@@ -223,7 +223,7 @@ class Process:
         pair, stream, lease.stream = lease.pair, lease.stream, None
         self._ports.give_back(pair, now)
         if stream is None:
-            return messages.Closed(lease.id, 0, 0, 0, 0.0, 0.0)
+            return messages.Closed(lease.id, 0, 0, 0, 0.0, 0.0, 0)
         for one in (pair.rtp, pair.rtcp):
             self._poll.unregister(one.fileno())
             del self._readers[one.fileno()]
@@ -233,7 +233,13 @@ class Process:
             with suppress(OSError):  # a far end that is not there needs no farewell
                 pair.rtcp.sendto(*farewell)
         return messages.Closed(
-            lease.id, figures.sent, figures.received, figures.lost, figures.jitter_ms, figures.late_ms_p99
+            lease.id,
+            figures.sent,
+            figures.received,
+            figures.lost,
+            figures.jitter_ms,
+            figures.late_ms_p99,
+            figures.strangers,
         )
 
     def _reply(self, reply: messages.Reply) -> None:

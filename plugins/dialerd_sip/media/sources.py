@@ -23,8 +23,7 @@ PROBATION: Final = 3
 RELEARN_S: Final = 2.0
 """Silence after which another address may be believed: a hundred packets of 20 ms."""
 
-_CANDIDATES: Final = 8  # on probation at once; more are many senders at random, of whom none gets on
-_STALE_S: Final = 0.2  # a candidate without a packet for so long makes room: a stream's come each 10 to 60 ms
+_CANDIDATES: Final = 64  # on probation at once: whoever keeps the far end out has to send 3,200 packets a second
 
 
 class Sources:
@@ -47,7 +46,7 @@ class Sources:
         # while it is set, a new address was signalled and nothing has come from there; what was believed before is
         # still heard, and may only from this instant on be taken for where the far end is
         self._settles_at: float | None = None
-        self._candidates: dict[tuple[Address, int], tuple[int, int, float]] = {}
+        self._candidates: dict[tuple[Address, int], tuple[int, int]] = {}
 
     @property
     def settled(self) -> bool:
@@ -87,7 +86,7 @@ class Sources:
             self.heard_at = now
             if self._settles_at is None:
                 return True
-            if now >= self._settles_at and self._passes(address, ssrc, sequence, now):
+            if now >= self._settles_at and self._passes(address, ssrc, sequence):
                 self._believe(address, now)
             return True
         if address == self._signalled:
@@ -97,7 +96,7 @@ class Sources:
             return False
         if self.believed is not None and self._settles_at is None and now - self.heard_at <= RELEARN_S:
             return False
-        if not self._passes(address, ssrc, sequence, now):
+        if not self._passes(address, ssrc, sequence):
             return False
         self._believe(address, now)
         return True
@@ -108,24 +107,20 @@ class Sources:
         if self._connected:
             self.remote = address
 
-    def _passes(self, address: Address, ssrc: int, sequence: int, now: float) -> bool:
+    def _passes(self, address: Address, ssrc: int, sequence: int) -> bool:
         """Count a packet of a candidate; return whether it has passed its probation."""
         key = address, ssrc
-        found = self._candidates.get(key)
+        found = self._candidates.pop(key, None)
         if found is None:
             if len(self._candidates) >= _CANDIDATES:
-                stalest = min(self._candidates, key=lambda one: self._candidates[one][2])
-                if now - self._candidates[stalest][2] < _STALE_S:
-                    return False
-                del self._candidates[stalest]
-            self._candidates[key] = 1, sequence, now
+                del self._candidates[next(iter(self._candidates))]  # whose last packet is the oldest
+            self._candidates[key] = 1, sequence
             return False
-        count, last, _ = found
+        count, last = found
         step = sequence - last & 0xFFFF
-        if step == 0 or step >> 15:
-            return False
-        count = count + 1 if step <= 2 else 1  # one may be lost in between
-        self._candidates[key] = count, sequence, now
+        if 0 < step < 0x8000:
+            count, last = (count + 1 if step <= 2 else 1), sequence  # one may be lost in between
+        self._candidates[key] = count, last
         return count >= PROBATION
 
 

@@ -30,6 +30,7 @@ CACHE_BYTES: Final = 1 << 30
 _HELD_S: Final = 3_600.0  # what was used in the last hour stays: a call that is on may play it yet
 _FORGOTTEN_S: Final = 30 * 86_400.0  # what nobody has used for so long goes, room or not
 _ASIDE: Final = ".making-"
+_CLIPS: Final = "[0-9a-f]" * 2 + "/" + "[0-9a-f]" * 64  # names of nobody else, should the folder be another's
 _TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST)  # rename(2): the new path is a directory with something in it
 
 
@@ -51,7 +52,7 @@ class ClipCache:
         """Return the clip of a key, and note that it is used; None where there is none that is whole.
 
         Args:
-            key: hexadecimal digits, two at least.
+            key: SHA-256 of what it is made of, in hexadecimal digits.
 
         Raises:
             UnfitAgent: the folder cannot be read.
@@ -87,7 +88,7 @@ class ClipCache:
         """Keep a clip; where somebody else has kept one of this key in the meantime, theirs.
 
         Args:
-            key: hexadecimal digits, two at least.
+            key: SHA-256 of what it is made of, in hexadecimal digits.
             ulaw: its µ-law bytes.
             alaw: its A-law bytes, as many.
 
@@ -135,7 +136,7 @@ class ClipCache:
 
     def _kept(self) -> Iterator[tuple[float, int, Path]]:
         """Yield when each clip was last used, its bytes, and its place."""
-        for place in self._folder.glob("[0-9a-f][0-9a-f]/*"):
+        for place in self._folder.glob(_CLIPS):
             try:
                 yield (place / "made").stat().st_mtime, 2 * (place / "sound.ulaw").stat().st_size, place
             except OSError:  # another process has dropped it, or somebody has damaged it

@@ -28,6 +28,7 @@ from dialerd_sip.speech.cache import ClipCache
 from dialerd_sip.speech.command import CommandFailed, Run
 from dialerd_sip.speech.flights import Flights
 from dialerd_sip.speech.law import alaw, ulaw
+from dialerd_sip.speech.places import PLACE
 from dialerd_sip.speech.sound import BadSound, read_sound
 from dialerd_sip.speech.unfit import UnfitAgent
 
@@ -41,25 +42,7 @@ _MAKING: Final = "1"  # how clips are made; another number makes all of them ane
 _CLIPS: Final = 4_096  # remembered
 _LOOKED_S: Final = 60.0  # how long one is taken to be there without being looked at
 _SHOWN: Final = 300  # characters of a command's words that are repeated
-_PLACE: Final = re.compile(r"\{([^{}]*)\}")
-_PLACES: Final = frozenset({"voice", "language", "file"})
 _UNSPOKEN: Final = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\ud800-\udfff]+")
-
-
-def fault_of(command: Sequence[str]) -> str | None:
-    """Return what is wrong with a text-to-speech command, or None; whether there is such a program is not looked at."""
-    if not command or not command[0].strip():
-        return 'must begin with a program, as in ["espeak-ng", "--stdin", "--stdout", "-v", "{language}"]'
-    if "{" in command[0]:
-        return "must begin with a program's name or path, without places"
-    for argument in command:
-        if "\0" in argument:
-            return "has an argument with a null character"
-        unknown = sorted(set(_PLACE.findall(argument)) - _PLACES)
-        if unknown:
-            also = "; the text comes on standard input" if "text" in unknown else ""
-            return f"has the place {{{unknown[0]}}}, of {{voice}}, {{language}} and {{file}} that there are{also}"
-    return None
 
 
 class Speaker:
@@ -129,8 +112,8 @@ class Speaker:
             words = words if len(words) <= _SHOWN else f"…{words[-_SHOWN:]}"
             said = f", saying: {words}" if words else ""
             raise UnfitAgent(
-                f"the text-to-speech command {program} {error}{said}; try it by hand, and see the trunk's speech_command and "
-                "the agent's voice and language",
+                f"the text-to-speech command {program} {error}{said}; try it by hand, and see the trunk's "
+                "speech_command and the agent's voice and language",
                 always=error.missing,
             ) from None  # what it comes from has the text in it
         except BadSound as error:
@@ -161,10 +144,10 @@ def _filled(command: Sequence[str], values: dict[str, str]) -> list[str]:
     """Return a command with its places filled; arguments without a value are left out."""
     filled = [command[0]]
     for argument in command[1:]:
-        names = _PLACE.findall(argument)
+        names = PLACE.findall(argument)
         if all(name in values for name in names):
             filled.append(_put(argument, values))
-        elif _PLACE.fullmatch(argument) and len(filled) > 1 and filled[-1].startswith("-"):
+        elif PLACE.fullmatch(argument) and len(filled) > 1 and filled[-1].startswith("-"):
             del filled[-1]
     return filled
 
@@ -182,7 +165,7 @@ def _put(argument: str, values: dict[str, str]) -> str:
             raise UnfitAgent(f"its {place[1]} must not begin with a hyphen or have control characters", always=True)
         return value
 
-    return _PLACE.sub(value_of, argument)
+    return PLACE.sub(value_of, argument)
 
 
 def _mask(text: str, private: Collection[str]) -> "re.Pattern[str]":
