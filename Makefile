@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 MAN    := build/man
-# Tests wait for daemons most of the time, so that two processes take half as long. The tests of one file stay in one
-# process: those of tests/system/test_system_nspawn.py share a machine that takes long to boot.
-AT_ONCE := -n 2 --dist loadfile
+# Tests wait for daemons much of the time, so that two processors have work for four processes. The tests of one file
+# stay in one process: those of tests/system/test_system_nspawn.py share a machine that takes long to boot. Files come in
+# the order of tests/conftest.py: xdist's own, by the number of tests, would leave the longest ones for the end.
+AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench soak man clean peers

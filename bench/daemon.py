@@ -22,13 +22,14 @@ class Daemon:
     Args:
         root: its directory.
         open_now: whether quiet hours let calls leave now.
+        own: tables of settings in the place of `settings`'s own.
     """
 
-    def __init__(self, root: Path, *, open_now: bool) -> None:
+    def __init__(self, root: Path, *, open_now: bool, own: Mapping[str, Any] | None = None) -> None:
         self.root = root
         self.log = root / "daemon.log"
         config = root / "dialerd.toml"
-        config.write_text(tomli_w.dumps(settings(root, open_now=open_now)))
+        config.write_text(tomli_w.dumps(settings(root, open_now=open_now) | dict(own or {})))
         self.began = time.perf_counter()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -37,6 +37,7 @@ from dialerd.model.states import Outcome
 from dialerd.plugin.provider import Answered, CallEvent, CallOrder, TrunkSite
 
 _WARM: Final = 300
+_SETTLED_S: Final = 34.0  # 64*T1, after which nothing is kept any more of the INVITEs' transactions
 _PORTS: Final = 20_000, 59_999
 _SCENARIOS: Final = {None: ("answer", "call"), "each": ("challenge", "show"), "known": ("known", "show")}
 
@@ -138,13 +139,14 @@ def options(far: FarEnd, folder: Path) -> dict[str, Any]:
         "rtp_ports": f"{_PORTS[0]}-{_PORTS[1]}",
         "options_interval": 0,  # sipp would take it for a call
         "silence_timeout": 0,  # nobody speaks
+        "answer_timeout": 2_000,  # nothing is lost on loopback; what is only late is not to be sent again
     }
 
 
 def sound(folder: Path) -> AgentSettings:
-    """Return an agent that plays a second of silence."""
+    """Return an agent that plays silence for as long as no call lasts here."""
     file = folder / "silence.wav"
-    soundfile.write(file, numpy.zeros(8_000, dtype="int16"), 8_000)
+    soundfile.write(file, numpy.zeros(8_000 * 60, dtype="int16"), 8_000)
     return AgentSettings(play=str(file))
 
 
@@ -152,7 +154,8 @@ async def by_plugin(far: FarEnd, folder: Path, asked: argparse.Namespace) -> dic
     """Call through the plugin."""
     media = MediaProcess(*_PORTS)
     agent = sound(folder)
-    async with Sip(TrunkSite(name="bench"), SipOptions(**options(far, folder)), media=media) as provider:
+    written = options(far, folder) | ({"answer_timeout": 500} if asked.stay else {})
+    async with Sip(TrunkSite(name="bench"), SipOptions(**written), media=media) as provider:
         warm = Calls(provider, agent, asked.at_once)
         await _through(warm, 0, _WARM if not asked.stay else 0)
         tune()
@@ -192,7 +195,7 @@ async def _staying(calls: Calls, count: int, media: MediaProcess) -> dict[str, A
             await calls.run(nursery, first, min(100, count - first))
             while calls.answered < first + 100 and not calls.failed:  # noqa: ASYNC110  # a hundred at a time
                 await trio.sleep(0.005)
-        await trio.sleep(6)  # the far end repeats nothing any more, and what is kept for that is forgotten
+        await trio.sleep(_SETTLED_S)
         found = {
             "answered": calls.answered,
             "failed": sum(calls.failed.values()),

@@ -21,7 +21,7 @@ from bench.machine import processor_s
 
 HOST: Final = "127.0.0.1"
 USERNAME: Final = "bench"
-PASSWORD: Final = "only-for-the-bench"  # noqa: S105  # it is that of the scenarios, which run on this machine alone
+PASSWORD: Final = "only-for-the-bench"  # it is that of the scenarios, which run on this machine alone
 
 _SCENARIOS: Final = Path(__file__).parent / "sipp"
 _PATIENCE_S: Final = 10.0

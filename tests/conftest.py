@@ -16,6 +16,11 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with those that start daemons: they take longest, and who waits for one leaves a processor to others."""
+    items.sort(key=lambda item: item.path.parent.name != "system")
+
+
 @pytest.fixture
 def logged() -> Iterator[list[MutableMapping[str, Any]]]:
     """Return the events that are logged, from `info` on, as they come."""

@@ -18,6 +18,7 @@ from bench.figures import (
     intake,
     opening,
     restart,
+    sip,
     sizes,
     streams,
     twilio,
@@ -47,4 +48,5 @@ FIGURES: Final[dict[str, Figure]] = {
     "events": events,
     "twilio": twilio,
     "streams": streams,
+    "sip": sip,
 }

@@ -1,11 +1,10 @@
 """What `[callbacks]` may say: where to listen, and the public URL that leads there. Nothing is opened."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from dialerd.model.address import TcpAddress, read_address
+from dialerd.model.address import TcpAddress, is_loopback, read_address
 from dialerd.model.errors import Fault
 from dialerd.model.settings import Settings
 
@@ -75,15 +74,6 @@ def _url_fault(url: str) -> str | None:
         return "must end before ? and #: what follows it is the carrier's"
     if url.endswith("/"):
         return f'must end without a slash: write "{url.rstrip("/")}"'
-    if parts.scheme == "http" and not _is_local(parts):
+    if parts.scheme == "http" and not is_loopback(host):
         return "must begin with https://, as anybody on the way could read numbers and keys; http is for loopback only"
     return None
-
-
-def _is_local(parts: SplitResult) -> bool:
-    if parts.hostname == "localhost":
-        return True
-    try:
-        return ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return False

@@ -41,6 +41,8 @@ def _found(settings: Settings, host: PluginHost) -> Iterator[Fault]:
         yield from _made(path, file.parent)
         if file.parent.is_dir():
             yield from _file(path, file)
+    for path, folder in host.filled_folders(settings):
+        yield from _directory(path, folder)
 
 
 def _readable(settings: Settings) -> Iterator[Fault]:

@@ -3,7 +3,7 @@
 Knows nothing of sockets.
 """
 
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from attrs import frozen
@@ -30,7 +30,7 @@ class TcpAddress:
     @property
     def local(self) -> bool:
         """Whether only this machine can reach it."""
-        return _ip(self.host).is_loopback
+        return is_loopback(self.host)
 
 
 def read_address(text: str) -> TcpAddress | Path:
@@ -60,5 +60,15 @@ def read_address(text: str) -> TcpAddress | Path:
     return TcpAddress(host=str(ip), port=int(port))
 
 
-def _ip(host: str) -> IPv4Address | IPv6Address:
-    return IPv6Address(host) if ":" in host else IPv4Address(host)
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine itself, RFC 6761, section 6.3, for the name.
+
+    Args:
+        host: a name, or an IP address without brackets.
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -11,7 +11,6 @@ from random import Random
 import msgspec
 import trio
 from attrs import evolve, field, frozen
-from trio.testing import MockClock
 
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.clock import VirtualClock
@@ -109,6 +108,8 @@ def forecast(
         host=host or PluginHost(),
         seed=seed,
     )
+    from trio.testing import MockClock  # noqa: PLC0415  # slow to load: the daemon reads this module at its start too
+
     return trio.run(run.forecast, clock=MockClock(autojump_threshold=0))
 
 

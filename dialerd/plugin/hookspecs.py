@@ -35,8 +35,8 @@ class ProviderFactory:
     Args:
         name: what `[trunks.NAME] provider` asks for.
         options: attrs class of `[trunks.NAME.options]`; faults in them are reported like any setting's. An attribute
-            with the metadata `{"written": True}` is a file that the provider writes: `check-config` warns where it
-            cannot be.
+            with the metadata `{"written": True}` is a file that the provider writes, one with `{"filled": True}` a
+            folder that it makes and fills: `check-config` warns where it cannot be.
         make: called with the trunk's site and its options; must not block and open nothing yet.
         pace: told the options, returns how many calls a second the carrier takes by them, or None; the trunk starts no
             more, whatever its own `calls_per_second` is.

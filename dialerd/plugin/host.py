@@ -197,12 +197,26 @@ class PluginHost:
         Raises:
             InvalidInput: a trunk has faults.
         """
+        return self._places(settings, "written")
+
+    def filled_folders(self, settings: Settings) -> list[tuple[str, Path]]:
+        """Return the folders that trunks' providers make and fill: the options with the metadata `filled`.
+
+        Args:
+            settings: the daemon's settings.
+
+        Raises:
+            InvalidInput: a trunk has faults.
+        """
+        return self._places(settings, "filled")
+
+    def _places(self, settings: Settings, mark: str) -> list[tuple[str, Path]]:
         return [
-            (dotted("trunks", (name, "options", field.name)), file)
+            (dotted("trunks", (name, "options", field.name)), Path(place))
             for name, trunk in settings.trunks.items()
             for options in [self._options(name, trunk)]
             for field in attrs.fields(type(options))
-            if field.metadata.get("written") and isinstance(file := getattr(options, field.name), Path)
+            if field.metadata.get(mark) and isinstance(place := getattr(options, field.name), Path | str)
         ]
 
     def make_provider(self, site: TrunkSite, trunk: TrunkSettings) -> Provider:

@@ -1,10 +1,17 @@
 """Calls over a SIP trunk: the provider `sip`, a user agent of its own.
 
-    core      SIP without a loop
-    shell     sockets, connections, DNS, on trio
-    media     RTP, in a process of its own
-    speech    prompts made into encoded frames
-    and here  what a trunk is: options, the provider, its calls, verdicts, what is taken back after a crash
+    core          SIP without a loop
+    shell         sockets, connections, DNS, on trio
+    media         RTP, in a process of its own
+    speech        prompts made into encoded frames
+
+    provider      a trunk that places calls, as its options say
+    trunk         where its calls go; registering: what keeps it registered
+    identity      who calls, as an INVITE says it; numbers: how numbers are written
+    studio        makes conversations; conversation: what an agent does in a call
+    leg           a call at work; state: what a later life needs of it
+    taking_back   calls of a former life
+    verdicts      what the end of a call means; verdict_table
 
 Knows nothing of campaigns, stores and the engine. Sound needs libraries that take a while to load; they are imported
 when a trunk is made.
@@ -33,6 +40,6 @@ def _make(site: TrunkSite, options: SipOptions) -> Provider:
 
 
 def _objection(options: SipOptions, _site: TrunkSite, agent: AgentSettings) -> str | None:
-    from dialerd_sip.script import objection  # noqa: PLC0415  # slow to load
+    from dialerd_sip.studio import objection  # noqa: PLC0415  # slow to load
 
-    return objection(agent, speaks=options.speech_command is not None)
+    return objection(agent, speaks=options.speech_command is not None, sounds=options.sounds is not None)

@@ -13,6 +13,7 @@ import trio
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Duration
 from dialerd.plugin.provider import Accepted, Answered, CallOrder, Digits, Report, Ringing
+from dialerd_sip.conversation import Action, Conversation, EndCall, OptOut, Play, StopPlaying, WaitFor
 from dialerd_sip.core.call import Call
 from dialerd_sip.core.events import (
     CallOver,
@@ -29,7 +30,6 @@ from dialerd_sip.core.events import (
 from dialerd_sip.core.plan import CallPlan
 from dialerd_sip.core.timing import Timer
 from dialerd_sip.media.contract import Digit, MediaEvent, MediaLost, PlayEnded, Session, Silent
-from dialerd_sip.script import Action, Conversation, EndCall, OptOut, Play, StopPlaying, WaitFor
 from dialerd_sip.shell.endpoint import Endpoint
 from dialerd_sip.state import CallState, to_bytes
 
@@ -125,7 +125,9 @@ class Leg:
     @property
     def talked(self) -> Duration | None:
         """How long the answered call has lasted; None where nobody has answered."""
-        return round((self._endpoint.now - self._answered_s) * SECOND) if self._answered else None
+        if not self._answered:  # the BYE may have overtaken the answer
+            return 0 if self._ending is not None and self._ending.answered else None
+        return round((self._endpoint.now - self._answered_s) * SECOND)
 
     async def run(self) -> Ending:
         """Let the call leave, and stay with it until it is over; cancelled, it is hung up.
@@ -201,9 +203,21 @@ class Leg:
                 self._do(self._conversation.opted_out(done=True))
             self._endpoint.pump()
 
+    def _stumbled(self) -> None:
+        """End the call after an error of ours, which whoever told us goes on after: nobody is left on a dead line."""
+        self._call.media_failed("an error within dialerd; see its log", self._endpoint.now)
+        self._endpoint.pump()
+
     # what the user agent tells
 
     def _told(self, event: Event) -> None:
+        try:
+            self._take(event)
+        except Exception:
+            self._stumbled()
+            raise
+
+    def _take(self, event: Event) -> None:
         match event:
             case InviteReady(sent=sent):
                 self._sent = (*self._sent, sent)
@@ -275,6 +289,13 @@ class Leg:
     # what the media tell
 
     def _heard(self, event: MediaEvent) -> None:
+        try:
+            self._listen(event)
+        except Exception:
+            self._stumbled()
+            raise
+
+    def _listen(self, event: MediaEvent) -> None:
         match event:
             case Digit(digit=digit):
                 self._key(digit)
@@ -326,7 +347,11 @@ class Leg:
         mark, endpoint = wait.mark, self._endpoint
 
         def due(_now: float) -> None:
-            self._do(self._conversation.timed_out(mark))
+            try:
+                self._do(self._conversation.timed_out(mark))
+            except Exception:
+                self._stumbled()
+                raise
 
         self._timer = endpoint.ua.timers.at(endpoint.now + wait.ms / SECOND, due)
 

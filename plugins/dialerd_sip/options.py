@@ -23,6 +23,7 @@ _HOST: Final = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[
 _SERVER: Final = re.compile(rf"({_HOST}|\[[0-9a-fA-F:.]+\])(:[0-9]{{1,5}})?")
 _BIND: Final = re.compile(r"([0-9.]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!%*_+`'~.-]+")
+_PARAMETERS: Final = re.compile(r"[A-Za-z0-9\[\]/:&+$;=%_.!~*'()-]+")  # RFC 3261 section 25.1, with what joins them
 _OURS: Final = frozenset(
     {"via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "contact", "m", "max-forwards", "route", "require"}
     | {"record-route", "content-length", "l", "content-type", "c", "authorization", "proxy-authorization", "supported"}
@@ -35,6 +36,8 @@ def _is_server(_record: object, _field: "_Field[Any]", text: str) -> None:
     found = _SERVER.fullmatch(text)
     if found is None or (found[2] and not 0 < int(found[2][1:]) <= 65_535):
         raise ValueError('must be a host, a host with a port, or a domain: "sip.example.com" or "192.0.2.1:5060"')
+    if text.startswith("["):
+        _is_ip(_record, _field, found[1].strip("[]"))
 
 
 def _is_bind(_record: object, _field: "_Field[Any]", text: str) -> None:
@@ -55,6 +58,8 @@ def _is_ports(_record: object, _field: "_Field[Any]", text: str) -> None:
     found = re.fullmatch(r"([0-9]{1,5})-([0-9]{1,5})", text)
     if found is None or not 1024 <= int(found[1]) < int(found[2]) <= 65_535:
         raise ValueError('must be a range of ports from 1024 on, such as "16384-32767"')
+    if int(found[2]) <= int(found[1]) + int(found[1]) % 2:
+        raise ValueError("has no even port with the odd one after it, which a call takes; widen it")
 
 
 def _are_headers(_record: object, _field: "_Field[Any]", headers: Mapping[str, str]) -> None:
@@ -80,6 +85,22 @@ def _is_path(_record: object, _field: "_Field[Any]", text: str) -> None:
 def _is_plain(_record: object, _field: "_Field[Any]", text: str) -> None:
     if not text or any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
         raise ValueError("must not be empty, nor have control characters")
+
+
+def _are_parameters(_record: object, _field: "_Field[Any]", text: str) -> None:
+    if not _PARAMETERS.fullmatch(text):
+        raise ValueError('must be parameters of a URI, such as "user=phone"')
+
+
+def _version(place: str) -> int | None:
+    """Return 4 or 6 where a place is an IP address, with or without port; None for a name."""
+    host = place[1:].partition("]")[0] if place.startswith("[") else place
+    if host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        return ip_address(host).version
+    except ValueError:
+        return None
 
 
 def _none_or(least: int, most: int) -> Callable[[object, "_Field[Any]", int], None]:
@@ -175,10 +196,10 @@ class SipOptions:
     bind: str = field(default="0.0.0.0:5060", validator=_is_bind)
     outbound_proxy: str | None = field(default=None, validator=_optional(_is_server))
     public_address: str | None = field(default=None, validator=_optional(_is_ip))
-    username: str | None = field(default=None, validator=_optional(validators.min_len(1)))
+    username: str | None = field(default=None, validator=_optional(_is_plain))
     password: str | None = None
     password_file: str | None = field(default=None, validator=_optional(_is_path))
-    realm: str | None = None
+    realm: str | None = field(default=None, validator=_optional(_is_plain))
     register: bool = False
     register_expires: Duration = field(default=10 * MINUTE, validator=_between(MINUTE, 24 * 60 * MINUTE))
     from_domain: str | None = field(default=None, validator=_optional(_is_server))
@@ -192,7 +213,7 @@ class SipOptions:
         default="e164", validator=validators.in_(("e164", "e164_plain", "national", "international"))
     )
     number_prefix: str = field(default="", validator=validators.matches_re(r"[0-9*#]{0,16}"))
-    uri_parameters: str | None = field(default=None, validator=_optional(_is_plain))
+    uri_parameters: str | None = field(default=None, validator=_optional(_are_parameters))
     media_address: str | None = field(default=None, validator=_optional(_is_ip))
     rtp_ports: str = field(default="16384-32767", validator=_is_ports)
     codecs: tuple[Codec, ...] = field(default=(Codec.PCMU, Codec.PCMA), validator=validators.min_len(1))
@@ -204,9 +225,9 @@ class SipOptions:
     answer_timeout: Duration = field(default=500, validator=_between(50, 2 * SECOND))
     retry_after_most: Duration = field(default=30 * SECOND, validator=_between(0, 10 * MINUTE))
     speech_command: tuple[str, ...] | None = field(default=None, validator=_optional(_is_command))
-    cache: str | None = field(default=None, validator=_optional(_is_path), metadata={"written": True})
+    cache: str | None = field(default=None, validator=_optional(_is_path), metadata={"filled": True})
     sounds: str | None = field(default=None, validator=_optional(_is_path))
-    record: str | None = field(default=None, validator=_optional(_is_path), metadata={"written": True})
+    record: str | None = field(default=None, validator=_optional(_is_path), metadata={"filled": True})
     silence_timeout: Duration = field(default=MINUTE, validator=_between(0, 60 * MINUTE))
     tls_ca: str | None = field(default=None, validator=_optional(_is_path))
     tls_certificate: str | None = field(default=None, validator=_optional(_is_path))
@@ -219,6 +240,10 @@ class SipOptions:
             raise ValueError("username and its password go together; give both, or none where the address is enough")
         if self.register and self.username is None:
             raise ValueError("register needs username, and password or password_file")
+        version = _version(self.bind)
+        for name in ("outbound_proxy" if self.outbound_proxy else "server", "public_address", "media_address"):
+            if _version(getattr(self, name) or "") not in (None, version):
+                raise ValueError(f"{name} is not of the family of bind ({self.bind}); give both IPv4 or both IPv6")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together")
         if len(set(self.codecs)) != len(self.codecs):

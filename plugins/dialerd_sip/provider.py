@@ -20,6 +20,7 @@ from dialerd.model.states import AtFault
 from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import CallOrder, MaybePlaced, NotPlaced, Report, TrunkSite
 from dialerd.plugin.secrets import read_secret
+from dialerd_sip.conversation import Conversation
 from dialerd_sip.core.digest import Credentials, NonceCache
 from dialerd_sip.core.identifiers import call_id_of, tag_of
 from dialerd_sip.core.plan import CallPlan, Target
@@ -31,11 +32,12 @@ from dialerd_sip.media.contract import Media, MediaError, Session
 from dialerd_sip.media.shared import media_at
 from dialerd_sip.options import EarlyMedia, Redirects, SipOptions
 from dialerd_sip.registering import registered
-from dialerd_sip.script import Conversation, Studio, UnfitAgent
 from dialerd_sip.shell.endpoint import endpoint_at
 from dialerd_sip.shell.errors import BindError
 from dialerd_sip.shell.resolving import Resolver
 from dialerd_sip.shell.tls import Security
+from dialerd_sip.speech.unfit import UnfitAgent
+from dialerd_sip.studio import Studio
 from dialerd_sip.taking_back import TakingBack
 from dialerd_sip.trunk import NoTarget, Trunk
 from dialerd_sip.verdicts import end_of
@@ -106,6 +108,8 @@ class Sip:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """De-register, and let go of what is shared."""
+        counts = {name: count for name, count in self._endpoint.counts.items() if count}
+        _log.info("sip.left", trunk=self._site.name, bind=self._options.bind, counts=counts)
         await self._stack.aclose()
 
     async def place(self, order: CallOrder, report: Report) -> CallEnd:
@@ -161,11 +165,11 @@ class Sip:
     async def _targets(self, identity: Identity, headers: Headers) -> tuple[Target, ...]:
         """Return where a call is tried, with the way to the first of them open."""
         if self._registration is not None and (why := self._registration.hindrance) is not None:
-            raise NotPlaced(_nowhere(why))
+            raise NotPlaced(_nowhere(why), trunk_down=True)
         try:
             return await self._trunk.open_targets(identity.user, headers)
         except NoTarget as error:
-            raise NotPlaced(_nowhere(str(error))) from error
+            raise NotPlaced(_nowhere(str(error)), trunk_down=True) from error
 
     async def _lease(self, target: Target) -> Session:
         host, _ = self._endpoint.local_address(target.flow)
@@ -224,8 +228,10 @@ def _nowhere(why: str) -> Cause:
 
 def cache_folder() -> Path:
     """Return where prompts are kept unless an option says otherwise: systemd's CacheDirectory=, or the user's cache."""
-    root = os.environ.get("CACHE_DIRECTORY") or os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache" / "dialerd") / "sip"
+    if service := os.environ.get("CACHE_DIRECTORY", "").partition(":")[0]:  # systemd.exec(5): there may be several
+        return Path(service) / "sip"
+    user = os.environ.get("XDG_CACHE_HOME")
+    return (Path(user) if user else Path.home() / ".cache") / "dialerd" / "sip"
 
 
 def session_id(seed: str) -> int:

@@ -9,13 +9,14 @@ from typing import Final
 
 import structlog
 import trio
-from attrs import evolve
 
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND
 from dialerd_sip.core.digest import Credentials
 from dialerd_sip.core.events import Event, RegistrationChanged
 from dialerd_sip.core.registration import Registration, RegistrationPlan
+from dialerd_sip.core.flow import Flow
+from dialerd_sip.numbers import escaped, host_of
 from dialerd_sip.options import SipOptions
 from dialerd_sip.shell.endpoint import Endpoint
 from dialerd_sip.trunk import NoTarget, Trunk
@@ -90,22 +91,28 @@ async def registered(
         yield None
         return
     registering = Registering(name)
-    domain = options.from_domain or trunk.domain
+    domain = options.from_domain or host_of(options.server)
     try:
-        targets = tuple(evolve(target, uri=f"sip:{trunk.domain}") for target in await trunk.all_targets("registrar"))
+        targets = tuple(trunk.target(flow, f"sip:{trunk.domain}") for flow in await trunk.look())
     except NoTarget as error:
         raise DialerdError(str(error)) from error
     plan = RegistrationPlan(
         name=f"register {name} {id(registering)}",
-        aor=f"sip:{options.from_user or options.username}@{domain}",
+        aor=f"sip:{escaped(options.from_user or options.username or '')}@{domain}",
         targets=targets,
         credentials=credentials,
         expires=options.register_expires // SECOND,
     )
     registration = Registration(endpoint.ua, plan)
     endpoint.listen(plan.name, registering.take)
+
+    def moved(flows: tuple[Flow, ...]) -> None:
+        registration.retarget(tuple(trunk.target(flow, f"sip:{trunk.domain}") for flow in flows), endpoint.now)
+        endpoint.pump()
+
     registration.start(endpoint.now)
     endpoint.pump()
+    trunk.follow(moved)
     try:
         with trio.move_on_after(_COMES_S):
             await registering.settled()
@@ -113,6 +120,7 @@ async def registered(
             raise DialerdError(f"{registering.hindrance}; see server, username and password in the options")
         yield registering
     finally:
+        trunk.follow(None)
         registering.expect()
         registration.stop(endpoint.now)
         endpoint.pump()

@@ -4,7 +4,7 @@ Call-ID, tag and branches follow from the attempt's id alone (`core.identifiers`
 crash took away can be cancelled; the rest is here. Knows nothing of sockets.
 """
 
-from collections.abc import Sequence
+import json
 from typing import Final
 
 import msgspec
@@ -43,8 +43,11 @@ _decode = msgspec.json.Decoder(CallState).decode
 
 
 def to_bytes(state: CallState) -> bytes:
-    """Return a state as bytes."""
-    return _encode(state)
+    """Return a state as bytes; what far ends wrote in bytes that are no UTF-8 is kept as it came."""
+    try:
+        return _encode(state)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(state)).encode()
 
 
 def from_bytes(state: bytes | None) -> CallState | None:
@@ -52,12 +55,16 @@ def from_bytes(state: bytes | None) -> CallState | None:
     if state is None:
         return None
     try:
-        found = _decode(state)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = _decoded(state)
+    except (msgspec.DecodeError, ValueError):
         return None
     return found if found.version == _VERSION and found.sent else None
 
 
-def with_sent(sent: Sequence[Sent], further: Sent) -> tuple[Sent, ...]:
-    """Return the INVITEs of a call with a further one."""
-    return (*sent, further)
+def _decoded(state: bytes) -> CallState:
+    try:
+        return _decode(state)
+    except msgspec.DecodeError:
+        if b"\\ud" not in state:  # bytes that are no UTF-8 stand there as lone surrogates
+            raise
+        return msgspec.convert(json.loads(state), CallState)

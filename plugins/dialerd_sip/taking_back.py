@@ -5,6 +5,7 @@ is up is hung up on, and only what the far end itself says counts as proof. What
 from the attempt: every address of the trunk is asked to cancel.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import trio
@@ -19,21 +20,18 @@ from dialerd_sip.core.identifiers import call_id_of, tag_of
 from dialerd_sip.core.plan import Target
 from dialerd_sip.identity import addresses_of
 from dialerd_sip.options import SipOptions
-from dialerd_sip.shell.endpoint import Endpoint
+from dialerd_sip.shell.endpoint import LONGEST_DATAGRAM, Endpoint
 from dialerd_sip.state import CallState, from_bytes
 from dialerd_sip.trunk import NoTarget, Trunk
 from dialerd_sip.verdicts import former_end
 
-_CSEQS: Final = 2
-"""How many INVITEs a target may have got: one, and one more where it asked for credentials."""
+_CSEQS: Final = 3
+"""How many INVITEs a target may have got within the moment for which nothing was durable: one, one more where it asked
+for credentials, and one more where a nonce was stale or a session timer too short. Each target begins with CSeq 1."""
 
 _SILENT_MOST: Final = 10
 """How often a far end that says nothing is asked before that is the answer; with the engine's pauses that is more than
-half an hour, after which nothing rings any more."""
-
-
-_SILENT_BUT_THERE: Final = 2
-"""The same where it answers OPTIONS meanwhile: some drop a CANCEL of what they do not know."""
+half an hour, after which nothing rings any more. One that is there and drops a CANCEL has been heard: `core.former`."""
 
 
 class FarEndSilent(DialerdError):
@@ -74,10 +72,21 @@ class TakingBack:
             return CannotTell(reason="the far end knows nothing of the call any more, which proves nothing")
         return CannotTell(reason="the far end said nothing, however often it was asked to take the call back")
 
+    async def _with_streams(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:
+        """Return targets with those over TCP that a long INVITE goes to instead: `Trunk.open_targets`."""
+        if self._options.transport is not None:
+            return targets
+        streams = []
+        for target in targets:
+            flow = await self._endpoint.flow_for(target.flow, LONGEST_DATAGRAM + 1)
+            if flow != target.flow:
+                streams.append(self._trunk.target(flow, target.uri))
+        return (*targets, *streams)
+
     def _given_up(self, attempt_id: str) -> bool:
         """Count that nothing was heard, and tell whether that is the answer."""
         silent = self._silent[attempt_id] = self._silent.get(attempt_id, 0) + 1
-        return silent >= (_SILENT_MOST if self._trunk.answers is not True else _SILENT_BUT_THERE)
+        return silent >= _SILENT_MOST
 
     async def _take_back(self, former: FormerCall) -> FormerTold:
         endpoint, key = self._endpoint, former.call_id
@@ -120,21 +129,15 @@ class TakingBack:
                 to=addresses.to,
                 sent=(),
             )
-        known = {(sent.cseq, sent.flow) for sent in state.sent}
-        first = max((sent.cseq for sent in state.sent), default=1)
-        guessed = [
-            _guess(attempt.attempt_id, cseq, target)
-            for target in targets
-            for cseq in range(first, first + _CSEQS)
-            if (cseq, target.flow) not in known
-        ]
+        if not state.sent:
+            targets = await self._with_streams(targets)
         here = self._trunk.target(state.sent[-1].flow if state.sent else targets[0].flow, "")
         return FormerCall(
             seed=attempt.attempt_id,
             call_id=state.call_id,
             from_=state.from_,
             to=state.to,
-            sent=(*state.sent, *guessed),
+            sent=(*state.sent, *guessed(attempt.attempt_id, state.sent, targets)),
             contact=here.contact,
             sent_by=here.sent_by,
             dialog=state.dialog,
@@ -143,7 +146,22 @@ class TakingBack:
         )
 
 
-def _guess(seed: str, cseq: int, target: Target) -> Sent:
-    """Return an INVITE that may have left, though no state of it was kept."""
-    branch, via = via_of(seed, cseq, target)
-    return Sent(cseq=cseq, branch=branch, uri=target.uri, via=via, flow=target.flow, routes=target.routes)
+def guessed(seed: str, sent: Iterable[Sent], targets: Iterable[Target]) -> list[Sent]:
+    """Return the INVITEs that may have left, though no state of them was kept.
+
+    Args:
+        seed: the attempt's id.
+        sent: those of which there is one.
+        targets: where it may have been tried.
+    """
+    known = {one.branch: one for one in sent}
+    found = []
+    for target in targets:
+        last = max((one.cseq for one in known.values() if one.flow == target.flow), default=0)
+        for cseq in range(1, max(_CSEQS, last + 1) + 1):
+            branch, via = via_of(seed, cseq, target)
+            if branch not in known:
+                found.append(
+                    Sent(cseq=cseq, branch=branch, uri=target.uri, via=via, flow=target.flow, routes=target.routes)
+                )
+    return found

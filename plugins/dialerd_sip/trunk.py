@@ -2,7 +2,7 @@
 we look from there. Knows nothing of single calls.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -15,10 +15,12 @@ from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.core.health import Health
 from dialerd_sip.core.plan import Target
 from dialerd_sip.identity import Headers
-from dialerd_sip.numbers import request_uri
+from dialerd_sip.numbers import escaped, request_uri
 from dialerd_sip.options import SipOptions
-from dialerd_sip.shell.endpoint import LONGEST_DATAGRAM, Endpoint, FlowError, Security
+from dialerd_sip.shell.endpoint import LONGEST_DATAGRAM, Endpoint
+from dialerd_sip.shell.errors import FlowError
 from dialerd_sip.shell.resolving import ResolveError, Resolver
+from dialerd_sip.shell.tls import Security
 
 _log = structlog.get_logger()
 
@@ -57,8 +59,11 @@ class Trunk:
         self._security = security
         self._server = options.outbound_proxy or options.server
         self._hosts: dict[str, None] = {}
-        self._trouble = Complaints()
+        self._complaints = Complaints()
         self._word = trio.Event()
+        self._told: dict[Flow, bool] = {}
+        self._follower: Callable[[tuple[Flow, ...]], None] | None = None
+        self._followed: frozenset[Flow] = frozenset()
         interval = options.options_interval
         self._health = Health(endpoint.ua, interval / SECOND) if interval else None
 
@@ -77,6 +82,7 @@ class Trunk:
             raise NoTarget(
                 f"no address of {self._server} is of the family of bind ({self._options.bind}); bind one of that family"
             )
+        flows = self._routed(flows)
         self._trust(flow.host for flow in flows)
         if self._health is not None and self._health.watch(
             {flow: self.target(flow, "sip:" + self.domain) for flow in flows}, self._endpoint.now
@@ -84,13 +90,23 @@ class Trunk:
             self._endpoint.pump()
         return flows
 
-    @property
-    def answers(self) -> bool | None:
-        """Whether any address of the server answers; None where nobody knows."""
-        if self._health is None:
-            return None
-        known = [self._health.is_alive(flow) for flow in self._health.watched]
-        return True if True in known else None if None in known else False
+    def _routed(self, flows: tuple[Flow, ...]) -> tuple[Flow, ...]:
+        """Return those to which a route leads; a network that is away for a while comes back.
+
+        Raises:
+            NoTarget: there is none.
+        """
+        routed, trouble = [], None
+        for flow in flows:
+            try:
+                self._endpoint.local_address(flow)
+            except FlowError as error:
+                trouble = error
+            else:
+                routed.append(flow)
+        if not routed:
+            raise NoTarget(f"{trouble}; see to this machine's network, or correct server")
+        return tuple(routed)
 
     async def all_targets(self, user: str) -> tuple[Target, ...]:
         """Return all places that a call may have gone to, also those that do not answer.
@@ -164,6 +180,10 @@ class Trunk:
         except FlowError as error:
             raise NoTarget(str(error)) from error
 
+    def follow(self, moved: Callable[[tuple[Flow, ...]], None] | None) -> None:
+        """Have `moved` called with the server's addresses each time they have been looked at; None = no more."""
+        self._follower = moved
+
     async def keep_looking(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Look again and again until cancelled; started when an address has answered, or a while has passed."""
         self._endpoint.watch(self._changed)
@@ -184,11 +204,16 @@ class Trunk:
 
     async def _look_once(self) -> None:
         try:
-            for flow in await self.look():
+            flows = await self.look()
+            # of more addresses than are tried, each look draws others: that is no move
+            if self._follower is not None and (len(flows) < _TARGETS or self._followed.isdisjoint(flows)):
+                self._followed = frozenset(flows)
+                self._follower(flows)
+            for flow in flows:
                 if flow.transport is not Transport.UDP:
                     await self.open(flow)
         except NoTarget as error:
-            self._trouble.tell(
+            self._complaints.tell(
                 _log.warning,
                 "sip.server_not_found",
                 self._server,
@@ -202,6 +227,11 @@ class Trunk:
         if self._health is None or event.flow not in self._health.watched:
             return
         self._word.set()
+        # another trunk of this endpoint asks the same address, and may know earlier or later
+        if self._health.is_alive(event.flow) is not event.alive or self._told.get(event.flow) is event.alive:
+            return
+        self._told = {flow: told for flow, told in self._told.items() if flow in self._health.watched}
+        self._told[event.flow] = event.alive
         address = f"{event.flow.host}:{event.flow.port}"
         if event.alive:
             _log.info("sip.target_found", trunk=self._name, target=address, transport=event.flow.transport.value)
@@ -243,7 +273,7 @@ class Trunk:
         host = options.public_address or host
         bracketed = f"[{host}]" if ":" in host else host
         sent_by = f"{bracketed}:{port}"
-        user = options.username or "dialerd"
+        user = escaped(options.username or "dialerd")
         transport = "" if flow.transport is Transport.UDP else f";transport={flow.transport.value}"
         routes = (f"<sip:{options.outbound_proxy};lr>",) if options.outbound_proxy else ()
         return Target(flow=flow, uri=uri, contact=f"<sip:{user}@{sent_by}{transport}>", sent_by=sent_by, routes=routes)

@@ -100,7 +100,9 @@ def judge(ending: Ending, *, talked: Duration | None = None) -> Row:
         brief = talked is not None and talked < _SUSPECT_BELOW and ending.ender is not Ender.US
         return SUSPECT if brief else ANSWERED
     status = ending.status
-    if status in (None, 487) and ending.why in LOCAL:  # 487 is what our own CANCEL leads to (RFC 3261, section 9.1)
+    # 487 is what our own CANCEL leads to (RFC 3261, section 9.1); what asks for another INVITE says nothing of a call
+    # that was taken back before that one could leave, and of its trunk
+    if ending.why in LOCAL and (status in (None, 487) or (ending.ender is Ender.US and _asks_again(status))):
         return LOCAL[ending.why]
     reasons = Reason.parse_all(ending.reasons)
     words = " ".join(text for text in (ending.phrase, ending.warning, *(reason.text for reason in reasons)) if text)
@@ -116,6 +118,10 @@ def judge(ending: Ending, *, talked: Duration | None = None) -> Row:
     if exact is not None and (row is None or exact.q850 != row.q850):
         return exact
     return row or UNKNOWN
+
+
+def _asks_again(status: int | None) -> bool:
+    return status is not None and (status in (401, 407, 420, 422) or 300 <= status < 400)
 
 
 def _refuse(ending: Ending, row: Row, retry_after_most: Duration | None) -> None:

@@ -4,14 +4,13 @@ Knows what a request is and what became of it; what that means for a call is `di
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
 from time import time_ns
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 import trio
@@ -22,13 +21,11 @@ from twilio.rest.api.v2010.account.outgoing_caller_id import OutgoingCallerIdLis
 
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Duration, Instant, to_instant
-from dialerd_twilio.answers import OVER, CallStatus, CarrierCall, CarrierError, Lost, NewCall, Refused
+from dialerd_twilio.answers import CallStatus, CarrierCall, Lost, NewCall, Refused
 from dialerd_twilio.manner import manner_of
 from dialerd_twilio.options import Api, TwilioOptions
 from dialerd_twilio.reading import as_call, may_be, next_page, refusal_of
 from dialerd_twilio.transport import Errand, Transport, on_errand, retry_after
-
-__all__ = ["OVER", "CallStatus", "Carrier", "CarrierCall", "CarrierError", "Lost", "NewCall", "Refused"]
 
 T = TypeVar("T")
 
@@ -48,7 +45,7 @@ _ENVIRONMENT: Final = {"TWILIO": ""}  # the SDK would take an account, a region 
 
 
 class Carrier:
-    """Asks the carrier. An async context manager.
+    """Asks the carrier. Nothing is opened before it is needed; who is done with it closes it.
 
     Args:
         options: of the trunk.
@@ -102,23 +99,20 @@ class Carrier:
             "machine_detection_silence_timeout": options.amd_silence_timeout,
         }
 
-    async def __aenter__(self) -> Self:
-        """Nothing is opened before it is needed."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close every connection."""
-        await self.aclose()
-
     async def aclose(self) -> None:
         """Close every connection."""
         with trio.CancelScope(shield=True):
             await self._transport.aclose()
 
-    async def create(self, call: NewCall, leave: Callable[[], None]) -> CarrierCall:
-        """Create a call; `leave` is called right before the first byte leaves, what it raises passes out untouched.
+    async def create(
+        self, call: NewCall, leave: Callable[[], None], ready: Callable[[], Awaitable[None]] | None = None
+    ) -> CarrierCall:
+        """Create a call.
+
+        Args:
+            call: what is asked for.
+            leave: called right before the first byte leaves; what it raises passes out untouched.
+            ready: awaited before that, when there is a connection; what it raises passes out as well.
 
         Raises:
             CarrierError: it was refused or lost.
@@ -142,7 +136,7 @@ class Carrier:
                 status_callback_method="POST",
                 status_callback_event=_ALL_EVENTS,
             )
-        errand = Errand(leave=leave)
+        errand = Errand(leave=leave, ready=ready)
         return await self._ask(errand, lambda: self._calls.create_async(call.to, call.caller_id, **asked), as_call)
 
     async def fetch(self, sid: str) -> CarrierCall | None:
@@ -168,8 +162,8 @@ class Carrier:
             status = CallStatus.COMPLETED
         return await self._update(sid, status=status.value)
 
-    async def calls(self, number: str, caller_id: str) -> AsyncIterator[CarrierCall]:
-        """Go through the calls of the account from one number to another, page by page.
+    async def calls(self, number: str, caller_id: str) -> list[CarrierCall]:
+        """Return the calls of the account from one number to another.
 
         The numbers are compared here as well: a carrier that does not heed the filter lists everybody's.
 
@@ -181,13 +175,11 @@ class Carrier:
             ours = record.direction not in _NOT_OURS and may_be(record.to, number) and may_be(record._from, caller_id)
             return as_call(record) if ours else None
 
-        calls = await self._listed(
+        return await self._listed(
             lambda: self._calls.page_async(to=number, from_=caller_id, page_size=PAGE_SIZE),
             self._calls.get_page_async,
             matching,
         )
-        for call in calls:
-            yield call
 
     async def caller_ids(self) -> frozenset[str]:
         """Return the numbers that the account may show: its own, and those that it has verified, E.164.

@@ -67,15 +67,14 @@ async def _look(
     """Return the attempt's call, and one that is a little too old to be, where there are such."""
     found: CarrierCall | None = None
     strange: CarrierCall | None = None
-    claimed_at: int | None = None
-    async for call in carrier.calls(attempt.number, attempt.caller_id):
+    calls = await carrier.calls(attempt.number, attempt.caller_id)
+    claimed_at = attempt.claimed_at + carrier.ahead  # the answer has told the carrier's time
+    for call in calls:
         if call.sid in taken or call.sid in attempt.others:
             continue
         if call.created_at is None:
             strange = call
             continue
-        if claimed_at is None:  # the answer has told the carrier's time
-            claimed_at = attempt.claimed_at + carrier.ahead
         if call.created_at >= claimed_at - _SKEW:
             if found is None or found.created_at is None or call.created_at < found.created_at:
                 found = call

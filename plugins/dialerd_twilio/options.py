@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen, validators
 
+from dialerd.model.address import is_loopback
 from dialerd.model.instants import HOUR, MINUTE, SECOND, Duration
 
 _Field = Attribute  # attrs calls a validator with the record, the attribute and the value
@@ -37,14 +38,14 @@ def _is_address(_record: object, _field: "_Field[Any]", text: str) -> None:
     form = 'must be an https URL such as "https://example.signalwire.com/api/laml", without query'
     try:
         parts = urlsplit(text)
-        host, loopback = parts.hostname, parts.hostname in ("127.0.0.1", "::1", "localhost")
+        host = parts.hostname
     except ValueError:
         raise ValueError(form) from None
     if not host or parts.query or parts.fragment or parts.username is not None:
         raise ValueError(form)
     if re.search(r"/2010-04-01\b|/Accounts\b", parts.path):
         raise ValueError("must end before /2010-04-01 and /Accounts, which dialerd adds itself")
-    if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ValueError(f"{form}; plain http is taken only to this machine itself")
 
 

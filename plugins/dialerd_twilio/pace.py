@@ -13,6 +13,7 @@ from dialerd.model.instants import SECOND, Duration
 from dialerd.plugin.provider import Throttled
 
 _LONGEST_REST_S: Final = 600.0  # whatever a carrier asks for: it may have been mistaken, and says so again
+_STALE_S: Final = 1.0  # what has a turn and waits this long for a connection has lost it: many could leave at once
 _PATIENCE_S: Final = 10.0  # a turn that is further away is not waited for: by then the gate may say something else
 
 _paces: trio.lowlevel.RunVar[dict[str, "AccountPace"]] = trio.lowlevel.RunVar("twilio_paces")
@@ -29,8 +30,8 @@ class AccountPace:
         self.per_second = per_second
         self._next_s = trio.current_time() + 1 / per_second
 
-    async def turn(self) -> None:
-        """Wait for the next turn, which is then taken.
+    async def turn(self) -> float:
+        """Wait for the next turn, which is then taken; return when it came, in trio's time.
 
         Raises:
             Throttled: it is far away.
@@ -41,6 +42,19 @@ class AccountPace:
             raise Throttled(round((at_s - now_s) * SECOND))
         self._next_s = at_s + 1 / self.per_second
         await trio.sleep_until(at_s)
+        return at_s
+
+    async def renew(self, at_s: float) -> None:
+        """Wait for another turn where one is long past: many that were held up would otherwise leave at once.
+
+        Args:
+            at_s: when the turn came, as `turn` said.
+
+        Raises:
+            Throttled: the other one is far away.
+        """
+        if trio.current_time() - at_s > _STALE_S:
+            await self.turn()
 
     def rest(self, pause: Duration) -> None:
         """Let nothing start for a while, as the carrier asked.

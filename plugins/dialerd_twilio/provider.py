@@ -82,7 +82,6 @@ class Twilio:
         self._callbacks = self._make_callbacks()
         self._pace = account_pace(f"{options.base_url} {options.account}", options.account_cps)
         self._carrier = Carrier(options, username=username, secret=self._secret, now=self._now)
-        await self._carrier.__aenter__()
         try:
             if options.check_caller_ids:
                 await self._check_caller_ids()
@@ -111,13 +110,14 @@ class Twilio:
             always = objection(order.agent, callbacks=keys_url is not None) is not None
             code = UNFIT_AGENT if always else UNFIT_CALL
             raise NotPlaced(Cause(fault=AtFault.US, code=code, detail=str(error))) from error
-        await self._pace.turn()
+        turn_s = await self._pace.turn()
         if script.is_needed_later:
             report.state(script.to_state())  # before it leaves: this process may end before the answer
         leg = self._board.open(order.attempt_id, script)
         certain = False  # that no call came of it
         try:
-            leg.known.take_answer(await self._carrier.create(self._new_call(order, script), order.leave))
+            ready = partial(self._pace.renew, turn_s)
+            leg.known.take_answer(await self._carrier.create(self._new_call(order, script), order.leave, ready))
         except CarrierError as error:
             said = refusal(error)
             certain = not isinstance(said, MaybePlaced)
@@ -125,7 +125,7 @@ class Twilio:
                 self._pace.rest(said.retry_after)
             if certain or leg.known.sid is None:  # otherwise a callback was faster than the answer that was lost
                 raise said from error
-        except Withdrawn:
+        except (Withdrawn, Throttled):
             certain = True
             raise
         finally:
@@ -305,7 +305,7 @@ class Twilio:
     async def _close(self) -> None:
         with trio.move_on_after(1) as scope:
             scope.shield = True
-            await self._carrier.__aexit__(None, None, None)
+            await self._carrier.aclose()
 
 
 def _system_now() -> Instant:

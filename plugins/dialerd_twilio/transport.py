@@ -16,13 +16,13 @@ same events, and is not meant.
 """
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from logging import getLogger
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
@@ -53,7 +53,6 @@ _MOST_BYTES: Final = 16 * 1024 * 1024  # of an answer; a page of 1,000 calls has
 
 _FIRST_BYTE: Final = "http11.send_request_headers.started"
 _CONNECTED: Final = "connection.connect_tcp.complete"
-_SECURED: Final = frozenset({"connection.start_tls.complete", "proxy.start_tls.complete"})
 _NOT_SECURED: Final = frozenset({"connection.start_tls.failed", "proxy.start_tls.failed"})
 
 
@@ -71,6 +70,8 @@ class Errand:
 
     Args:
         leave: called right before the first byte leaves; what it raises passes out untouched, and nothing is sent.
+        ready: awaited before that, when the request has its connection; what it raises passes out as well. How long it
+            takes does not count as time for a connection or an answer.
 
     Attributes:
         sent: whether a byte may have left.
@@ -82,6 +83,7 @@ class Errand:
     """
 
     leave: Callable[[], None] | None = None
+    ready: Callable[[], Awaitable[None]] | None = None
     sent: bool = field(default=False, init=False)
     stopped: BaseException | None = field(default=None, init=False)
     status: int | None = field(default=None, init=False)
@@ -158,9 +160,9 @@ class Transport(AsyncHttpClient):  # type: ignore[misc]  # requests, which it im
         seconds = self.timeout or timeout or 0.0
         asking = Asking(method=method, uri=uri, data=data or {}, headers=headers or {}, auth=auth)
         request = _request(asking if self._manner is None else self._manner.ask(asking), params)
-        with trio.CancelScope(deadline=trio.current_time() + seconds) as patience, trio.CancelScope() as shield:
+        with trio.CancelScope(deadline=trio.current_time() + seconds) as patience:
             async with self._places(method, errand):
-                request.extensions["trace"] = _follow(errand, request.method.encode(), patience, shield, seconds)
+                request.extensions["trace"] = _follow(errand, request.method.encode(), patience, seconds)
                 client = self._connections.take()
                 try:
                     answer = await client.send(request, stream=True)
@@ -202,7 +204,7 @@ def _request(asking: Asking, params: "Mapping[str, Any] | None") -> httpx.Reques
 
 
 def _follow(
-    errand: Errand, method: bytes, patience: trio.CancelScope, shield: trio.CancelScope, seconds: float
+    errand: Errand, method: bytes, patience: trio.CancelScope, seconds: float
 ) -> Callable[[str, dict[str, Any]], Any]:
     """Return the trace function of a request."""
 
@@ -211,28 +213,24 @@ def _follow(
     async def trace(event: str, info: dict[str, Any]) -> None:
         nonlocal opened
         if event == _FIRST_BYTE:
-            shield.shield = False
             if info["request"].method != method:  # a proxy's CONNECT
                 return
             if errand.leave is not None:
                 try:
+                    if errand.ready is not None:
+                        patience.deadline = inf
+                        await errand.ready()
                     errand.leave()
                 except BaseException as stopped:
                     errand.stopped = stopped
                     raise
             errand.sent = True
             patience.deadline = trio.current_time() + seconds
-        elif event == _CONNECTED or event in _SECURED:
-            # cancelled between here and its first request, a new connection is never closed nor used: httpcore takes
-            # it for one that is busy
-            shield.shield = True
-            if event == _CONNECTED:
-                opened = info["return_value"]
+        elif event == _CONNECTED:
+            opened = info["return_value"]
         elif event in _NOT_SECURED and opened is not None:
             with trio.CancelScope(shield=True):  # httpcore leaves it open where a cancellation was the reason
                 await opened.aclose()
-        elif shield.shield:
-            shield.shield = False
 
     return trace
 

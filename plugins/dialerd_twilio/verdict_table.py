@@ -3,16 +3,7 @@
 Data alone; `dialerd_twilio.verdicts` reads it. `docs/twilio-verdicts.md` is drawn from it.
 
 *Codes* are Twilio's error codes. The same code may refuse a request or be noted for a call that failed; what it is a
-matter of decides what either means:
-
-| matter | a request so refused | a call so failed |
-|---|---|---|
-| number | not placed, the callee's: it counts, and is `invalid_number` | `invalid_number` |
-| reach | the same | `unreachable` |
-| destination | not placed, the trunk's: tried again, nobody's attempt is used up | `failed`, the trunk's |
-| account | not placed, and the trunk rests until somebody has acted | `failed`, the trunk's |
-| crowd | throttled: tried again, and the trunk slows down | `congestion`, tried again |
-| request | not placed, ours: tried again, the trunk has no part in it | `failed`, ours |
+matter of decides what either means: that document's first table.
 
 *Statuses of HTTP* speak where a refusal has no code that is known. *SIP* speaks of calls that failed, since Twilio
 hands on the final answer of the network (`SipResponseCode` of status callbacks).

@@ -1,8 +1,9 @@
 """A carrier's side of the plugin, asking a scripted API over a real socket."""
 
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
-from dialerd_twilio.carrier import Carrier, NewCall
+from dialerd_twilio.answers import NewCall
+from dialerd_twilio.carrier import Carrier
 from dialerd_twilio.options import TwilioOptions
 from scripted_rest import ACCOUNT, CALLED, SHOWN, ScriptedRest
 
@@ -19,7 +20,7 @@ async def carrier_at(*answers, path="", now=lambda: CREATED_AT, **options):
     rest = ScriptedRest(answers=list(answers))
     async with rest.serve() as base:
         known = TwilioOptions(base_url=base + path, account_sid=ACCOUNT, auth_token="token", **options)
-        async with Carrier(known, username=ACCOUNT, secret=lambda: SECRET, now=now) as carrier:
+        async with aclosing(Carrier(known, username=ACCOUNT, secret=lambda: SECRET, now=now)) as carrier:
             yield carrier, rest
 
 
@@ -29,4 +30,4 @@ def go():
 
 async def listed(carrier):
     """Return the calls between both numbers."""
-    return [found async for found in carrier.calls(CALLED, SHOWN)]
+    return await carrier.calls(CALLED, SHOWN)

@@ -8,7 +8,6 @@ examples: what it proves is that requests are well formed.
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +17,9 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlencode
 
 import pytest
+from needs import cannot
 
 ROOT: Final = Path(__file__).parents[2]
-sys.path.append(str(ROOT / "tests" / "system"))
-
-from needs import cannot  # noqa: E402  # found by the line above
-
 PLACE: Final = "../shared/twilio/twilio_api_v2010.json"
 COMMAND: Final = ROOT / "build" / "prism" / "node_modules" / ".bin" / "prism"
 PATIENCE_S: Final = 30.0

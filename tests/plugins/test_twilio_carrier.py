@@ -1,10 +1,13 @@
 """Requests about one call, over real sockets: what is sent, and what is made of every kind of answer."""
 
+from contextlib import aclosing
+
 import pytest
 import trio
 from asked_carrier import CREATED_AT, NEW, ROOT, SECRET, SID, carrier_at, go, listed
 from attrs import evolve
-from dialerd_twilio.carrier import CallStatus, Carrier, CarrierCall, Lost, Refused
+from dialerd_twilio.answers import CallStatus, CarrierCall, Lost, Refused
+from dialerd_twilio.carrier import Carrier
 from dialerd_twilio.options import TwilioOptions
 from scripted_rest import ACCOUNT, CALLED, SHOWN, call, reply
 
@@ -182,7 +185,7 @@ async def test_a_carrier_that_cannot_be_reached():
     async with carrier_at(reply(201)) as (_, rest):
         pass
     options = TwilioOptions(base_url="http://127.0.0.1:9", account_sid=ACCOUNT, auth_token="token")
-    async with Carrier(options, username=ACCOUNT, secret=lambda: SECRET) as carrier:
+    async with aclosing(Carrier(options, username=ACCOUNT, secret=lambda: SECRET)) as carrier:
         with pytest.raises(Lost, match="the carrier cannot be reached") as raised:
             await carrier.create(NEW, lambda: pytest.fail("it cannot leave"))
     assert not raised.value.sent

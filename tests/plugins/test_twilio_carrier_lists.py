@@ -1,9 +1,11 @@
 """The carrier's lists, over real sockets: read to their end, filtered, and never elsewhere."""
 
+from contextlib import aclosing
+
 import pytest
 from asked_carrier import ROOT, SECRET, SID, carrier_at, listed
-from dialerd_twilio.answers import CallStatus
-from dialerd_twilio.carrier import MOST_PAGES, PAGE_SIZE, Carrier, Lost, Refused
+from dialerd_twilio.answers import CallStatus, Lost, Refused
+from dialerd_twilio.carrier import MOST_PAGES, PAGE_SIZE, Carrier
 from dialerd_twilio.options import TwilioOptions
 from dialerd_twilio.reading import may_be, next_page
 from hypothesis import given
@@ -64,7 +66,7 @@ async def test_the_next_page_of_carriers_with_a_path_of_their_own(path, form):
     async with rest.serve() as base:
         rest.answers += [page(call(), following=form.format(path=path, base=base)), page(call(sid="CA2"))]
         options = TwilioOptions(base_url=base + path + "/", account_sid=ACCOUNT, auth_token="token")
-        async with Carrier(options, username=ACCOUNT, secret=lambda: SECRET) as carrier:
+        async with aclosing(Carrier(options, username=ACCOUNT, secret=lambda: SECRET)) as carrier:
             assert [found.sid for found in await listed(carrier)] == [SID, "CA2"]
     assert [asked.path for asked in rest.asked] == [f"{path}{ROOT}/Calls.json", f"{path}/2010-04-01/next"]
 

@@ -3,13 +3,15 @@
 import ssl
 import subprocess
 import tomllib
+from contextlib import aclosing
 from itertools import dropwhile, takewhile
 from pathlib import Path
 
 import pytest
 import trio
 from asked_carrier import NEW, SECRET, SID, carrier_at, go, listed
-from dialerd_twilio.carrier import Carrier, Refused
+from dialerd_twilio.answers import Refused
+from dialerd_twilio.carrier import Carrier
 from dialerd_twilio.options import TwilioOptions
 from dialerd_twilio.provider import Twilio
 from scripted_rest import ACCOUNT as SCRIPTED
@@ -254,7 +256,7 @@ async def test_through_a_proxy(monkeypatch, tmp_path):
             monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
             monkeypatch.delenv("NO_PROXY", raising=False)
             options = TwilioOptions(base_url=base_url, account_sid=SCRIPTED, auth_token="token")
-            async with Carrier(options, username=SCRIPTED, secret=lambda: SECRET) as carrier:
+            async with aclosing(Carrier(options, username=SCRIPTED, secret=lambda: SECRET)) as carrier:
                 made = await carrier.create(NEW, lambda: seen.append((len(proxy.asked), rest.open, rest.bytes_in)))
     assert made.sid == SID
     assert seen == [(1, 1, 0)]

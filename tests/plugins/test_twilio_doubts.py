@@ -1,11 +1,14 @@
 """What is easily lost between two requests: a wish, an answer, a connection, a secret."""
 
+from contextlib import aclosing
+
 import pytest
 import trio
 from asked_carrier import NEW, go
+from dialerd_twilio.answers import Refused
 from dialerd_twilio.board import Board
 from dialerd_twilio.callbacks import Callbacks
-from dialerd_twilio.carrier import Carrier, Refused
+from dialerd_twilio.carrier import Carrier
 from dialerd_twilio.connections import Connections
 from dialerd_twilio.options import TwilioOptions
 from scripted_rest import ScriptedRest, reply
@@ -105,7 +108,7 @@ async def test_a_former_secret_is_not_told_either():
     rest = ScriptedRest(answers=[reply(401, {"code": 20003, "message": "no such token: former-secret"})])
     async with rest.serve() as base_url:
         options = TwilioOptions(base_url=base_url, account_sid=ACCOUNT, auth_token="t")
-        async with Carrier(options, username=ACCOUNT, secret=lambda: secrets.pop(0)) as carrier:
+        async with aclosing(Carrier(options, username=ACCOUNT, secret=lambda: secrets.pop(0))) as carrier:
             with pytest.raises(Refused) as raised:
                 await carrier.create(NEW, go)
     assert "former-secret" not in str(raised.value)

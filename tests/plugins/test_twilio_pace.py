@@ -4,7 +4,9 @@ import itertools
 
 import pytest
 import trio
+from dialerd_twilio import transport
 from dialerd_twilio.pace import account_pace
+from twilio_rig import Behaviour, Faults, order, rig
 
 from dialerd.plugin.provider import Throttled
 
@@ -62,6 +64,37 @@ async def test_a_turn_far_away_is_refused(autojump_clock):
     await trio.sleep(60)
     before_s = trio.current_time()
     await pace.turn()
+    assert trio.current_time() == before_s
+
+
+async def test_who_was_held_up_waits_for_another_turn(autojump_clock, monkeypatch):
+    """Where the carrier was slow to answer, those who waited for a connection do not all leave when it is quick again.
+
+    The first two calls have both connections for five seconds, and the turns of the ten others pass meanwhile.
+    """
+    monkeypatch.setattr(transport, "CONNECTIONS", 2)
+    faults = Faults(slow_s=5.0, next_creates=["slow", "slow"])
+    behaviour = Behaviour(ring_s=1.0, talk_s=1.0)
+    async with (
+        rig(behaviour=behaviour, faults=faults) as carrier,
+        carrier.life(account_cps=2),
+        trio.open_nursery() as nursery,
+    ):
+        for place in range(12):
+            nursery.start_soon(carrier.place, order(f"a{place}"))
+    starts = sorted(call.created_s for call in carrier.double.calls.values())
+    gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
+    assert len(starts) == 12
+    assert min(gaps) > 0.4
+
+
+async def test_a_turn_that_was_just_had_is_good(autojump_clock):
+    """Who has a connection soon waits for nothing."""
+    pace = account_pace("soon", 1.0)
+    turn_s = await pace.turn()
+    await trio.sleep(0.9)
+    before_s = trio.current_time()
+    await pace.renew(turn_s)
     assert trio.current_time() == before_s
 
 

@@ -1,6 +1,7 @@
 """The plugin's requests are valid by Twilio's own API description, which a mock server validates each of them by."""
 
 from collections.abc import Iterator
+from contextlib import aclosing
 from email.utils import parsedate_to_datetime
 from itertools import count, product
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from attrs import evolve
-from dialerd_twilio.carrier import CallStatus, Carrier, CarrierCall, NewCall, Refused
+from dialerd_twilio.answers import CallStatus, CarrierCall, NewCall, Refused
+from dialerd_twilio.carrier import Carrier
 from dialerd_twilio.options import TwilioOptions
 from dialerd_twilio.provider import Twilio
 from prism import CALL, CALLS, SECOND_PAGE, Prism, description, example, form_of, prism, sharpen
@@ -160,7 +162,9 @@ async def test_calls_are_created(running: Prism, described: dict[str, Any], chan
     expected = as_described(example(described, CALLS, "post", "201"))
     known = form_of(described, CALLS)["properties"].keys()
     left = []
-    async with Carrier(options, username=options.api_key or options.account_sid, secret=lambda: SECRET) as client:
+    async with aclosing(
+        Carrier(options, username=options.api_key or options.account_sid, secret=lambda: SECRET)
+    ) as client:
         for combination, number in zip(COMBINATIONS, NUMBERS_TO_CALL, strict=False):
             call = new_call(to=number, **combination)
             assert await client.create(call, lambda: left.append(1)) == expected, call
@@ -172,7 +176,7 @@ async def test_calls_are_created(running: Prism, described: dict[str, Any], chan
 
 async def test_calls_are_fetched(url: str, described: dict[str, Any]) -> None:
     """By the SID."""
-    async with carrier(url) as client:
+    async with aclosing(carrier(url)) as client:
         shown = example(described, CALL)
         assert await client.fetch(shown["sid"]) == as_described(shown)
 
@@ -180,7 +184,7 @@ async def test_calls_are_fetched(url: str, described: dict[str, Any]) -> None:
 async def test_calls_are_ended(url: str, described: dict[str, Any]) -> None:
     """By an update with a status."""
     shown = example(described, CALL, "post")
-    async with carrier(url) as client:
+    async with aclosing(carrier(url)) as client:
         assert await client.end(shown["sid"], CallStatus.CANCELED) == as_described(shown)
         assert await client.end(shown["sid"], CallStatus.COMPLETED) == as_described(shown)
 
@@ -194,8 +198,8 @@ async def test_calls_are_listed(url: str, described: dict[str, Any]) -> None:
         if (shown["to"], shown["from"]) == tuple(NUMBERS.values())
     ]
     assert len(expected) == 2
-    async with carrier(url) as client:
-        assert [call async for call in client.calls(*NUMBERS.values())] == expected
+    async with aclosing(carrier(url)) as client:
+        assert await client.calls(*NUMBERS.values()) == expected
 
 
 async def test_numbers_are_listed(url: str, described: dict[str, Any]) -> None:
@@ -203,14 +207,14 @@ async def test_numbers_are_listed(url: str, described: dict[str, Any]) -> None:
     listing = "/2010-04-01/Accounts/{AccountSid}/"
     own = example(described, listing + "IncomingPhoneNumbers.json")["incoming_phone_numbers"]
     verified = example(described, listing + "OutgoingCallerIds.json")["outgoing_caller_ids"]
-    async with carrier(url) as client:
+    async with aclosing(carrier(url)) as client:
         assert await client.caller_ids() == {shown["phone_number"] for shown in [*own, *verified]}
 
 
 async def test_errors_of_a_call_are_looked_up(url: str, described: dict[str, Any]) -> None:
     """In its notifications."""
     noted = example(described, "/2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}/Notifications.json")
-    async with carrier(url) as client:
+    async with aclosing(carrier(url)) as client:
         code = await client.error_code(noted["notifications"][0]["call_sid"])
     assert code == int(noted["notifications"][0]["error_code"])
 
@@ -272,7 +276,7 @@ async def test_the_provider_places_calls(
 )
 async def test_what_is_not_valid_is_refused(url: str, changes: dict[str, Any]) -> None:
     """A wrong request of the plugin's does not pass, so that those above prove something."""
-    async with carrier(url) as client:
+    async with aclosing(carrier(url)) as client:
         with pytest.raises(Refused) as refused:
             await client.create(new_call(**changes), lambda: None)
     assert refused.value.status == 422

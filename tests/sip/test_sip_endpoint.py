@@ -8,8 +8,10 @@ import trio
 import trio.lowlevel
 from dialerd_sip.core.events import InviteReady, RegistrationChanged, Sent, TargetChanged
 from dialerd_sip.core.flow import Flow, Transport
+from dialerd_sip.core.timing import Timing
 from dialerd_sip.shell import datagrams
-from dialerd_sip.shell.endpoint import BindError, FlowError, endpoint_at
+from dialerd_sip.shell.endpoint import endpoint_at
+from dialerd_sip.shell.errors import BindError, FlowError
 from sip_peers import ask, closed_port, message, tidy, udp_peer
 from trio.testing import MockClock
 
@@ -289,3 +291,9 @@ async def test_our_address_is_what_the_routes_say(clock):
         assert endpoint.local_address(Flow(Transport.UDP, "127.0.0.9", 5060)) == ("127.0.0.1", endpoint.port)
         assert endpoint.reaches(Flow(Transport.UDP, "192.0.2.1", 5060))
         assert not endpoint.reaches(Flow(Transport.UDP, "2001:db8::1", 5060))
+
+
+async def test_the_last_one_decides_about_timers(clock):
+    """A trunk that comes with a reload brings its own, though its former self is there yet."""
+    async with endpoint_at("127.0.0.1:5073", Timing(t1=0.5)) as endpoint, endpoint_at("127.0.0.1:5073", Timing(t1=1.0)):
+        assert endpoint.ua.timing.t1 == endpoint.ua.transactions.timing.t1 == 1.0

@@ -179,7 +179,7 @@ def test_what_is_up_is_hung_up_on():
 
 def test_a_challenged_bye_is_sent_with_credentials():
     """A trunk that asks who hangs up is told."""
-    play = Play(dialog=dialog(), answered=True, credentials=Credentials(username="u", password="p"))  # noqa: S106
+    play = Play(dialog=dialog(), answered=True, credentials=Credentials(username="u", password="p"))
     ((bye, _),) = play.requests("BYE")
     play.answer(bye, 407, ("Proxy-Authenticate", CHALLENGE))
     assert not play.told
@@ -253,6 +253,102 @@ def test_silence_is_told_as_such():
     assert not play.told
     play.wait(10)
     assert (play.word.placed, play.word.heard) == (None, False)
+
+
+def test_the_last_one_speaks_for_those_before_and_after():
+    """INVITEs go one after the other: what ends one without a further one says that no other is open there."""
+    play = Play(sent(), sent(cseq=2), sent(cseq=3), sent(cseq=4, flow=OTHER))
+    first, second, third, fourth = play.requests("CANCEL")
+    play.answer(second[0], 200)
+    play.answer(second[0], 487, cseq="2 INVITE")
+    assert (play.word.placed, play.word.ending.status) == (True, 487)
+    before = len(play.out)
+    play.wait(60)
+    assert [message.via.branch for message, _ in play.out[before:]] == []  # nobody is asked any more
+
+
+def test_what_went_elsewhere_before_is_still_awaited():
+    """A target that was silent for all of timer B may ring by now, whoever was tried after it."""
+    play = Play(sent(flow=OTHER), sent(cseq=2))
+    _, (second, _) = play.requests("CANCEL")
+    play.answer(second, 486, cseq="2 INVITE")
+    assert not play.told
+    play.wait(31)
+    assert not play.told
+    play.wait(2)
+    assert play.word.ending.status == 486
+
+
+def test_a_challenge_does_not_speak_for_what_followed_it():
+    """It is sent again where its ACK was lost, while what answered it rings."""
+    play = Play(sent(), sent(cseq=2))
+    (first, _), (second, _) = play.requests("CANCEL")
+    play.answer(first, 407, ("Proxy-Authenticate", CHALLENGE), cseq="1 INVITE")
+    assert not play.told
+    play.answer(second, 487, cseq="2 INVITE")
+    assert play.word.ending.status == 487
+
+
+def test_who_is_there_and_says_nothing_to_a_cancel_knows_nothing():
+    """Some drop it without an answer: they are asked whether they are there, and given a few more CANCELs' time."""
+    play = Play()
+    play.wait(1.4)
+    assert not play.requests("OPTIONS")
+    play.wait(0.2)
+    ((question, flow),) = play.requests("OPTIONS")
+    assert (question.uri, flow) == ("sip:127.0.0.9:5060", TRUNK)
+    assert question.first("Call-ID") != CALL_ID
+    play.answer(question, 404)
+    play.wait(3.4)
+    assert not play.told
+    play.wait(1.2)
+    assert (play.word.placed, play.word.heard) == (None, True)
+    repeated = sum(message.method == "CANCEL" for message, _ in play.out)
+    play.wait(40)
+    assert sum(message.method == "CANCEL" for message, _ in play.out) > repeated  # it goes on, should many be lost
+
+
+def test_who_is_there_and_says_nothing_to_a_bye_is_not_waited_for_long():
+    """The dialog that is known is proof; the BYE goes on."""
+    play = Play(dialog=dialog(), answered=True)
+    play.wait(1.6)
+    ((question, _),) = play.requests("OPTIONS")
+    assert not play.told
+    play.answer(question, 200)
+    play.wait(1.1)
+    assert (play.word.placed, play.word.heard) == (True, True)
+    repeated = sum(message.method == "BYE" for message, _ in play.out)
+    play.wait(5)
+    assert sum(message.method == "BYE" for message, _ in play.out) > repeated
+
+
+def test_a_late_answer_is_hung_up_on_after_the_word_was_given():
+    """Whoever answers when nothing is expected any more is not left up."""
+    play = Play()
+    play.wait(3.6)
+    ((question, _),) = play.requests("OPTIONS")
+    play.answer(question, 200)
+    play.wait(6)
+    assert play.word.placed is None
+    ((cancel, _),) = play.requests("CANCEL")
+    play.answer(cancel, 200, ("Contact", "<sip:callee@127.0.0.21:6001>"), cseq="1 INVITE")
+    assert play.requests("ACK")
+    assert play.requests("BYE")
+
+
+def test_who_heard_the_cancel_is_not_taken_for_silent():
+    """A CANCEL that was answered late has its INVITE's answer awaited as ever."""
+    play = Play()
+    ((cancel, _),) = play.requests("CANCEL")
+    play.wait(1.6)
+    ((question, _),) = play.requests("OPTIONS")
+    play.answer(question, 200)
+    play.wait(3)
+    play.answer(cancel, 200)
+    play.wait(4)
+    assert not play.told
+    play.answer(cancel, 487, cseq="1 INVITE")
+    assert play.word.placed is True
 
 
 def test_the_far_end_hangs_up_itself():

@@ -1,8 +1,6 @@
 """From names to flows: the order of trying, what is remembered, and a DNS that is odd or silent."""
 
-import os
 import random
-import shutil
 import subprocess
 from collections import Counter
 
@@ -10,6 +8,7 @@ import pytest
 import trio
 from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.shell.resolving import ResolveError, Resolver, in_order
+from needs import program
 from sip_names import NameServer
 from sip_peers import closed_port
 from trio.testing import MockClock
@@ -185,9 +184,7 @@ def test_weights_are_drawn():
 
 async def test_with_dnsmasq(tmp_path):
     """A real name server's records lead where RFC 3263 says."""
-    program = shutil.which("dnsmasq", path="/usr/sbin:/usr/bin:/sbin:/bin")
-    if program is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("dnsmasq is missing: apt install dnsmasq-base")
+    dnsmasq = program("dnsmasq", "dnsmasq-base")
     port = closed_port(2)
     (tmp_path / "conf").write_text(
         f"no-daemon\nno-resolv\nno-hosts\nlisten-address=127.0.0.1\nbind-interfaces\nport={port}\nuser=root\npid-file=\n"
@@ -200,7 +197,7 @@ async def test_with_dnsmasq(tmp_path):
         "address=/dead.trunk.test/127.0.0.99\naddress=/a.trunk.test/127.0.0.10\naddress=/b.trunk.test/127.0.0.11\n"
         "local=/test/\nlocal-ttl=5\n"
     )
-    command = [program, "-C", str(tmp_path / "conf")]
+    command = [dnsmasq, "-C", str(tmp_path / "conf")]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:  # noqa: ASYNC220  # starts at once
         try:
             flows = ()

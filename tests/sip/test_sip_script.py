@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 import trio
-from dialerd_sip.script import Conversation, Play, Studio, UnfitAgent, objection
+from dialerd_sip.conversation import Conversation, Play
+from dialerd_sip.speech.unfit import UnfitAgent
+from dialerd_sip.studio import Studio, objection
 
 from dialerd.model.settings import AgentSettings, MenuChoice
 from dialerd.plugin.provider import CallOrder

@@ -6,7 +6,8 @@ import pytest
 import trio
 import trio.lowlevel
 from dialerd_sip.core.flow import Flow, Transport
-from dialerd_sip.shell.endpoint import FlowError, endpoint_at
+from dialerd_sip.shell.endpoint import endpoint_at
+from dialerd_sip.shell.errors import FlowError
 from sip_peers import accept, ask, closed_port, dial, message, tcp_peer, tidy, udp_peer
 from trio.testing import MockClock
 

@@ -5,7 +5,9 @@ import ssl
 import pytest
 import trio
 from dialerd_sip.core.flow import Transport
-from dialerd_sip.shell.endpoint import FlowError, Security, endpoint_at
+from dialerd_sip.shell.endpoint import endpoint_at
+from dialerd_sip.shell.errors import FlowError
+from dialerd_sip.shell.tls import Security
 from sip_peers import accept, certificate, dial, message, tcp_peer, tidy
 from trio.testing import MockClock
 

@@ -20,7 +20,7 @@ def test_what_is_due_is_done_in_order_and_once(planned: list[tuple[int, bool]], 
     timers = Timers()
     done: list[tuple[int, int]] = []
     set_ = [
-        timers.at(at, lambda now, at=at, number=number: done.append((at, number)))  # type: ignore[misc]
+        timers.at(at, lambda now, at=at, number=number: done.append((at, number)))
         for number, (at, _) in enumerate(planned)
     ]
     for timer, (_, cancelled) in zip(set_, planned, strict=True):

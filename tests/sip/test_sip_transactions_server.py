@@ -13,7 +13,7 @@ CALL = "call@192.0.2.1"
 
 def asking(method: str = "INVITE", **more: object) -> Request:
     """Return a request of the far end within our dialog."""
-    return request(method, sent_by="192.0.2.2:5060", from_tag="far", to_tag="ours", **more)  # type: ignore[arg-type]
+    return request(method, sent_by="192.0.2.2:5060", from_tag="far", to_tag="ours", **more)
 
 
 def begin(method: str = "INVITE", flow: Flow = THEM) -> tuple[Link, Far, Listener, ServerTransaction, Request]:
@@ -28,7 +28,7 @@ def begin(method: str = "INVITE", flow: Flow = THEM) -> tuple[Link, Far, Listene
 
 
 def say(link: Link, transaction: ServerTransaction, asked: Request, status: int, **more: object) -> None:
-    transaction.answer(Response.to_request(asked, status, "So"), link.now, **more)  # type: ignore[arg-type]
+    transaction.answer(Response.to_request(asked, status, "So"), link.now, **more)
     link.settle()
 
 

@@ -16,7 +16,7 @@ CALL = "call@192.0.2.1"
 
 
 def stray(method: str, **more: object) -> Request:
-    return request(method, sent_by="192.0.2.2:5060", from_tag="far", **more)  # type: ignore[arg-type]
+    return request(method, sent_by="192.0.2.2:5060", from_tag="far", **more)
 
 
 def answered(message: Request | bytes | str, *, known: bool = False) -> tuple[Link, Far]:
@@ -208,7 +208,7 @@ def test_late_2xx_is_acknowledged_and_hung_up() -> None:
     far = link.far()
     link.ua.adopt(CALL, Listener())
     link.settle()
-    link.ua.release(CALL)
+    link.ua.release(CALL, "ours")
     more = [
         ("Record-Route", "<sip:192.0.2.2;lr>"),
         ("Record-Route", "<sip:192.0.2.8;lr>"),
@@ -238,7 +238,7 @@ def test_late_2xx_with_bytes_that_are_no_text_is_hung_up() -> None:
     link = Link()
     link.ua.adopt(CALL, Listener())
     link.settle()
-    link.ua.release(CALL)
+    link.ua.release(CALL, "ours")
     data = Response.to_request(request(), 200, "OK", to_tag="TAG").to_bytes().replace(b"TAG", b"\xff\xfe")
     link.ua.receive_datagram(data, THEM, link.now)
     assert [sent[:4] for sent, _ in link.ua.datagrams_to_send(link.now)] == [b"ACK ", b"BYE "]
@@ -253,7 +253,7 @@ def test_call_that_stumbles_over_an_answer_does_not_stop_others() -> None:
     def stumble(*_arguments: object) -> None:
         raise ValueError("a line break")
 
-    user.stray = stumble  # type: ignore[method-assign]
+    user.stray = stumble
     link.ua.adopt(CALL, user)
     far.answer(request(), 200)
     link.settle()
@@ -266,7 +266,7 @@ def test_fork_that_answers_late_is_hung_up_too() -> None:
     far = link.far()
     link.ua.adopt(CALL, Listener())
     link.settle()
-    link.ua.release(CALL)
+    link.ua.release(CALL, "ours")
     for tag in ("one", "two"):
         far.answer(request(), 200, tag=tag, headers=[("Contact", "<sip:phone@192.0.2.2>")])
     link.settle()
@@ -279,7 +279,7 @@ def test_calls_that_are_over_are_not_remembered_for_ever() -> None:
     far = link.far()
     link.ua.adopt(CALL, Listener())
     link.settle()
-    link.ua.release(CALL)
+    link.ua.release(CALL, "ours")
     link.run(100)
     far.answer(request(), 200)
     link.settle()
@@ -294,7 +294,7 @@ def test_late_2xx_flood_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     far = link.far()
     link.ua.adopt(CALL, Listener())
     link.settle()
-    link.ua.release(CALL)
+    link.ua.release(CALL, "ours")
     for tag in range(20):
         far.answer(request(), 200, tag=f"t{tag}", headers=[("Contact", "<sip:phone@192.0.2.2>")])
     link.settle()

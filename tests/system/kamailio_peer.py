@@ -24,6 +24,7 @@ class Kamailio(Peer):
     Args:
         folder: a folder of its own.
         callee: host:port of the callee.
+        callee_user: whom calls are for there; None = the called number.
         auth: algorithm of the challenge; None = nobody is challenged.
         host: address to be at.
         cps: calls a second, None = any number.
@@ -42,6 +43,7 @@ class Kamailio(Peer):
         folder: Path,
         callee: str,
         *,
+        callee_user: str | None = None,
         auth: Literal["MD5", "SHA-256", "SHA-512-256"] | None = "MD5",
         host: str = "127.0.0.1",
         cps: int | None = None,
@@ -51,7 +53,7 @@ class Kamailio(Peer):
     ) -> None:
         super().__init__("kamailio", folder)
         self.callee, self.auth, self.host, self.cps, self.channels, self.tls = callee, auth, host, cps, channels, tls
-        self.memory_mb = memory_mb
+        self.memory_mb, self.callee_user = memory_mb, callee_user
         self.place = f"{host}:{free_port(host)}"
         self.tls_place = f"{host}:{free_port(host)}"
         self.authority = folder / "authority.pem"
@@ -72,6 +74,7 @@ class Kamailio(Peer):
         defines = {"CALLEE": f'"{self.callee}"', "REALM": f'"{REALM}"'}
         defines |= {"ACCOUNT": f'"{USERNAME}"', "SECRET": f'"{PASSWORD}"'}
         defines |= {"ALGORITHM": f'"{self.auth}"'} if self.auth is not None else {"OPEN": "1"}
+        defines |= {"CALLEE_USER": f'"{self.callee_user}"'} if self.callee_user is not None else {}
         defines |= {"CPS": f'"{self.cps}"'} if self.cps is not None else {}
         defines |= {"CHANNELS": str(self.channels)} if self.channels is not None else {}
         if self.tls:

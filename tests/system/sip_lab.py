@@ -22,10 +22,16 @@ class LabTrouble(AssertionError):
 
 
 def free_port(host: str = "127.0.0.1", kind: int = socket.SOCK_DGRAM) -> int:
-    """Return a port that nobody uses right now."""
-    with socket.socket(socket.AF_INET, kind) as taken:
-        taken.bind((host, 0))
-        return int(taken.getsockname()[1])
+    """Return a port that nobody uses right now, neither over UDP nor over TCP: some peers listen at both."""
+    other = socket.SOCK_STREAM if kind == socket.SOCK_DGRAM else socket.SOCK_DGRAM
+    while True:
+        with socket.socket(socket.AF_INET, kind) as taken, socket.socket(socket.AF_INET, other) as same:
+            taken.bind((host, 0))
+            try:
+                same.bind(taken.getsockname())
+            except OSError:
+                continue
+            return int(taken.getsockname()[1])
 
 
 def options(place: str, *, transport: str = "udp") -> bytes | None:

@@ -151,8 +151,9 @@ def nobody_rung_twice(place: Place) -> None:
     assert not [twice for twice, count in times.items() if count > 1]
 
 
-def test_killed_at_any_instant(place):
-    """Twelve lives, each killed somewhere in a creation or addition: sent again with its key, it happens once."""
+@pytest.mark.parametrize("times", [2, pytest.param(6, marks=pytest.mark.soak)])
+def test_killed_at_any_instant(place, times):
+    """Lives, each killed somewhere in a creation or addition: sent again with its key, it happens once."""
     random = Random(5)
     configure(place)
     requests = Requests(place)
@@ -164,7 +165,7 @@ def test_killed_at_any_instant(place):
         assert request.saying.say(place).status == request.status
         lasts_s[kind] = time.monotonic() - begun_s
     unanswered = 0
-    for kind in KINDS * 3:
+    for kind in KINDS * times:
         request = requests.request(kind)
         answers: list[Heard] = []
         client = Thread(target=told, args=(place, request, answers))
@@ -177,7 +178,7 @@ def test_killed_at_any_instant(place):
         again = sent_again(place, request)
         assert not answers or answers[0].body == again.body
         complete(place, request)
-    assert unanswered >= 3, f"only {unanswered} kills came before the answer"
+    assert unanswered >= times, f"only {unanswered} kills came before the answer"
     nobody_rung_twice(place)
     assert place.stop() == 0
 

@@ -119,8 +119,8 @@ def told_of_trouble(place: Place, tried: int, event: str | None) -> None:
     ],
 )
 def test_a_trunk_refuses_everybody(place, trouble):
-    """Five thousand people: a few calls find out, the trunk rests, probes follow, and all are rung once in the end."""
-    count = 300 if trouble in ("throttled", "congestion") else 5_000  # their pace takes a minute to come back
+    """Two thousand people: a few calls find out, the trunk rests, probes follow, and all are rung once in the end."""
+    count = 300 if trouble in ("throttled", "congestion") else 2_000  # their pace takes a minute to come back
     run(place, trouble, count, spread, refuse_s=6 if trouble == "refused" else 3, rows=400)
 
 

@@ -17,7 +17,6 @@ FAULTS_OF_CREATES: Final = (
     "error_after_creation",
     "slow",
 )
-FAULTS_OF_OTHERS: Final = ("lost_answer", "throttle", "server_error", "slow")
 FAULTS_OF_CALLBACKS: Final = ("out_of_order", "duplicated", "withheld")
 
 

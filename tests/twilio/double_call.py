@@ -120,7 +120,6 @@ class DoubleCall:
     status: str = "queued"
     queued_for_s: float = 0.0
     dialled_at: int | None = None
-    rang_at: int | None = None
     answered_at: int | None = None
     answered_s: float | None = None
     ended_at: int | None = None

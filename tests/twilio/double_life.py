@@ -69,7 +69,6 @@ class Life:
         self._enter(call, "initiated", "initiated")
         answered = behaviour.outcome == "completed"
         if behaviour.rings if behaviour.rings is not None else behaviour.outcome in ("completed", "no-answer"):
-            call.rang_at = double.now()
             self._enter(call, "ringing", "ringing")
         most_s = float(call.params.get("Timeout", TIMEOUT_S)) + double.ring_buffer_s
         if behaviour.outcome == "no-answer" or behaviour.ring_s > most_s:

@@ -23,7 +23,7 @@ from dialerd_sip.core.digest import Authenticator
 from dialerd_sip.core.events import CallOver, Ender, Ending, Established, Event
 from dialerd_sip.core.farewell import Farewell
 from dialerd_sip.core.flow import Flow
-from dialerd_sip.core.headers import retry_after
+from dialerd_sip.core.headers import reason_values, retry_after
 from dialerd_sip.core.identifiers import tag_of
 from dialerd_sip.core.late import Late
 from dialerd_sip.core.message import Request, Response
@@ -127,17 +127,20 @@ class Call:
         if self._answered is not None and self._answered.leg.dialog.concerns(request):
             self._answered.acknowledged(request, now)
 
-    def stray(self, response: Response, flow: Flow, now: float) -> None:
-        """Take a 2xx to an INVITE of this call that matches no transaction any more."""
+    def stray(self, response: Response, flow: Flow, now: float) -> bool:
+        """Take a 2xx to an INVITE of this call that matches no transaction any more; False where it has not our tag."""
+        if tag_in(response, of="from") != tag_of(self._seed):
+            return False
         inviting = self._inviting or (self._late() if self._late is not None else None)
         number, answered = response.cseq.number, self._answered
         if answered is not None and tag_in(response, of="to") == answered.leg.dialog.remote_tag:
             request, towards = answered.leg.dialog.request("ACK", number)
             self.ua.send(request.to_bytes(), towards)
         elif inviting is not None:
-            inviting.accepted(number, response, now)
+            inviting.accepted(response.via.branch or "", response, now)
         else:
             Late(self.ua.transactions).take(response, flow, now)
+        return True
 
     def concerns(self, request: Request) -> bool:
         """Whether a request has both tags of a dialog of this call."""
@@ -225,7 +228,7 @@ class Call:
                 ender=ender,
                 status=status,
                 phrase=response.phrase if response is not None else "",
-                reasons=tuple(response.values("Reason")) if response is not None else (),
+                reasons=reason_values(response) if response is not None else (),
                 warning=response.first("Warning") if response is not None else None,
                 retry_after=rest.seconds if rest is not None else None,
                 rang=self.rang,
@@ -259,8 +262,9 @@ class Call:
             return
         if self._parting is not None:
             self._parting.stop()
-            self._parted(now, tuple(request.values("Reason")))
+            self._parted(now, reason_values(request))
             return
+        self.acknowledge(now)
         if self._answered is not None:
             self._answered.stop()
         self._finish(self._ended(Ender.CALLEE, request), now)
@@ -270,7 +274,7 @@ class Call:
             ender=ender,
             status=200,
             phrase="OK",
-            reasons=tuple(message.values("Reason")),
+            reasons=reason_values(message),
             rang=True,
             answered=True,
             tried=self.tried,
@@ -290,6 +294,6 @@ class Call:
         if late is not None:
             late.forget()
         self._inviting = self._plan = self._late = self._answered = self._parting = self._ending = None
-        self.ua.release(self.call_id)
+        self.ua.release(self.call_id, tag_of(self._seed), doubtful=not ending.certain)
         self.ua.emit(CallOver(call_id=self.call_id, ending=ending))
         self.over = True

@@ -1,8 +1,8 @@
 """The early legs of an INVITE: one for each far end that a forking proxy rings (RFC 3261 section 12.1; RFC 3262)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from dialerd_sip.core.call_leg import Leg
+from dialerd_sip.core.call_leg import Leg, OutOfOrder
 from dialerd_sip.core.call_media import CallMedia, description_in
 from dialerd_sip.core.dialog import Dialog, tag_in
 from dialerd_sip.core.events import Progress
@@ -13,6 +13,11 @@ from dialerd_sip.core.transactions import ClientTransaction
 
 if TYPE_CHECKING:
     from dialerd_sip.core.call import Call
+
+
+MOST_LEGS: Final = 32
+"""Far ends of one call, and provisional answers that are acknowledged: a phone rings at a few places, and whoever
+thinks of a new tag for each answer must not have us grow, and send a PRACK or a BYE eleven times for each."""
 
 
 class Forks:
@@ -51,10 +56,14 @@ class Forks:
             OutOfOrder: it must not be looked at: it comes again, or one before it has not come yet.
         """
         leg = self.leg(response, invite, target)
+        if leg.dialog.remote_tag not in self.legs and len(self.legs) >= MOST_LEGS:
+            raise OutOfOrder
         self.legs[leg.dialog.remote_tag] = leg
         leg.learn(response)
         number = leg.to_be_acknowledged(response)
         if number is not None:
+            if len(self._pracks) >= MOST_LEGS:
+                raise OutOfOrder
             self._prack(leg, number, invite.cseq.number, now)
         body = description_in(response)
         if body is not None:

@@ -1,13 +1,13 @@
 """The INVITE that begins a call: how it is written, also after a challenge or a refusal that can be met."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from attrs import evolve
 
 from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.call_leg import ALLOW
 from dialerd_sip.core.call_media import SDP
+from dialerd_sip.core.call_refresh import SHORTEST
 from dialerd_sip.core.dialog import MAX_FORWARDS, via_at
 from dialerd_sip.core.flow import Transport
 from dialerd_sip.core.headers import addresses, min_se, option_tags
@@ -16,9 +16,6 @@ from dialerd_sip.core.message import Request, Response
 from dialerd_sip.core.plan import CallPlan, Target
 from dialerd_sip.core.sdp import offer
 from dialerd_sip.core.uri import Uri
-
-SHORTEST_SESSION: Final = 90
-"""Seconds of the shortest session timer (RFC 4028 section 5)."""
 
 
 class Invite:
@@ -53,9 +50,8 @@ class Invite:
             cseq: its CSeq number.
             credentials: Authorization headers.
         """
-        plan, flow = self._plan, target.flow
-        branch = branch_of(plan.seed, "INVITE", cseq, f"{flow.transport.value} {flow.host} {flow.port} {target.uri}")
-        headers = [("Via", via_at(flow, target.sent_by, branch)), ("Max-Forwards", MAX_FORWARDS)]
+        plan = self._plan
+        headers = [("Via", via_of(plan.seed, cseq, target)[1]), ("Max-Forwards", MAX_FORWARDS)]
         headers += [("Route", route) for route in target.routes]
         headers += [
             ("From", f"{plan.from_};tag={self.tag}"),
@@ -84,7 +80,7 @@ class Invite:
             if response.status == 422:  # RFC 4028 section 7.3
                 least = min_se(response) or 0
                 if self.session_expires and (self.min_se or 0) < least < 2**31:
-                    self.min_se = max(least, SHORTEST_SESSION)
+                    self.min_se = max(least, SHORTEST)
                     self.session_expires = max(self.session_expires, self.min_se)
                     return True
             elif response.status == 420:  # RFC 3261 section 8.1.3.5

@@ -34,8 +34,11 @@ class Leg:
         self._rseq: int | None = None
 
     def learn(self, message: Message) -> None:
-        """Take what a message of the far end allows."""
-        methods = allowed(message)
+        """Take what a message of the far end allows; nothing where that cannot be read."""
+        try:
+            methods = allowed(message)
+        except BadMessage:
+            return
         if methods:
             self.updates = "UPDATE" in methods
 

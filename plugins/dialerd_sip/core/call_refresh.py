@@ -7,8 +7,7 @@ from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.call_leg import ALLOW, Leg
 from dialerd_sip.core.call_media import SDP, description_in
 from dialerd_sip.core.events import MediaChanged
-from dialerd_sip.core.farewell import challenges_of
-from dialerd_sip.core.headers import SessionExpires, min_se, session_expires
+from dialerd_sip.core.headers import SessionExpires, challenges_of, min_se, session_expires
 from dialerd_sip.core.message import Message, Response
 from dialerd_sip.core.sdp import BadDescription
 from dialerd_sip.core.timing import Timer

@@ -11,27 +11,13 @@ from dialerd_sip.core.call_refresh import SHORTEST, session_in
 from dialerd_sip.core.events import KeysPressed, MediaChanged
 from dialerd_sip.core.headers import option_tags
 from dialerd_sip.core.message import Request, Response
+from dialerd_sip.core.phrases import PHRASES
 from dialerd_sip.core.sdp import BadDescription
 from dialerd_sip.core.transactions import ServerTransaction
 
 if TYPE_CHECKING:
     from dialerd_sip.core.call import Call
 
-PHRASES: Final = {
-    200: "OK",
-    405: "Method Not Allowed",
-    415: "Unsupported Media Type",
-    420: "Bad Extension",
-    422: "Session Interval Too Small",
-    469: "Bad Info Package",
-    481: "Call/Transaction Does Not Exist",
-    488: "Not Acceptable Here",
-    489: "Bad Event",
-    491: "Request Pending",
-    500: "Server Internal Error",
-    603: "Decline",
-}
-_OPTIONS: Final = frozenset(("timer", "100rel"))
 
 
 def reply(
@@ -73,17 +59,10 @@ class Asked:
             BadMessage: it cannot be read.
         """
         request = transaction.request
-        unknown = [option for option in option_tags(request, "Require") if option not in _OPTIONS]
         if not self._leg.dialog.in_order(request):
             reply(transaction, 500, now)  # RFC 3261 section 12.2.2: one that was sent later has come before
-        elif unknown:
-            reply(transaction, 420, now, [("Unsupported", ", ".join(unknown))])
         else:
-            method = _METHODS.get(request.method)
-            if method is None:
-                reply(transaction, 405, now, [("Allow", ALLOW)])
-            else:
-                method(self, transaction, now)
+            _METHODS[request.method](self, transaction, now)  # others were refused before: `refusing.SPOKEN`
 
     # what changes the session
 
@@ -158,9 +137,6 @@ class Asked:
     def _nothing_to_acknowledge(self, transaction: ServerTransaction, now: float) -> None:
         reply(transaction, 481, now)  # RFC 3262 section 3: no provisional answer of ours waits for a PRACK
 
-    def _decline(self, transaction: ServerTransaction, now: float) -> None:
-        reply(transaction, 603, now)  # RFC 3515 section 2.4.2: we never let ourselves be transferred
-
 
 _METHODS: Final = {
     "INVITE": Asked._modify,
@@ -169,5 +145,4 @@ _METHODS: Final = {
     "OPTIONS": Asked._say_options,
     "NOTIFY": Asked._no_subscription,
     "PRACK": Asked._nothing_to_acknowledge,
-    "REFER": Asked._decline,
 }

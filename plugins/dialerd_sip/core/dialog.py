@@ -104,7 +104,7 @@ class Dialog:
             local_tag=tag_in(invite, of="from"),
             remote_tag=tag_in(response, of="to"),
             remote_target=_contact_of(response) or invite.uri,
-            routes=tuple(reversed(response.values("Record-Route"))),
+            routes=_routes_of(response),
             local_cseq=invite.cseq.number,
             flow=flow,
             to=response.first("To") or invite.first("To") or "",
@@ -136,7 +136,7 @@ class Dialog:
 
     def learn_routes(self, response: Response) -> None:
         """Take route set and target of the 2xx, which go over those of a provisional answer (RFC 3261, 13.2.2.4)."""
-        self.routes = tuple(reversed(response.values("Record-Route")))
+        self.routes = _routes_of(response)
         self.learn_target(response)
 
     def learn_target(self, message: Message) -> None:
@@ -200,6 +200,14 @@ def _uri_of(route: str) -> str:
         return NameAddr.parse(route).uri
     except BadMessage:
         return route
+
+
+def _routes_of(response: Response) -> tuple[str, ...]:
+    """Return the route set of an answer; none where it cannot be read: by the INVITE's flow an ACK may arrive yet."""
+    try:
+        return tuple(reversed(response.values("Record-Route")))
+    except BadMessage:
+        return ()
 
 
 def _contact_of(message: Message) -> str | None:

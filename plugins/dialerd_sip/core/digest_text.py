@@ -116,7 +116,8 @@ def respond(
 
 
 def _digest(name: str) -> Callable[[str], str]:
-    return lambda text: hashlib.new(name, text.encode(), usedforsecurity=False).hexdigest()
+    # a realm or nonce of bytes that are no UTF-8 is hashed as it came, and comes back so
+    return lambda text: hashlib.new(name, text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
 
 
 def _schemes(value: str) -> Iterator[tuple[str, dict[str, str]]]:

@@ -5,8 +5,9 @@ from typing import Final
 
 from dialerd_sip.core.dialog import Dialog
 from dialerd_sip.core.digest import Authenticator
-from dialerd_sip.core.headers import challenges
+from dialerd_sip.core.headers import challenges_of
 from dialerd_sip.core.message import Response
+from dialerd_sip.core.timing import Timer
 from dialerd_sip.core.transactions import ClientTransaction
 from dialerd_sip.core.ua import UserAgent
 
@@ -28,7 +29,9 @@ class Farewell:
         heard: whether the far end said anything to it.
     """
 
-    __slots__ = ("_authenticator", "_dialog", "_done", "_reasons", "_transaction", "_tries", "_ua", "heard")
+    __slots__ = (
+        "_authenticator", "_dialog", "_done", "_reasons", "_timer", "_transaction", "_tries", "_ua", "_until", "heard",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -44,12 +47,17 @@ class Farewell:
         self._reasons = reasons
         self._done = done
         self._tries = 0
+        self._until: float | None = None
+        self._timer: Timer | None = None
         self.heard = False
         self._transaction: ClientTransaction | None = None
 
     def send(self, now: float) -> None:
         """Send the BYE."""
         dialog = self._dialog
+        self._timer = None
+        if self._until is None:
+            self._until = now + self._ua.timing.patience
         self._tries += 1
         headers = [("Reason", reason) for reason in self._reasons]
         headers += self._authenticator.headers("BYE", dialog.remote_target, b"")
@@ -59,6 +67,8 @@ class Farewell:
     def stop(self) -> None:
         """Send nothing more of it: the far end has hung up itself."""
         self._done = None
+        if self._timer is not None:
+            self._timer.cancel()
         if self._transaction is not None:
             self._transaction.stop()
 
@@ -73,20 +83,20 @@ class Farewell:
             return
         self._finish(now)
 
-    def unanswered(self, _transaction: ClientTransaction, _why: str, now: float) -> None:
-        """Take it that nobody answers: the dialog is over all the same."""
-        self._finish(now)
+    def unanswered(self, _transaction: ClientTransaction, why: str, now: float) -> None:
+        """Take it that nobody answers: the dialog is over all the same.
+
+        A proxy that is being started again, or whose connection was lost, is there in a moment; whoever talks would
+        stay up without it. So where nothing could be delivered it is sent again for as long as it would be to silence.
+        """
+        again = now + self._ua.timing.t2
+        if why == "timeout" or self._until is None or again >= self._until:
+            self._finish(now)
+        else:
+            self._tries = 0
+            self._timer = self._ua.timers.at(again, self.send)
 
     def _finish(self, now: float) -> None:
         done, self._done = self._done, None
         if done is not None:
             done(now)
-
-
-def challenges_of(response: Response) -> list[str]:
-    """Return the challenges of a 401 or 407; none of another answer."""
-    if response.status == 401:
-        return list(challenges(response, "WWW-Authenticate"))
-    if response.status == 407:
-        return list(challenges(response, "Proxy-Authenticate"))
-    return []

@@ -69,11 +69,6 @@ class Fields:
         self.pairs.append(pair)
         self._read = None
 
-    def add_first(self, name: str, value: str) -> None:
-        """Put a header before all others, as a Via or a Route is. Raises ValueError for a line break in it."""
-        self.pairs.insert(0, _checked(name, value))
-        self._read = None
-
     def set(self, name: str, value: str) -> None:
         """Replace all headers of a name by one, where the first of them stood. Raises ValueError for a line break."""
         pair = _checked(name, value)

@@ -8,6 +8,14 @@ What proves what (RFC 3261 sections 9, 13.3, 15):
   end had it, though it may have refused it by then; where it had not, its 487 follows;
 - what is answered to a BYE adds nothing: an established dialog that is known proves that the call was placed.
 
+The INVITEs of a call went one after the other: the next one to a place left when the one before had its final answer,
+and none left after an answer that is no challenge, redirection or failover. So one that is answered like that now was
+the last, and what went to the same place before is over: nothing else is waited for.
+
+Some proxies drop a CANCEL of what they do not know without an answer, and wait long where a BYE's far end is gone. Where
+nothing is heard, the far end is asked by OPTIONS whether it is there; if so, a few more repetitions are waited for and
+no more, and what is left of them goes on by itself, as does hanging up on whoever still answers.
+
 Knows nothing of attempts and agents; what it finds out is told by one `FormerTold`.
 """
 
@@ -15,15 +23,22 @@ from typing import Final
 
 from attrs import frozen
 
+from dialerd_sip.core.call_forks import MOST_LEGS
 from dialerd_sip.core.dialog import Dialog, tag_in
 from dialerd_sip.core.digest import Authenticator, Credentials
 from dialerd_sip.core.events import DialogState, Ender, Ending, FormerTold, Sent
 from dialerd_sip.core.farewell import Farewell
 from dialerd_sip.core.flow import Flow
+from dialerd_sip.core.headers import reason_values
+from dialerd_sip.core.identifiers import call_id_of, tag_of
 from dialerd_sip.core.message import BadMessage, Request, Response
+from dialerd_sip.core.out_of_dialog import request_to
+from dialerd_sip.core.plan import Target
+from dialerd_sip.core.presence import ask
 from dialerd_sip.core.timing import Timer
 from dialerd_sip.core.transactions import ClientTransaction, ServerTransaction
 from dialerd_sip.core.ua import UserAgent
+from dialerd_sip.core.uri import NameAddr
 
 _CSEQ_STEP: Final = 1_000
 """How far a BYE's CSeq is beyond the last one that is known: refreshes of the former life have counted on, and the far
@@ -32,6 +47,18 @@ end takes any higher number (RFC 3261 section 12.2.2)."""
 _STRAYS: Final = 1.5
 """For how many T2 a 2xx is still waited for when all else was answered: the far end sends it again every T2 until it
 is acknowledged (RFC 3261 section 13.3.1.4)."""
+
+_DOUBT_T1: Final = 3
+"""T1s after which a far end that has said nothing is asked whether it is there: three requests went out by then."""
+
+_GRACE_T1: Final = 7
+"""T1s for which one that is there may still answer a CANCEL: another one goes out, and a 2xx comes again every T2."""
+
+_PARTING_T1: Final = 2
+"""The same for a BYE, whose answer proves nothing; proxies wait long for a far end that has forgotten the call."""
+
+_GO_ON: Final = frozenset((401, 407, 420, 422, 503))
+"""Answers that another INVITE may have followed, as may one to 3xx."""
 
 _REFUSALS: Final = 3
 """The same for the 487 of an INVITE whose CANCEL was taken: RFC 3261 section 17.2.1, timer G."""
@@ -81,14 +108,20 @@ class Former:
     def __init__(self, ua: UserAgent, call: FormerCall, now: float) -> None:
         self._ua = ua
         self._call = call
-        self._invites: list[ClientTransaction] = []
+        self._tag = NameAddr.parse(call.from_).params.get("tag") or ""
+        self._invites: dict[ClientTransaction, ClientTransaction | None] = {}  # whose end is awaited, with their CANCELs
+        self._silent: set[ClientTransaction] = set()  # to whose CANCEL nothing was said
+        self._began = now
+        self._resumed: list[ClientTransaction] = []
         self._farewells: dict[str, Farewell] = {}  # by the far end's tag
         self._ending: Ending | None = None
         self._heard = False
         self._over = False
         self._open = 0  # requests whose final answer is awaited
         self._timer: Timer | None = None
+        self._parting: dict[Farewell, Flow] = {}  # whose end is awaited
         ua.adopt(call.call_id, self)
+        ua.timers.at(now + _DOUBT_T1 * ua.timing.t1, self._ask)
         if call.answered and call.dialog is not None:
             self._ending = Ending(ender=Ender.US, answered=True, rang=True, why=_WHY)
             state = call.dialog
@@ -101,34 +134,50 @@ class Former:
                 invite_flow=state.flow,
             )
             dialog.local_cseq += _CSEQ_STEP
-            self._end(dialog, now)
+            self._end(dialog, state.flow, now)
             return
         for sent in call.sent:
             invite = ua.transactions.resume(self._invite(sent), sent.flow, self, now)
-            self._invites.append(invite)
+            self._resumed.append(invite)
+            self._silent.add(invite)
             self._open += 1
-            ua.transactions.cancel(invite, now, reasons=_REASONS, owner=_Cancel(self, invite))
+            self._invites[invite] = ua.transactions.cancel(invite, now, _REASONS, _Cancel(self, invite))
 
     # what is said to the INVITEs
 
     def answered(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         """Take an answer to an INVITE."""
         self._heard = True
+        self._silent.discard(transaction)
         if response.status < 200:
             return
         if response.status < 300:
             self._accept(transaction.request, response, transaction.flow, now)
-        elif self._ending is None:
+        elif self._ending is None or self._ending.status in _GO_ON:
             ours = response.status == 487
             self._ending = Ending(
                 ender=Ender.US if ours else Ender.NETWORK,
                 status=response.status,
                 phrase=response.phrase,
-                reasons=tuple(response.values("Reason")),
+                reasons=reason_values(response),
                 rang=True,  # nobody knows; whoever may have been rung is not rung again as if nothing had been
                 why=_WHY,
             )
+        if response.status not in _GO_ON and not 300 <= response.status < 400:
+            number = transaction.request.cseq.number
+            for other in tuple(self._invites):
+                if other is not transaction and (
+                    other.flow == transaction.flow or other.request.cseq.number >= number
+                ):
+                    self._close_quietly(other, now)
         self._closed(transaction, now)
+
+    def _close_quietly(self, invite: ClientTransaction, now: float) -> None:
+        """Ask nothing more about an INVITE that cannot be open, or never was."""
+        cancel = self._invites[invite]
+        if cancel is not None:
+            cancel.stop()
+        self._closed(invite, now)
 
     def unanswered(self, transaction: ClientTransaction, _why: str, now: float) -> None:
         """Take it that an INVITE gets no final answer any more."""
@@ -139,6 +188,7 @@ class Former:
 
         After a 2xx the INVITE gets its final answer, which may have been lost on the way; unless it had one before.
         """
+        self._silent.discard(invite)
         if response is not None:
             self._heard = True
             if response.status < 300:
@@ -146,6 +196,49 @@ class Former:
                 self._ua.timers.at(now + patience, lambda then: self._closed(invite, then))
                 return
         self._closed(invite, now)
+
+    # whether anybody is there
+
+    def _ask(self, now: float) -> None:
+        """Ask those who have said nothing whether they are there."""
+        flows = {invite.flow for invite in self._silent if invite in self._invites}
+        flows |= {flow for farewell, flow in self._parting.items() if not farewell.heard}
+        for flow in flows:
+            ask(self._ua, self._question(flow), flow, self._is_there, now)
+
+    def _question(self, flow: Flow) -> Request:
+        """Return an OPTIONS to whoever is at the end of a flow, and to nobody behind it."""
+        call, seed = self._call, f"{self._call.seed} there"
+        host = f"[{flow.host}]" if ":" in flow.host else flow.host
+        uri = f"sip:{host}:{flow.port}"
+        return request_to(
+            Target(flow=flow, uri=uri, contact=call.contact, sent_by=call.sent_by),
+            "OPTIONS",
+            seed=call_id_of(seed, "dialerd"),
+            cseq=1,
+            from_=f"<sip:dialerd@{call.sent_by}>;tag={tag_of(seed)}",
+            to=f"<{uri}>",
+        )
+
+    def _is_there(self, flow: Flow, now: float) -> None:
+        """Take it that a far end answers, and may still answer a CANCEL for a while."""
+        t1 = self._ua.timing.t1
+        self._ua.timers.at(now + _PARTING_T1 * t1, lambda then: self._parted(flow, then))
+        self._ua.timers.at(now + _GRACE_T1 * t1, lambda then: self._nothing_known(flow, then))
+
+    def _parted(self, flow: Flow, now: float) -> None:
+        """Wait no longer for the answer to a BYE."""
+        self._heard = True
+        for farewell, way in tuple(self._parting.items()):
+            if way == flow and not farewell.heard:
+                self._said_goodbye(farewell, now)
+
+    def _nothing_known(self, flow: Flow, now: float) -> None:
+        """Take it that a far end that is there knows nothing of an INVITE of which it says nothing."""
+        self._heard = True
+        for invite in tuple(self._invites):
+            if invite.flow == flow and invite in self._silent:
+                self._closed(invite, now)
 
     # what the user agent routes here
 
@@ -161,20 +254,23 @@ class Former:
         farewell = self._farewells.pop(tag_in(request, of="from"), None)
         if farewell is not None:
             farewell.stop()
-            self._done(now)
+            self._said_goodbye(farewell, now)
 
     def concerns(self, request: Request) -> bool:
         """Whether a request of an unknown source knows the tag that the former life drew."""
-        return f";tag={tag_in(request, of='to')}" in self._call.from_
+        return tag_in(request, of="to") == self._tag != ""
 
     def acknowledged(self, _request: Request, _flow: Flow, _now: float) -> None:
         """Take an ACK: there is nothing of ours that one could be for."""
 
-    def stray(self, response: Response, flow: Flow, now: float) -> None:
-        """Take a 2xx that matches no INVITE that is known: it has this Call-ID, and so it is this call's."""
+    def stray(self, response: Response, flow: Flow, now: float) -> bool:
+        """Take a 2xx that matches no INVITE that is known: with this Call-ID and our tag it is this call's."""
+        if tag_in(response, of="from") != self._tag:
+            return False
         self._heard = True
         invite = Request("INVITE", self._call.sent[-1].uri, self._headers(response.cseq.number))
         self._accept(invite, response, flow, now)
+        return True
 
     # how it ends
 
@@ -186,27 +282,32 @@ class Former:
             ack, towards = dialog.request("ACK", response.cseq.number)
         except BadMessage:
             return  # it cannot be acknowledged, and the far end gives it up: RFC 3261 section 13.3.1.4
-        self._ua.send(ack.to_bytes(), towards)
+        if dialog.remote_tag in self._farewells or len(self._farewells) < MOST_LEGS:
+            self._ua.send(ack.to_bytes(), towards)
         self._ending = Ending(ender=Ender.US, status=response.status, answered=True, rang=True, why=_WHY)
-        if dialog.remote_tag not in self._farewells:
+        if dialog.remote_tag not in self._farewells and len(self._farewells) < MOST_LEGS:
             dialog.local_cseq += _CSEQ_STEP
-            self._end(dialog, now)
+            self._end(dialog, flow, now)
 
-    def _end(self, dialog: Dialog, now: float) -> None:
+    def _end(self, dialog: Dialog, flow: Flow, now: float) -> None:
         authenticator = Authenticator(self._call.credentials)
-        farewell = Farewell(self._ua, dialog, authenticator, _REASONS, self._said_goodbye)
+        farewell = Farewell(
+            self._ua, dialog, authenticator, _REASONS, lambda then: self._said_goodbye(farewell, then)
+        )
         self._farewells[dialog.remote_tag] = farewell
+        self._parting[farewell] = flow
         self._open += 1
         farewell.send(now)
 
-    def _said_goodbye(self, now: float) -> None:
-        self._heard = self._heard or any(farewell.heard for farewell in self._farewells.values())
-        self._done(now)
+    def _said_goodbye(self, farewell: Farewell, now: float) -> None:
+        self._heard = self._heard or farewell.heard
+        if self._parting.pop(farewell, None) is not None:
+            self._done(now)
 
     def _closed(self, invite: ClientTransaction, now: float) -> None:
         """Count an INVITE as answered for good; a 2xx of it may still be sent again."""
         if invite in self._invites:
-            self._invites.remove(invite)
+            del self._invites[invite]
             self._done(now)
 
     def _done(self, now: float) -> None:
@@ -216,13 +317,16 @@ class Former:
         if self._ending is not None or not self._heard:
             self._finish(now)
         elif self._timer is None:
-            self._timer = self._ua.timers.at(now + _STRAYS * self._ua.timing.t2, self._finish)
+            self._timer = self._ua.timers.at(max(now, self._began + _STRAYS * self._ua.timing.t2), self._finish)
 
     def _finish(self, now: float) -> None:
         if self._over or self._open > 0:  # a 2xx came meanwhile, whose BYE is on its way
             return
         self._over = True
-        self._ua.release(self._call.call_id)
+        for invite in self._resumed:
+            if invite.open:  # its CANCEL was answered, or not, and nothing more may ever come of it
+                invite.stop()
+        self._ua.release(self._call.call_id, self._tag)
         placed = True if self._ending is not None else None
         self._ua.emit(FormerTold(call_id=self._call.call_id, placed=placed, heard=self._heard, ending=self._ending))
 

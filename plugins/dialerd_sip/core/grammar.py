@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from dialerd_sip.core.bad import BadMessage
 
 TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+")
+KNOWN = 1_024
+"""How many values of a kind are remembered as they were read: those of one call come again and again."""
+KNOWN_LENGTH = 256
+"""The longest text of which that is remembered, so that strangers cannot fill the memory."""
 _WHITE = " \t\r\n"
 _UNESCAPE = re.compile(r"\\(.)", re.DOTALL)
 # Up to the next separator: quoted strings and URIs in brackets are skipped whole.

@@ -12,6 +12,7 @@ from attrs import field, frozen
 from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.fields import Fields
 from dialerd_sip.core.grammar import number, parameters, split
+from dialerd_sip.core.message import Response
 from dialerd_sip.core.reasons import Notice, Reason, RetryAfter, notices, reasons, retry_after
 from dialerd_sip.core.uri import NameAddr
 from dialerd_sip.core.via import CSeq, Via
@@ -26,12 +27,14 @@ __all__ = [
     "addresses",
     "allowed",
     "challenges",
+    "challenges_of",
     "content_type",
     "max_forwards",
     "min_se",
     "notices",
     "option_tags",
     "rack",
+    "reason_values",
     "reasons",
     "retry_after",
     "rseq",
@@ -115,6 +118,14 @@ def rack(message: Fields) -> RAck | None:
     return RAck(rseq=number(first, _LARGEST, "RAck"), cseq=CSeq.parse(rest))
 
 
+def reason_values(message: Fields) -> tuple[str, ...]:
+    """Return the values of Reason (RFC 3326); none where they cannot be read: what they explain happens all the same."""
+    try:
+        return tuple(message.values("Reason"))
+    except BadMessage:
+        return ()
+
+
 def option_tags(message: Fields, name: str) -> tuple[str, ...]:
     """Return the option tags of Require, Supported, Unsupported or Proxy-Require, in small letters and in order."""
     return tuple(value.lower() for value in message.values(name))
@@ -168,3 +179,9 @@ def challenges(message: Fields, name: str) -> tuple[str, ...]:
                 found[-1] += f", {part}"
             at_start = False
     return tuple(value for value in found if value)
+
+
+def challenges_of(response: Response) -> tuple[str, ...]:
+    """Return the challenges of a 401 or 407; none of another answer."""
+    name = {401: "WWW-Authenticate", 407: "Proxy-Authenticate"}.get(response.status)
+    return () if name is None else challenges(response, name)

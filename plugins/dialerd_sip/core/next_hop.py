@@ -2,13 +2,15 @@
 
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Final
 
 from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.core.message import BadMessage
 from dialerd_sip.core.uri import Uri
 
+_LONGEST: Final = 300  # characters of a URI whose way is remembered: whoever makes up long ones must not fill the memory
 
-@lru_cache(maxsize=4096)  # gateways and proxies name the same few places in call after call
+
 def flow_towards(uri: str, over: Flow) -> Flow:
     """Return the flow to a next hop (RFC 3261 section 12.2.1.1, RFC 3263 section 4 for addresses).
 
@@ -20,6 +22,11 @@ def flow_towards(uri: str, over: Flow) -> Flow:
         uri: URI of the first route, or the remote target where there is none.
         over: the flow that the INVITE took.
     """
+    return _flow_towards(uri, over) if len(uri) <= _LONGEST else _flow_towards.__wrapped__(uri, over)
+
+
+@lru_cache(maxsize=4096)  # gateways and proxies name the same few places in call after call
+def _flow_towards(uri: str, over: Flow) -> Flow:
     try:
         hop = Uri.parse(uri)
     except BadMessage:
@@ -28,7 +35,7 @@ def flow_towards(uri: str, over: Flow) -> Flow:
     transport = (hop.params.get("transport") or over.transport.value).lower()
     if over.transport.reliable and host == over.host:
         return over  # a connection is there; the peer's own port of it differs from the one that it names
-    if transport != over.transport.value or not _is_address(host):
+    if transport != over.transport.value or len(host) > _LONGEST or not _is_address(host):
         return over
     if _is_private(host) and not _is_private(over.host):
         return over

@@ -4,33 +4,20 @@ The order is that of RFC 3261 section 8.2. Knows nothing of dialogs and transact
 returns.
 """
 
-from collections.abc import Iterable
-
 from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.headers import content_type, max_forwards
 from dialerd_sip.core.message import Request, Response
+from dialerd_sip.core.phrases import PHRASES
 from dialerd_sip.core.uri import Uri
 
 # IANA's registry of SIP methods: what is here and not spoken gets 405, other methods 501 (RFC 3261, 8.2.1, 21.5.2).
 SPOKEN = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY")
 METHODS = frozenset((*SPOKEN, "MESSAGE", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"))
 EXTENSIONS = ("timer", "100rel")
-PHRASES = {
-    400: "Bad Request",
-    405: "Method Not Allowed",
-    406: "Not Acceptable",
-    415: "Unsupported Media Type",
-    416: "Unsupported URI Scheme",
-    420: "Bad Extension",
-    501: "Not Implemented",
-    505: "Version Not Supported",
-}
 _SDP = "application/sdp"
 
 
-def refusal(
-    request: Request, *, spoken: Iterable[str] = SPOKEN, extensions: Iterable[str] = EXTENSIONS
-) -> Response | None:
+def refusal(request: Request) -> Response | None:
     """Return what a request must be answered with whatever it is about, or None where it can be looked at.
 
     Max-Forwards of 0 is no reason: who does not forward answers as ever (RFC 4475 section 3.3.11). The answer has no
@@ -38,14 +25,12 @@ def refusal(
 
     Args:
         request: a request that was parsed.
-        spoken: the methods that are understood.
-        extensions: option tags that are understood.
 
     Raises:
         BadMessage: an ACK that cannot be used: it is dropped, since an ACK is never answered.
     """
     try:
-        refused = _refused(request, tuple(spoken), frozenset(extensions))
+        refused = _refused(request)
     except BadMessage as bad:
         if request.method == "ACK":
             raise
@@ -84,19 +69,19 @@ def dropped(response: Response) -> str | None:
     return None
 
 
-def _refused(request: Request, spoken: tuple[str, ...], extensions: frozenset[str]) -> Response | None:
+def _refused(request: Request) -> Response | None:
     if request.first("Via") is None:
         raise BadMessage("no Via", 400)
     if request.method not in METHODS:
-        return _answer(request, 501, ("Allow", ", ".join(spoken)))
+        return _answer(request, 501, ("Allow", ", ".join(SPOKEN)))
     _check_required(request)
-    if request.method not in spoken:
-        return _answer(request, 405, ("Allow", ", ".join(spoken)))
+    if request.method not in SPOKEN:
+        return _answer(request, 405, ("Allow", ", ".join(SPOKEN)))
     scheme = request.uri.partition(":")[0].lower()
     if scheme not in ("sip", "sips", "tel"):
         return _answer(request, 416)
     if request.method not in ("ACK", "CANCEL"):  # RFC 3261 section 8.2.2.3
-        unknown = [tag for tag in request.values("Require") if tag.lower() not in extensions]
+        unknown = [tag for tag in request.values("Require") if tag.lower() not in EXTENSIONS]
         if unknown:
             return _answer(request, 420, ("Unsupported", ", ".join(unknown)))
     if request.method in ("INVITE", "UPDATE", "PRACK") and request.body and not _readable(request):

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from dialerd_sip.core.headers import addresses, seconds
+from dialerd_sip.core.headers import addresses, retry_after, seconds
 from dialerd_sip.core.message import BadMessage, Response
 from dialerd_sip.core.uri import NameAddr
 
@@ -45,5 +45,5 @@ def granted_to(response: Response, contact: str, asked: int) -> int:
 
 def retry_after_of(response: Response) -> float:
     """Return the seconds of Retry-After, capped, or 0."""
-    text = (response.first("Retry-After") or "").partition(";")[0].partition("(")[0].strip()
-    return min(float(text), _LONGEST_REST) if text.isdecimal() and len(text) < 10 else 0.0
+    told = retry_after(response)
+    return 0.0 if told is None else min(float(told.seconds), _LONGEST_REST)

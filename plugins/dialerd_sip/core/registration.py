@@ -14,6 +14,7 @@ from attrs import frozen
 from dialerd_sip.core.digest import Authenticator, Credentials
 from dialerd_sip.core.events import RegistrationChanged
 from dialerd_sip.core.flow import Flow
+from dialerd_sip.core.headers import challenges_of
 from dialerd_sip.core.identifiers import tag_of
 from dialerd_sip.core.message import Response
 from dialerd_sip.core.out_of_dialog import request_to
@@ -202,8 +203,7 @@ class Registration:
         self._request = self._ua.transactions.request(request, target.flow, self, now)
 
     def _challenged(self, response: Response, now: float) -> None:
-        name = "WWW-Authenticate" if response.status == 401 else "Proxy-Authenticate"
-        if self._authenticator.answer(response.status, response.all(name)):
+        if self._authenticator.answer(response.status, challenges_of(response)):
             self._send(now)
         elif self._stopping:
             self._over()

@@ -26,10 +26,10 @@ def key_of(request: Request) -> Key:
     """
     via = request.via
     method = "INVITE" if request.method == "ACK" else request.method
-    branch = via.branch
-    if branch is not None and branch.startswith("z9hG4bK") and len(branch) > len("z9hG4bK"):
-        return (branch, via.host.lower(), via.port, method)
-    return ("2543", request.uri, request.from_.params.get("tag"), request.call_id, request.cseq.number, branch, method)
+    if via.unique:
+        return (via.branch, via.host.lower(), via.port, method)
+    number = request.cseq.number
+    return ("2543", request.uri, request.from_.params.get("tag"), request.call_id, number, via.branch, method)
 
 
 def acknowledged_key_of(request: Request) -> Key:

@@ -58,8 +58,9 @@ class Strays:
 
     def _merged(self, request: Request, now: float) -> bool:
         """Whether this request has come by another way already (RFC 3261 section 8.2.2.2)."""
-        key = (request.from_tag, request.call_id, request.cseq)
-        branch = request.branch or ""
+        # as numbers, since whoever floods us chooses how long they are
+        key = hash((request.from_tag, request.call_id, request.cseq))
+        branch = f"{hash(request.branch or ''):x}"
         before = self._seen.recall(key, now)
         if before is None:
             self._seen.remember(key, branch, now)

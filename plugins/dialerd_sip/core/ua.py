@@ -10,9 +10,10 @@ Knows nothing of sockets, and of calls only that they take requests.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from dialerd_sip.core.answer_flow import answer_flow
+from dialerd_sip.core.dialog import tag_in
 from dialerd_sip.core.events import Event
 from dialerd_sip.core.flow import Flow
 from dialerd_sip.core.late import Late
@@ -25,6 +26,11 @@ from dialerd_sip.core.timing import Timers, Timing
 from dialerd_sip.core.transactions import ServerTransaction, Transactions
 
 
+_RINGS_ON: Final = 240.0
+"""Seconds for which a phone may ring on whose CANCEL was lost: a proxy's timer C, more than three minutes (RFC 3261
+section 16.6)."""
+
+
 class CallUser(Protocol):
     """What the user agent routes to by Call-ID: a call, or one of a former life."""
 
@@ -34,8 +40,11 @@ class CallUser(Protocol):
     def acknowledged(self, request: Request, flow: Flow, now: float) -> None:
         """Take the ACK to a 2xx of ours."""
 
-    def stray(self, response: Response, flow: Flow, now: float) -> None:
-        """Take a 2xx to an INVITE of this Call-ID that matches no transaction (any more)."""
+    def stray(self, response: Response, flow: Flow, now: float) -> bool:
+        """Take a 2xx to an INVITE of this Call-ID that matches no transaction (any more).
+
+        Return False where it has not our tag: who does not know that has not heard our INVITE.
+        """
 
     def concerns(self, request: Request) -> bool:
         """Whether a request has both tags of a dialog of this call; it is asked of requests from unknown sources."""
@@ -60,6 +69,7 @@ class UserAgent:
     """
 
     __slots__ = (
+        "_doubtful",
         "_events",
         "_failure_told",
         "_late",
@@ -87,6 +97,7 @@ class UserAgent:
         self._late = Late(self.transactions)
         self._strays = Strays(timing.patience)
         self._released = Recent(timing.patience)
+        self._doubtful = Recent(_RINGS_ON)
         self._users: dict[str, CallUser] = {}
         self._failure_told: dict[Any, Callable[[Flow, str, float], None]] = {}
         self._trusting: dict[Any, frozenset[str]] = {}
@@ -96,7 +107,7 @@ class UserAgent:
     def sizes(self) -> dict[str, int]:
         """How much is held: transactions, calls, timers, Call-IDs of calls that are over."""
         held = {f"{side}_transactions": number for side, number in self.transactions.counts.items()}
-        return held | {"calls": len(self._users), "timers": len(self.timers), "released": len(self._released)}
+        return held | {"calls": len(self._users), "timers": len(self.timers), "released": len(self._released) + len(self._doubtful)}
 
     # the five verbs, and what only the shell knows
 
@@ -160,11 +171,18 @@ class UserAgent:
         """Route messages of a Call-ID to `user`."""
         self._users[call_id] = user
         self._released.forget(call_id)
+        self._doubtful.forget(call_id)
 
-    def release(self, call_id: str) -> None:
-        """Route them no more; a late 2xx is then acknowledged and hung up, a late request answered with 481."""
+    def release(self, call_id: str, tag: str, *, doubtful: bool = False) -> None:
+        """Route them no more; a late 2xx is then acknowledged and hung up, a late request answered with 481.
+
+        Args:
+            call_id: the Call-ID.
+            tag: our tag, which a late 2xx must have: ACK and BYE are sent to wherever it says.
+            doubtful: whether a phone may ring on that nobody could stop.
+        """
         if self._users.pop(call_id, None) is not None:
-            self._released.remember(call_id, "", self.transactions.now)
+            (self._doubtful if doubtful else self._released).remember(call_id, tag, self.transactions.now)
 
     def on_flow_failed(self, owner: Any, told: Callable[[Flow, str, float], None] | None) -> None:
         """Have `told(flow, why, now)` called for each flow that fails, after the transactions; None = no more."""
@@ -173,6 +191,10 @@ class UserAgent:
             self._failure_told[owner] = told
 
     # what trunks need
+
+    def set_timing(self, timing: Timing) -> None:
+        """Have other timers from now on; transactions that are under way go on with those that they have set."""
+        self.timing = self.transactions.timing = timing
 
     def trust(self, owner: Any, hosts: frozenset[str]) -> None:
         """Take requests from these IP addresses, for an owner (a trunk); replaces what it trusted before.
@@ -204,9 +226,11 @@ class UserAgent:
         if 200 <= response.status < 300 and response.cseq.method == "INVITE":
             user = self._users.get(response.call_id)
             if user is not None:
-                user.stray(response, flow, now)
+                if not user.stray(response, flow, now):
+                    self._count("no_transaction")
                 return
-            if self._released.recall(response.call_id, now) is not None:
+            tag = self._released.recall(response.call_id, now) or self._doubtful.recall(response.call_id, now)
+            if tag is not None and tag == tag_in(response, of="from"):
                 self._count("late" if self._late.take(response, flow, now) else "too_late")
                 return
         self._count("no_transaction")

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from attrs import field, frozen
 
 from dialerd_sip.core.bad import BadMessage
-from dialerd_sip.core.grammar import number, parameters, quote, unquote
+from dialerd_sip.core.grammar import KNOWN, KNOWN_LENGTH, number, parameters, quote, unquote
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*")
 _HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[^\[\]:;?@<>\",\s]+")
@@ -47,6 +48,10 @@ class Uri:
         Raises:
             BadMessage: it is none.
         """
+        return _known_uri(text) if len(text) <= KNOWN_LENGTH else cls._read(text)
+
+    @classmethod
+    def _read(cls, text: str) -> "Uri":
         scheme, colon, rest = text.partition(":")
         if not colon or not _SCHEME.fullmatch(scheme):
             raise BadMessage("a URI without a scheme", 400)
@@ -134,6 +139,10 @@ class NameAddr:
         Raises:
             BadMessage: it is none.
         """
+        return _known_address(text) if len(text) <= KNOWN_LENGTH else cls._read(text)
+
+    @classmethod
+    def _read(cls, text: str) -> "NameAddr":
         plain = _PLAIN.fullmatch(text)
         if plain:
             quoted, bare, uri, tag = plain.groups()
@@ -185,3 +194,8 @@ class NameAddr:
     def tag(self) -> str | None:
         """Its tag."""
         return self.params.get("tag")
+
+
+# The addresses of one call come with each of its messages, our own with each call.
+_known_uri = lru_cache(maxsize=KNOWN)(Uri._read)
+_known_address = lru_cache(maxsize=KNOWN)(NameAddr._read)

@@ -1,12 +1,13 @@
 """Via and CSeq: what answers and requests are matched by (RFC 3261 sections 20.42, 20.16). Knows no message."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
 from attrs import frozen
 
 from dialerd_sip.core.bad import BadMessage
-from dialerd_sip.core.grammar import TOKEN, number, parameters
+from dialerd_sip.core.grammar import KNOWN, KNOWN_LENGTH, TOKEN, number, parameters
 
 _VIA = re.compile(
     r"SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z0-9\-.!%*_+`'~]+)[ \t]+"
@@ -24,7 +25,7 @@ class Via:
     transport: str
     host: str
     port: int | None
-    params: dict[str, str | None]
+    params: Mapping[str, str | None]
 
     @classmethod
     def parse(cls, text: str) -> "Via":
@@ -33,16 +34,7 @@ class Via:
         Raises:
             BadMessage: it is none.
         """
-        found = _VIA.fullmatch(text)
-        if not found:
-            raise BadMessage("a Via that cannot be read", 400)
-        transport, host, port, params = found.groups()
-        return cls(
-            transport.upper(),
-            host,
-            None if port is None else number(port, 65_535, "the port of a Via"),
-            parameters(params) if params else {},
-        )
+        return _known_via(text) if len(text) <= KNOWN_LENGTH else _read_via(text)
 
     def __str__(self) -> str:
         """Return it as it is written in messages."""
@@ -61,6 +53,22 @@ class Via:
         """Whether its branch alone identifies a transaction (RFC 3261 section 8.1.1.7; RFC 4475 section 3.2.1)."""
         branch = self.params.get("branch") or ""
         return len(branch) > len(COOKIE) and branch[: len(COOKIE)].lower() == COOKIE.lower()
+
+
+def _read_via(text: str) -> Via:
+    found = _VIA.fullmatch(text)
+    if not found:
+        raise BadMessage("a Via that cannot be read", 400)
+    transport, host, port, params = found.groups()
+    return Via(
+        transport.upper(),
+        host,
+        None if port is None else number(port, 65_535, "the port of a Via"),
+        parameters(params) if params else {},
+    )
+
+
+_known_via = lru_cache(maxsize=KNOWN)(_read_via)  # all answers to a request have the same
 
 
 @frozen

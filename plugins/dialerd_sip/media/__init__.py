@@ -1,5 +1,6 @@
 """Media of calls: RTP out and in, in a process of its own, so that the dialer's event loop stays free.
 
+    contract  what a call asks of its media, and what it is told
     shared    `media_at`: the media of a range of ports, shared by all trunks that use it
     client    the daemon's side of the media process; session, messages: what it says to it
     process   the child process: sockets, clock, one loop around the engine; ports, writing: what it needs of the system

@@ -1,7 +1,7 @@
 """The daemon's side of the media process: starts it, and again when it dies; leases ports; passes events on.
 
-Commands go out at once, by a send that does not wait. Ports are leased out of a stock that the process tops up. Knows
-nothing of packets.
+Commands go out together at the next turn of the event loop. Ports are leased out of a stock that the process tops up.
+Knows nothing of packets.
 """
 
 import os
@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +21,7 @@ import trio
 import dialerd
 import dialerd_sip
 from dialerd.model.instants import Duration
+from dialerd.plugin.complaints import Complaints
 from dialerd_sip.media import messages
 from dialerd_sip.media.contract import (
     Detected,
@@ -68,6 +68,7 @@ class MediaProcess:
         self._room = trio.Event()
         self._scope = trio.CancelScope()
         self._over = trio.Event()
+        self._complaints = Complaints()  # a full disk is every call's trouble
 
     @property
     def pid(self) -> int | None:
@@ -128,17 +129,8 @@ class MediaProcess:
         if self._control is None:
             return
         said = messages.encode(command)
-        if len(said) > messages.SIZE:
+        if len(said) > messages.SIZE - messages.FRAME:
             raise MediaError("too many clips are to be played at once; play them in parts")
-        if not self._waiting:
-            try:
-                self._control.send(said)
-            except BlockingIOError:
-                pass  # it waits for room, below
-            except OSError:  # the process is gone, which is told to everybody where that is seen
-                return
-            else:
-                return
         self._waiting.append(said)
         self._room.set()
         if len(self._waiting) > _BACKLOG and self._process is not None:
@@ -213,14 +205,20 @@ class MediaProcess:
         await process.wait()
 
     async def _write(self, control: socket.socket) -> None:
+        """Send what was said since the last turn of the event loop, in one message: each wakes the process."""
         while True:
             await self._room.wait()
             self._room = trio.Event()
             while self._waiting:
-                await trio.lowlevel.wait_writable(control)
-                with suppress(BlockingIOError, ConnectionError):
-                    while self._waiting:
-                        control.send(self._waiting[0])
+                said = messages.together(self._waiting)
+                try:
+                    control.send(b"".join(said))
+                except BlockingIOError:
+                    await trio.lowlevel.wait_writable(control)
+                except OSError:  # the process is gone, which is told to everybody where that is seen
+                    self._waiting.clear()
+                else:
+                    for _ in range(len(said) - 1):
                         self._waiting.popleft()
 
     async def _read(self, control: socket.socket) -> None:
@@ -246,8 +244,10 @@ class MediaProcess:
                 self._refused[reply.host] = reply.reason
             self._changed()
         elif isinstance(reply, messages.Trouble):
-            log.warning(
+            self._complaints.tell(
+                log.warning,
                 "media.troubled",
+                reply.event,
                 what=reply.event,
                 reason=reply.reason,
                 remedy="mend the folder or the disk of recordings, or the detector's name; the call itself goes on",

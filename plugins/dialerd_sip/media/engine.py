@@ -68,7 +68,6 @@ class Engine:
         self._number = count()
         self._cname = f"{random.getrandbits(96):x}".encode()  # RFC 7022 section 4.2
         self._told: list[tuple[Stream, MediaEvent]] = []
-        self.skipped = 0
 
     def open(self, owner: Any = None) -> Stream:
         """Begin a session, which can be heard from now on."""
@@ -183,7 +182,6 @@ class Engine:
             self._tick = max(self._tick, last)
             return out
         if last - self._tick > self._catch_up_ms:
-            self.skipped += last - self._tick - self._catch_up_ms
             self._tick = last - self._catch_up_ms
         pack, add = HEADER.pack, out.append
         for tick in range(self._tick + 1, last + 1):

@@ -3,12 +3,18 @@
 A message is a list of these, in msgpack. Sessions are called by numbers that are never used again in a process's life.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
 SIZE: Final = 1 << 17
 """Bytes of a message at most; a socketpair takes it whole or not at all."""
+
+FRAME: Final = 3
+"""Bytes that a message has before what it lists."""
+
+_TOGETHER: Final = 64  # commands in a message: the process looks at its streams' turns after each
 
 
 class _Said(msgspec.Struct, array_like=True, tag=True, frozen=True, gc=False):
@@ -162,5 +168,21 @@ Happening = Pressed | Ended | WasSilent | WasHeard | Found | Failed
 Reply = Stocked | Closed | Trouble | Happening
 
 encode: Final = msgspec.msgpack.Encoder().encode
-decode_command: Final = msgspec.msgpack.Decoder(Command).decode
+decode_commands: Final = msgspec.msgpack.Decoder(list[Command]).decode
 decode_replies: Final = msgspec.msgpack.Decoder(list[Reply]).decode
+
+
+def together(encoded: Iterable[bytes]) -> list[bytes]:
+    """Return the pieces of one message with as many commands as it takes: its frame, and the commands.
+
+    Args:
+        encoded: commands, encoded each by itself, in order.
+    """
+    pieces, size = [b""], FRAME
+    for command in encoded:
+        size += len(command)
+        if size > SIZE or len(pieces) > _TOGETHER:
+            break
+        pieces.append(command)
+    pieces[0] = b"\xdc" + (len(pieces) - 1).to_bytes(2, "big")  # an array of 16 bits, as MessagePack calls it
+    return pieces

@@ -31,7 +31,6 @@ from dialerd_sip.media.writing import Writer
 
 _NICE: Final = -10  # before whatever else runs here; sound that comes late is lost
 _AT_ONCE: Final = 256  # sockets that are read before turns are looked at again
-_COMMANDS: Final = 64  # commands that are taken before turns are looked at again
 _BACKLOG: Final = 4_096  # replies that wait for the daemon; one that is so far behind is told no more than that
 _FAILURES: Final = 250  # sends that fail one after the other until a session is given up: five seconds
 
@@ -130,17 +129,16 @@ class Process:
                 stream.owner.pair.rtcp.sendto(report, address)
 
     def _obey(self) -> bool:
-        """Take commands; return whether the daemon is still there."""
-        for _ in range(_COMMANDS):
-            try:
-                said = self._control.recv(messages.SIZE)
-            except BlockingIOError:
-                return True
-            except OSError:
-                return False
-            if not said:
-                return False
-            command = messages.decode_command(said)
+        """Take a message of commands; return whether the daemon is still there. What is left is told of at once."""
+        try:
+            said = self._control.recv(messages.SIZE)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if not said:
+            return False
+        for command in messages.decode_commands(said):
             if isinstance(command, messages.Stock):
                 self._stock(command)
                 continue

@@ -6,6 +6,7 @@
     connections   TCP and TLS: opened when wanted, opened again; dialling, listening, streams (one connection), tls
     resolving     from a server's name to targets (RFC 3263); records (the DNS, remembered)
     addresses     what a bind says; which address of ours a peer sees
+    errors        what goes wrong; waiting: for sockets that somebody else may close
 
 Knows nothing of campaigns and agents.
 """

@@ -23,12 +23,9 @@ from dialerd_sip.core.ua import UserAgent
 from dialerd_sip.shell.addresses import Routes, parse_bind
 from dialerd_sip.shell.connections import Connections
 from dialerd_sip.shell.datagrams import Datagrams
-from dialerd_sip.shell.errors import BindError, FlowError
 from dialerd_sip.shell.listening import listen_at
 from dialerd_sip.shell.sharing import shared
 from dialerd_sip.shell.tls import Security
-
-__all__ = ["BindError", "Endpoint", "FlowError", "Security", "endpoint_at"]
 
 _log = structlog.get_logger()
 
@@ -289,7 +286,7 @@ async def endpoint_at(
 
     Args:
         bind: `host:port`.
-        timing: the user agent's timers; the first to open it decides.
+        timing: the user agent's timers; the last ones given count, so that a reload changes them.
         security: with our certificate, where connections over TLS are to be accepted; the last one given counts.
 
     Raises:
@@ -297,6 +294,8 @@ async def endpoint_at(
     """
     host, port = parse_bind(bind)
     async with shared((host, port), lambda: Endpoint(bind, timing)) as endpoint:
+        if timing is not None:
+            endpoint.ua.set_timing(timing)
         if security is not None:
             endpoint.accept_with(security)
         yield endpoint

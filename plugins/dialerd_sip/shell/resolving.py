@@ -12,6 +12,7 @@ Knows nothing of calls.
 
 import random
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -210,6 +211,7 @@ def in_order(records: Sequence[Any], draws: random.Random) -> list[Any]:
     return ordered
 
 
+@lru_cache(maxsize=64)  # it is asked with each call
 def _split(server: str) -> tuple[str, int | None]:
     if server.startswith("["):
         host, _, rest = server[1:].partition("]")
@@ -223,6 +225,7 @@ def _split(server: str) -> tuple[str, int | None]:
     return host.rstrip(".") if not _is_address(host) else host, int(port) if port else None
 
 
+@lru_cache(maxsize=256)
 def _is_address(host: str) -> bool:
     try:
         ip_address(host)

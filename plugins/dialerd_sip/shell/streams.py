@@ -105,11 +105,6 @@ class Connection:
         """Whether it is over."""
         return self._sock.fileno() < 0
 
-    @property
-    def heard_s(self) -> float:
-        """When anything was last heard, on trio's clock."""
-        return self._heard_s
-
     def close(self) -> None:
         """End it at once; nobody is told."""
         if not self.closed:

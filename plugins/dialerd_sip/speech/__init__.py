@@ -2,7 +2,7 @@
 
     prompts    sound files of any kind to clips
     speaking   texts to clips, by a text-to-speech command
-    command    one run of such a command
+    command    one run of such a command; places: what is put into it
     sound      sound files of any kind to samples, 8,000 a second
     law        samples to G.711
     cache      where clips are kept

@@ -5,6 +5,10 @@ where resampling, or samples beyond full scale, would be cut off is the whole ma
 Blocking: call it from a worker thread. Knows nothing of agents and of where clips are kept.
 """
 
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -41,7 +45,7 @@ def read_sound(file: BinaryIO) -> Samples:
         OSError: the file cannot be read.
     """
     try:
-        with soundfile.SoundFile(file) as source:
+        with _descriptor(file) as descriptor, soundfile.SoundFile(descriptor, closefd=False) as source:
             if not _SLOWEST <= source.samplerate <= _FASTEST:
                 raise BadSound(f"has a rate of {source.samplerate} Hz, of {_SLOWEST} to {_FASTEST} that can be played")
             heard = _resampled(source)
@@ -53,6 +57,26 @@ def read_sound(file: BinaryIO) -> Samples:
     if not np.isfinite(heard).all():
         raise BadSound("has samples that are no numbers")
     return _whole(heard)
+
+
+@contextmanager
+def _descriptor(file: BinaryIO) -> Iterator[int]:
+    """Lend a file's descriptor, at its beginning; what is in memory gets one.
+
+    Of a Python file, libsndfile would be told by callbacks, and those need memory that is written and run, which the
+    unit of the daemon forbids (systemd.exec(5), MemoryDenyWriteExecute=).
+    """
+    try:
+        descriptor = file.fileno()
+    except OSError:
+        with open(os.memfd_create("sound"), "w+b") as copy:
+            shutil.copyfileobj(file, copy)
+            copy.flush()
+            os.lseek(copy.fileno(), 0, os.SEEK_SET)
+            yield copy.fileno()
+    else:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
 
 
 def _resampled(source: Any) -> npt.NDArray[np.float32]:

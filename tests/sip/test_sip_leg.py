@@ -1,0 +1,134 @@
+"""A call at work over a real socket, when its own side fails or gives up: the far end is neither left up nor ringing."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import soundfile
+import trio
+from callee import Behaviour, Callee
+from dialerd_sip.core.sdp import Negotiated
+from dialerd_sip.media.inline import InlineMedia, InlineSession
+from dialerd_sip.options import SipOptions
+from dialerd_sip.provider import Sip
+from sip_peers import tidy
+from trio.testing import MockClock
+
+from dialerd.model.call import CallEnd
+from dialerd.model.settings import AgentSettings
+from dialerd.model.states import AtFault
+from dialerd.plugin.conformance.order import RehearsedOrder
+from dialerd.plugin.conformance.recorder import Recorder
+from dialerd.plugin.provider import TrunkSite
+
+__all__ = ["tidy"]
+
+CALLED = "+447111000101"
+
+
+@pytest.fixture
+def clock():
+    """Return a clock that jumps where nothing happens."""
+    return MockClock(autojump_threshold=0.005)
+
+
+class Steps(trio.abc.Instrument):
+    """Cancels a scope after so many steps of the task that entered it."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+        self.scope = trio.CancelScope()
+        self.task = trio.lowlevel.current_task()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self.task:
+            self.left -= 1
+            if self.left == 0:
+                self.scope.cancel()
+
+
+class Broken(InlineMedia):
+    """Media whose sessions fail at one thing."""
+
+    fails = ""
+
+    async def lease(self, host: str, *, silence_ms: int) -> Any:
+        session = await super().lease(host, silence_ms=silence_ms)
+        return BrokenSession(session, self.fails)
+
+
+class BrokenSession:
+    """A session that fails at one thing."""
+
+    def __init__(self, session: InlineSession, fails: str) -> None:
+        self._session = session
+        self._fails = fails
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._fails:
+            return self._fail
+        return getattr(self._session, name)
+
+    def _fail(self, *_: Negotiated) -> None:
+        raise RuntimeError("made to fail")
+
+
+async def place(tmp_path: Path, behaviour: Behaviour, *, media: InlineMedia | None = None, steps: int = 0):
+    """Place a call, and return how it ended, where it did, and the callee a minute later."""
+    soundfile.write(tmp_path / "hello.wav", numpy.zeros(80_000), 8_000)
+    order = RehearsedOrder(
+        attempt_id="01920000-0000-7000-8000-000000000001",
+        trunk="main",
+        number=CALLED,
+        caller_id="+12125550100",
+        agent_name="a",
+        agent=AgentSettings(play="hello.wav"),
+    )
+    callee = Callee({CALLED: behaviour})
+    end: CallEnd | None = None
+    async with callee.serve() as server:
+        options = SipOptions(
+            server=server, bind="127.0.0.1:5073", cache=str(tmp_path / "cache"), sounds=str(tmp_path)
+        )
+        media = media or InlineMedia(40_200, 40_300, turn_ms=1_000)
+        async with Sip(TrunkSite(name="main"), options, media=media) as sip:
+            walk = Steps(steps)
+            trio.lowlevel.add_instrument(walk)
+            try:
+                with walk.scope, trio.move_on_after(60):
+                    end = await sip.place(order, Recorder(lambda: True, lambda _: None))
+            finally:
+                trio.lowlevel.remove_instrument(walk)
+            await trio.sleep(70)
+            alive = callee.alive()
+            assert not callee.faults
+    return end, callee, alive, bool(order.left_at_s)
+
+
+@pytest.mark.parametrize("fails", ["play", "connect"])
+async def test_a_call_whose_own_side_fails_is_hung_up_at_once(clock, tmp_path, logged, fails):
+    """The endpoint passes over whatever a call stumbles over; the person who answered is not left on a dead line."""
+    media = Broken(40_200, 40_300, turn_ms=1_000)
+    media.fails = fails
+    end, callee, alive, _ = await place(tmp_path, Behaviour(ring_s=1, talk_s=None), media=media)
+    assert end is not None
+    assert end.cause is not None
+    assert end.cause.fault is AtFault.US
+    assert not alive
+    assert callee.placed(CALLED) == 1
+    assert [entry for entry in logged if entry["event"] == "sip.endpoint_failed"]
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour(ring_s=math.inf), Behaviour(ring_s=0.0, rings=0, talk_s=None)])
+async def test_whenever_a_call_is_cancelled_nobody_is_left_up_or_ringing(clock, tmp_path, behaviour):
+    """At each step of placing it: before it leaves nothing was sent, afterwards it is taken back."""
+    left = set()
+    for steps in range(1, 14):
+        end, callee, alive, has_left = await place(tmp_path, behaviour, steps=steps)
+        assert end is None or has_left
+        assert not alive, steps
+        assert bool(callee.calls) == has_left, steps
+        left.add(has_left)
+    assert left == {True, False}

@@ -1,0 +1,149 @@
+"""A trunk that is not there, or comes and goes: what its calls are told, and what stands in the log."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy
+import pytest
+import soundfile
+import trio
+from callee import Callee
+from dialerd_sip.core.flow import Flow, Transport
+from dialerd_sip.media.inline import InlineMedia
+from dialerd_sip.options import SipOptions
+from dialerd_sip.provider import Sip
+from dialerd_sip.shell.resolving import Resolver
+from sip_peers import closed_port, tidy
+from trio.testing import MockClock
+
+from dialerd.model.settings import AgentSettings
+from dialerd.plugin.provider import CallOrder, NotPlaced, Report, TrunkSite
+
+__all__ = ["tidy"]
+
+CALLED = "+447111000101"
+
+
+@pytest.fixture
+def clock():
+    """Return a clock that jumps where nothing happens."""
+    return MockClock(autojump_threshold=0.005)
+
+
+class Moving(Resolver):
+    """Where a server is, as the DNS says at the moment."""
+
+    def __init__(self, *places: str) -> None:
+        super().__init__()
+        self.places = places
+
+    async def flows(self, server: str, transport: Transport | None, *, version: int | None = None) -> tuple[Flow, ...]:
+        """Return the places of the moment."""
+        await trio.lowlevel.checkpoint()
+        spots = [place.rpartition(":") for place in self.places]
+        return tuple(Flow(Transport.UDP, host, int(port)) for host, _, port in spots)
+
+
+@asynccontextmanager
+async def trunk(tmp_path, server: str, *, name: str = "main", resolver: Any = None, **options: Any) -> AsyncIterator[Sip]:
+    """Bring a trunk up."""
+    told = {"bind": "127.0.0.1:5071", "cache": str(tmp_path / "cache"), "sounds": str(tmp_path)} | options
+    media = InlineMedia(40_000, 40_100, turn_ms=1_000)
+    async with Sip(TrunkSite(name=name), SipOptions(server=server, **told), media=media, resolver=resolver) as sip:
+        yield sip
+
+
+def order(agent: AgentSettings) -> CallOrder:
+    """Return a call."""
+    return CallOrder(
+        attempt_id="01920000-0000-7000-8000-000000000001",
+        trunk="main",
+        number=CALLED,
+        caller_id="+12125550100",
+        agent_name="a",
+        agent=agent,
+    )
+
+
+async def refusal(sip: Sip, tmp_path) -> NotPlaced:
+    """Return how a call is refused that cannot leave."""
+    soundfile.write(tmp_path / "hello.wav", numpy.zeros(800), 8_000)
+    with pytest.raises(NotPlaced) as refused:
+        await sip.place(order(AgentSettings(play="hello.wav")), Report.__new__(Report))
+    return refused.value
+
+
+async def test_a_trunk_to_which_no_route_leads_comes_up_and_says_so(clock, tmp_path, logged):
+    """A network that is away for a while must not take the trunk down, nor the calls that are up."""
+    async with trunk(tmp_path, "255.255.255.255", bind="0.0.0.0:5072") as sip:  # what a socket may not send to
+        told = await refusal(sip, tmp_path)
+        await trio.sleep(100)
+    assert told.trunk_down
+    assert "no route leads to 255.255.255.255" in str(told.cause.detail)
+    (lost,) = [entry for entry in logged if entry["event"] == "sip.server_not_found"][:1]
+    assert "no route leads to 255.255.255.255" in lost["error"]
+
+
+async def test_a_silent_trunk_rests_as_a_whole(clock, tmp_path, logged):
+    """No call can be placed: the trunk rests at once, instead of each recipient's turn being wasted."""
+    async with trunk(tmp_path, f"127.0.0.1:{closed_port(socket.SOCK_DGRAM)}") as sip:
+        told = await refusal(sip, tmp_path)
+    assert told.trunk_down
+    assert "answers OPTIONS" in str(told.cause.detail)
+
+
+async def test_trunks_that_share_a_server_tell_once_each_that_it_is_away(clock, tmp_path, logged):
+    """Each asks for itself; what one has found out is no news of the other's."""
+    callee = Callee({})
+    async with callee.serve() as place, trunk(tmp_path, place, name="one"), trunk(tmp_path, place, name="two"):
+        await trio.sleep(60)
+        callee.wire.deaf = True
+        await trio.sleep(120)
+        callee.wire.deaf = False
+        await trio.sleep(120)
+    changes = [(entry["event"], entry["trunk"]) for entry in logged if entry["event"].startswith("sip.target_")]
+    assert sorted(changes[:2]) == [("sip.target_found", "one"), ("sip.target_found", "two")]
+    assert sorted(changes[2:4]) == [("sip.target_lost", "one"), ("sip.target_lost", "two")]
+    assert sorted(changes[4:]) == [("sip.target_found", "one"), ("sip.target_found", "two")]
+
+
+async def test_a_registration_follows_the_server(clock, tmp_path):
+    """When the DNS leads somewhere else, the trunk registers there, and needs no restart."""
+    secret = tmp_path / "secret"
+    secret.write_text("wonderland")
+    secret.chmod(0o600)
+    account = {"username": "alice", "password_file": str(secret), "register": True}
+    old, new = Callee({}), Callee({})
+    async with old.serve() as before, new.serve() as after:
+        dns = Moving(before)
+        async with trunk(tmp_path, "sip.example.com", resolver=dns, **account):
+            await trio.sleep(5)
+            assert old.registers == 1
+            dns.places = (after,)
+            await trio.sleep(60)
+            assert new.registers == 1
+            await trio.sleep(60)
+        assert new.registers == 2  # it is taken back there
+
+
+async def test_an_account_with_an_at_sign_is_one_user(clock, tmp_path):
+    """Some carriers' user names look like addresses (RFC 3261, section 19.1.2: escaped in a URI)."""
+    secret = tmp_path / "secret"
+    secret.write_text("wonderland")
+    secret.chmod(0o600)
+    account = {"username": "alice@example.com", "password_file": str(secret), "register": True}
+    callee = Callee({})
+    async with callee.serve() as place, trunk(tmp_path, place, **account):
+        assert [contact.count("@") for contact in callee.registered] == [1]
+        assert "alice%40example.com@127.0.0.1:5071" in next(iter(callee.registered))
+
+
+async def test_what_was_dropped_is_told_when_it_goes_down(clock, tmp_path, logged):
+    """The counters are somewhere that a sysadmin sees them."""
+    async with Callee({}).serve() as place, trunk(tmp_path, place):
+        await trio.sleep(1)
+    (left,) = [entry for entry in logged if entry["event"] == "sip.left"]
+    assert left["trunk"] == "main"
+    assert left["counts"]["udp_sent"] > 0
