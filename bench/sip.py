@@ -143,17 +143,17 @@ def options(far: FarEnd, folder: Path) -> dict[str, Any]:
     }
 
 
-def sound(folder: Path) -> AgentSettings:
+def sound(folder: Path, seconds: int = 60) -> AgentSettings:
     """Return an agent that plays silence for as long as no call lasts here."""
     file = folder / "silence.wav"
-    soundfile.write(file, numpy.zeros(8_000 * 60, dtype="int16"), 8_000)
+    soundfile.write(file, numpy.zeros(8_000 * seconds, dtype="int16"), 8_000)
     return AgentSettings(play=str(file))
 
 
 async def by_plugin(far: FarEnd, folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """Call through the plugin."""
     media = MediaProcess(*_PORTS)
-    agent = sound(folder)
+    agent = sound(folder, 1 if asked.stay else 60)  # calls that stay never hear its end
     written = options(far, folder) | ({"answer_timeout": 500} if asked.stay else {})
     async with Sip(TrunkSite(name="bench"), SipOptions(**written), media=media) as provider:
         warm = Calls(provider, agent, asked.at_once)

@@ -26,7 +26,12 @@ _ANSWERED: Final = b'"outcome":"answered"'
 
 def own(far: FarEnd, folder: Path, lines: int) -> dict[str, Any]:
     """Return settings of a daemon with one trunk to a far end."""
-    trunk = {"provider": "sip", "max_concurrent": lines, "countries": ["GB"], "options": options(far, folder)}
+    trunk: dict[str, Any] = {
+        "provider": "sip",
+        "max_concurrent": lines,
+        "countries": ["GB"],
+        "options": options(far, folder),
+    }
     trunk["options"] |= {"options_interval": "0s", "silence_timeout": "0s", "answer_timeout": "2s"}
     return {
         "daemon": settings(folder, open_now=True)["daemon"] | {"max_concurrent": lines},

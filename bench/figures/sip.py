@@ -6,9 +6,10 @@ process, what a later life would need handed over. Plugin and media process shar
 is sipp with large buffers. In turn with it sipp itself calls the same far end, from the core that the plugin had. With
 digest each call is challenged anew (401, MD5), or the far end has one nonce and challenges only whoever does not answer
 it by itself, which the plugin does from its second call on and sipp never does. A call failed that did not end as
-answered. Memory is what the two processes grew by while 5,000 calls were up, the transactions of their INVITEs over,
-for each of them. T1 is two seconds, but for these, so that what is late on a busy machine is not sent twice. The daemon dials a campaign of which every outcome is durable, its log and its store included, on one
-core too.
+answered. T1 is two seconds, so that what is late on a busy machine is not sent twice. Memory is what the two processes
+grew by while 5,000 calls were up, for each of them, half a minute after the last one was answered: the transactions of
+their INVITEs are over then. The daemon dials a campaign of which every outcome is durable, its log and its store
+included, on one core too.
 """
 
 from statistics import median

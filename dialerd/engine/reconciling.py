@@ -34,7 +34,7 @@ from dialerd.store.store import Store
 _log = structlog.get_logger()
 
 _ANSWER_S = 60.0  # a carrier that has not answered by then is asked again
-_ASKED_AT_ONCE = 50  # attempts about which one trunk's carrier is asked at once
+_ASKED_AT_ONCE = 500  # attempts about which one trunk is asked at once; a far end that waits for an ACK waits 32 s
 _LEAST_FOLLOWED_S = 30.0  # what a call that was found gets, however old it is by the clock
 
 

@@ -74,6 +74,19 @@ class Sip:
         Raises:
             DialerdError: a secret cannot be read, the address cannot be bound, or the registration is refused.
         """
+        try:
+            await self._enter()
+        except ExceptionGroup as group:  # of the nursery: whoever reads the log wants the reason alone
+            error: Exception = group
+            while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+                error = error.exceptions[0]
+            if isinstance(error, DialerdError):
+                raise error from None
+            raise
+        _log.info("sip.entered", trunk=self._site.name, server=self._options.server, bind=self._options.bind)
+        return self
+
+    async def _enter(self) -> None:
         options = self._options
         self._credentials = self._read_credentials()
         security = Security(ca=options.tls_ca, certificate=options.tls_certificate, key=options.tls_key)
@@ -101,8 +114,6 @@ class Sip:
                 registered(self._site.name, options, self._endpoint, self._trunk, self._credentials)
             )
             self._stack = stack.pop_all()
-        _log.info("sip.entered", trunk=self._site.name, server=options.server, bind=options.bind)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

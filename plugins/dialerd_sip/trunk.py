@@ -218,7 +218,7 @@ class Trunk:
                 "sip.server_not_found",
                 self._server,
                 trunk=self._name,
-                error=str(error),
+                reason=str(error),
                 remedy="calls of this trunk wait until its server is found: see server and transport in its options, "
                 "and the DNS",
             )

@@ -87,15 +87,15 @@ def former_end(ending: Ending) -> CallEnd:
 def judge(ending: Ending, *, talked: Duration | None = None) -> Row:
     """Return the row of the table that holds for an ending.
 
-    The order: what was answered; what ended it on our side; what a flood protection or a filter says in words; the
-    answers that Q.850 has no number for; Q.850; the answer.
+    The order: what was answered, unless that crossed our CANCEL, so that nobody heard anything; what ended it on our
+    side; what a flood protection or a filter says in words; answers that Q.850 has no number for; Q.850; the answer.
 
     Args:
         ending: the facts.
         talked: how long the answered call lasted, or None.
     """
     if ending.answered:
-        if ending.why in _ON_OUR_SIDE:
+        if ending.why in _ON_OUR_SIDE or (ending.crossed and ending.why in LOCAL):
             return LOCAL[ending.why]
         brief = talked is not None and talked < _SUSPECT_BELOW and ending.ender is not Ender.US
         return SUSPECT if brief else ANSWERED

@@ -51,6 +51,7 @@ _log = structlog.get_logger()
 _HUNG_UP_FIRST: Final = Cause(fault=AtFault.US, detail="hung up before it left")
 _GONE: Final = Cause(fault=AtFault.PROVIDER, detail="the carrier's id of the call is not known")
 _RING_S: Final = (1, 600)  # what Timeout takes: Twilio, "Create a Call resource"
+_RECONCILED_AT_ONCE: Final = 50  # attempts that the carrier is asked about at once: it throttles who asks too much
 _UNKNOWN_S: Final = 600.0  # how long an id that the carrier does not know is asked about
 
 
@@ -69,6 +70,7 @@ class Twilio:
         self._options = options
         self._board = Board()
         self._complaints = Complaints()
+        self._reconciling = trio.CapacityLimiter(_RECONCILED_AT_ONCE)
         self._asked_s: dict[str, float] = {}  # since when it is asked about attempts without an id
 
     async def __aenter__(self) -> Self:
@@ -140,6 +142,10 @@ class Twilio:
         Raises:
             CarrierError: the carrier cannot be asked now.
         """
+        async with self._reconciling:
+            return await self._reconcile(attempt)
+
+    async def _reconcile(self, attempt: AttemptRef) -> Reconciliation:
         leg = self._board.open(attempt.attempt_id, Script.from_state(attempt.state))
         sid = attempt.reference or leg.known.sid
         asked_s = self._asked_s.setdefault(attempt.attempt_id, trio.current_time())
@@ -154,7 +160,7 @@ class Twilio:
             taken = partial(self._board.taken, attempt.attempt_id)
             found = await find(self._carrier, attempt, taken=taken, proof_at_s=proof_at_s)
             if leg.known.sid is not None:  # a callback came meanwhile, and knows best
-                return await self.reconcile(attempt)
+                return await self._reconcile(attempt)
             if isinstance(found, WasNotPlaced | CannotTell):
                 return self._settled(leg, found)
             call = found

@@ -96,6 +96,6 @@ async def test_a_lost_store_is_told(monkeypatch, autojump_clock):
         monkeypatch.setattr(bench.store, "write", lost)
         await bench.add(1)
         with trio.fail_after(60):
-            while len(raised) < 2:
+            while len(raised) < 2:  # noqa: ASYNC110  # it has no event
                 await trio.sleep(1)
         monkeypatch.setattr(bench.store, "write", write)

@@ -1,4 +1,4 @@
-"""Within the plugin `sip`, too, imports go down: the core knows no loop, the media no signalling, the speech neither."""
+"""Within the plugin `sip`, too, imports go down: the core knows no loop, media no signalling, speech neither."""
 
 import ast
 import re

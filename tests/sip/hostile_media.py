@@ -4,7 +4,6 @@ from random import Random
 
 from dialerd_sip.core.sdp import Codec
 from dialerd_sip.media import rtcp, rtp
-from dialerd_sip.media.contract import Digit
 from media_stage import FAR, Stage
 
 STRANGER = ("192.0.2.66", 9_999)
@@ -22,7 +21,6 @@ class MediaSiege:
         self.stage = Stage()
         self.stage.connect(silence_ms=5_000)
         self._sequence = self._steps = 0
-        self._keys = 0
 
     def step(self) -> None:
         """Let the far end speak, and somebody send something; strangers never get the sound."""
@@ -31,6 +29,7 @@ class MediaSiege:
         self._sequence = self._sequence + 1 & 0xFFFF
         sound = rtp.build(0, self._sequence, self._sequence * 160, 7, bytes(160))
         stage.raw(sound, FAR)
+        stage.raw(rtp.build(0, self._sequence, self._sequence * 160, 8, bytes(160)), STRANGER)  # as good as the far end
         data = self._packet()
         if chance.random() < 0.7:
             data = self._mutated(data)
@@ -45,7 +44,6 @@ class MediaSiege:
             )
         stage.run(20)
         assert stage.stream.remote == FAR, "a stranger hears the call"
-        assert all(isinstance(event, Digit) or self._steps for event in stage.events)
         stage.events.clear()
         stage.reports.clear()
 

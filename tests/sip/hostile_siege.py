@@ -7,10 +7,9 @@ every step; a seed tells the whole story.
 
 from collections import Counter
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from attrs import define, field
-from callstage import sdp
 from dialerd_sip.core.call import Call
 from dialerd_sip.core.digest import NonceCache
 from dialerd_sip.core.events import CallOver, DialogState, FormerTold, InviteReady, Progress, Sent
@@ -18,13 +17,14 @@ from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.core.former import Former, FormerCall
 from dialerd_sip.core.health import Health
 from dialerd_sip.core.identifiers import branch_of, call_id_of, tag_of
-from dialerd_sip.core.plan import CallPlan, Target
+from dialerd_sip.core.plan import CallPlan
 from dialerd_sip.core.registration import Registration, RegistrationPlan
 from dialerd_sip.core.sdp import LocalMedia
 from dialerd_sip.core.timing import Timing
 from dialerd_sip.core.ua import UserAgent
 from hostile_mutation import mutated, seasoned
-from hostile_trace import CHALLENGE, PASSWORD, TRUNK, traces
+from hostile_trace import PASSWORD, TRUNK, target_at, traces
+from hostile_words import BODIES, EXTRAS, KIND_STATUSES, METHODS, STATUSES, written
 from link import THEM, US
 
 STRANGER: Final = Flow(Transport.UDP, "192.0.2.66", 5060)
@@ -33,25 +33,7 @@ OVER_TCP: Final = Flow(Transport.TCP, THEM.host, 5060)
 LONGEST_CALL_S: Final = 400.0
 """Ringing, talking, and all the waits around them: no call may last longer, whatever is sent."""
 _MOST_WAITING: Final = 120
-"""Requests of ours under way for one call, at the worst: a PRACK and a BYE for each of its forks, INVITEs, a refresh."""
-
-_STATUSES: Final = (
-    100, 180, 180, 183, 183, 199, 200, 200, 200, 202, 299, 300, 302, 401, 401, 407, 407, 404, 408, 415, 420, 422, 423, 480,
-    481, 486, 487, 488, 491, 500, 501, 503, 503, 600, 603, 699,
-)  # fmt: skip
-_KIND_STATUSES: Final = (100, 180, 180, 183, 200, 200, 200)
-_METHODS: Final = (
-    "BYE", "INVITE", "INVITE", "ACK", "UPDATE", "UPDATE", "INFO", "OPTIONS", "NOTIFY", "PRACK", "CANCEL", "REFER", "X",
-)  # fmt: skip
-_EXTRAS: Final = (
-    "Require: 100rel\r\nRSeq: {n}", "Record-Route: <sip:192.0.2.2;lr>", "Record-Route: <sip:192.0.2.9>", "Min-SE: {n}",
-    "Session-Expires: {n}\r\nSupported: timer", "Session-Expires: 90;refresher=uas", "Session-Expires: 90;refresher=uac",
-    "Allow: UPDATE, INVITE", "Retry-After: {n}", "Unsupported: timer", "Unsupported: 100rel", 'Reason: Q.850;cause={n}',
-    f"WWW-Authenticate: {CHALLENGE}", f"Proxy-Authenticate: {CHALLENGE}", "Proxy-Authenticate: Digest realm=\"{n}\", nonce=\"{n}\"",
-    "Proxy-Authenticate: Digest realm=\"r\", nonce=\"{n}\", stale=true", "Contact: <sip:{n}@192.0.2.2>", "Min-Expires: {n}",
-    "Content-Disposition: session;handling=optional", "Supported: timer",
-)  # fmt: skip
-_BODIES: Final = (b"", b"", sdp(), sdp(7100), sdp(held=True), b"v=0\r\n", b"Signal=5\r\nDuration=100")
+"""Requests of ours under way for one call, at the worst: a PRACK and a BYE for each fork, INVITEs, a refresh."""
 
 
 @define(eq=False)
@@ -123,7 +105,7 @@ class Siege:
             call_id=call_id,
             from_="<sip:+12125550100@dialer.example.com>",
             to="<sip:+447111000001@192.0.2.2>",
-            targets=tuple(_target(flow) for flow in flows),
+            targets=tuple(target_at(flow) for flow in flows),
             media=LocalMedia(host=US.host, port=6000),
             credentials=PASSWORD if chance.random() < 0.7 else None,
             nonces=self._nonces,
@@ -254,14 +236,23 @@ class Siege:
         theirs = f"<sip:+447111000001@192.0.2.2>;tag={chance.choice(subject.tags)}"
         if chance.random() < 0.5:
             method = chance.choice(("INVITE", "INVITE", "BYE", "CANCEL", "OPTIONS"))
-            start, from_, to = f"SIP/2.0 {chance.choice(_STATUSES)} OK", own, theirs
+            start, from_, to = f"SIP/2.0 {chance.choice(STATUSES)} OK", own, theirs
             via = f"SIP/2.0/UDP {US.host}:5060;branch=z9hG4bKguess;rport"
             number = chance.choice((1, 1, 2, 3))
         else:
-            method = chance.choice(_METHODS)
+            method = chance.choice(METHODS)
             start, from_, to = f"{method} sip:dialer@{US.host} SIP/2.0", theirs, own
             via, number = "SIP/2.0/UDP 192.0.2.66:5060;branch=z9hG4bKguess", chance.randrange(100)
-        data = _written(start, via, from_, to, subject.call_id, f"{number} {method}", [], chance.choice(_BODIES))
+        data = written(
+            start,
+            via=via,
+            from_=from_,
+            to=to,
+            call_id=subject.call_id,
+            cseq=f"{number} {method}",
+            extras=[],
+            body=chance.choice(BODIES),
+        )
         self._for_nothing(data if chance.random() < 0.7 else seasoned(data, chance))
 
     def _for_nothing(self, data: bytes) -> None:
@@ -278,7 +269,7 @@ class Siege:
     def _answer(self, subject: Subject) -> bytes:
         chance = self.chance
         asked = chance.choice(subject.heard)
-        status = chance.choice(_KIND_STATUSES if subject.gentle and chance.random() < 0.97 else _STATUSES)
+        status = chance.choice(KIND_STATUSES if subject.gentle and chance.random() < 0.97 else STATUSES)
         if chance.random() < (0.01 if subject.gentle else 0.15):
             subject.tags = [*subject.tags[-3:], f"t{chance.randrange(10**6)}"]
         to = asked["To"]
@@ -292,40 +283,40 @@ class Siege:
             extras.append(
                 f"Contact: <sip:far@{chance.choice((THEM.host, SECOND.host, '192.0.2.99', 'name.test'))}:5060>"
             )
-        return _written(
+        return written(
             f"SIP/2.0 {status} Words",
-            asked["Via"],
-            asked["From"],
-            to,
-            subject.call_id,
-            asked["CSeq"],
-            extras,
-            chance.choice(_BODIES) if status < 300 else b"",
+            via=asked["Via"],
+            from_=asked["From"],
+            to=to,
+            call_id=subject.call_id,
+            cseq=asked["CSeq"],
+            extras=extras,
+            body=chance.choice(BODIES) if status < 300 else b"",
         )
 
     def _question(self, subject: Subject) -> bytes:
         chance = self.chance
-        method = chance.choice(_METHODS[1:] if subject.gentle and chance.random() < 0.99 else _METHODS)
+        method = chance.choice(METHODS[1:] if subject.gentle and chance.random() < 0.99 else METHODS)
         subject.cseq += chance.choice((0, 1, 1, 1, 5, -1))
         branch = f"z9hG4bK{chance.randrange(10**9)}" if chance.random() < 0.9 else "z9hG4bKsame"
         remote = f"<sip:+447111000001@192.0.2.2>;tag={chance.choice(subject.tags)}"
         own = f"<sip:+12125550100@dialer.example.com>;tag={subject.tag}"
         via = f"SIP/2.0/UDP 192.0.2.2:5060;branch={branch}{chance.choice((';rport', ''))}"
-        return _written(
+        return written(
             f"{method} sip:dialer@{US.host}:5060 SIP/2.0",
-            via,
-            remote,
-            own,
-            subject.call_id,
-            f"{max(subject.cseq, 0)} {method}",
-            [*self._extras(), "Contact: <sip:far@192.0.2.2:5060>"],
-            chance.choice(_BODIES),
+            via=via,
+            from_=remote,
+            to=own,
+            call_id=subject.call_id,
+            cseq=f"{max(subject.cseq, 0)} {method}",
+            extras=[*self._extras(), "Contact: <sip:far@192.0.2.2:5060>"],
+            body=chance.choice(BODIES),
         )
 
     def _extras(self) -> list[str]:
         chance = self.chance
         number = str(chance.choice((0, 1, 2, 3, 90, 91, 1800, chance.randrange(10**5))))
-        return [extra.replace("{n}", number) for extra in chance.choices(_EXTRAS, k=chance.choice((0, 1, 2)))]
+        return [extra.replace("{n}", number) for extra in chance.choices(EXTRAS, k=chance.choice((0, 1, 2)))]
 
     def _receive(self, data: bytes, flow: Flow) -> None:
         self.sent += 1
@@ -405,23 +396,3 @@ class Siege:
         sizes = self.ua.sizes
         assert not left, (left, sizes)
         assert not any(sizes[name] for name in ("client_transactions", "server_transactions", "calls", "timers")), sizes
-
-
-def _target(flow: Flow) -> Target:
-    return Target(
-        flow=flow,
-        uri=f"sip:+447111000001@{flow.host}:{flow.port}",
-        contact=f"<sip:dialer@{US.host}:5060>",
-        sent_by=f"{US.host}:5060",
-    )
-
-
-def _written(
-    start: str, via: str, from_: str, to: str, call_id: str, cseq: str, extras: list[Any], body: bytes
-) -> bytes:
-    kind = "application/dtmf-relay" if body.startswith(b"Signal") else "application/sdp"
-    lines = [start, f"Via: {via}", f"From: {from_}", f"To: {to}", f"Call-ID: {call_id}", f"CSeq: {cseq}", *extras]
-    if body:
-        lines.append(f"Content-Type: {kind}")
-    lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n\r\n" + body

@@ -12,13 +12,23 @@ from ladder import request
 from link import THEM, US, Link
 
 CHALLENGE = 'Digest realm="trunk.test", nonce="n1", qop="auth", algorithm=SHA-256'
-PASSWORD = Credentials(username="dialer", password="made up")  # noqa: S106  # of nobody
+PASSWORD = Credentials(username="dialer", password="made up")  # of nobody
 TRUNK = Target(
     flow=Flow(Transport.UDP, THEM.host, THEM.port),
     uri=f"sip:{THEM.host}",
     contact=f"<sip:dialer@{US.host}:5060>",
     sent_by=f"{US.host}:5060",
 )
+
+
+def target_at(flow: Flow) -> Target:
+    """Return a place for INVITEs."""
+    return Target(
+        flow=flow,
+        uri=f"sip:+447111000001@{flow.host}:{flow.port}",
+        contact=f"<sip:dialer@{US.host}:5060>",
+        sent_by=f"{US.host}:5060",
+    )
 
 
 @cache

@@ -11,6 +11,7 @@ ACCOUNT = Credentials(username="dialer", password="made up")
 
 
 def test_a_bye_that_was_refused_is_sent_again_until_somebody_takes_it() -> None:
+    """A BYE that was refused is sent again until somebody takes it."""
     s = stage()
     s.answered()
     s.link.refuse(THEM)  # the proxy is being started again
@@ -27,6 +28,7 @@ def test_a_bye_that_was_refused_is_sent_again_until_somebody_takes_it() -> None:
 
 
 def test_a_bye_that_is_refused_for_good_ends_it_all_the_same() -> None:
+    """A BYE that is refused for good ends it all the same."""
     s = stage()
     s.answered()
     s.link.refuse(THEM)
@@ -40,6 +42,7 @@ def test_a_bye_that_is_refused_for_good_ends_it_all_the_same() -> None:
 
 
 def test_a_bye_whose_connection_is_lost_is_sent_over_the_next_one() -> None:
+    """A BYE whose connection is lost is sent over the next one."""
     flow = Flow(Transport.TCP, "192.0.2.2", 5060)
     s = stage(target(flow))
     far = s.link.far(flow)
@@ -59,6 +62,7 @@ def test_a_bye_whose_connection_is_lost_is_sent_over_the_next_one() -> None:
 
 
 def test_the_far_end_hangs_up_while_our_bye_waits() -> None:
+    """The far end hangs up while our BYE waits."""
     s = stage()
     s.answered()
     s.link.refuse(THEM)
@@ -75,6 +79,7 @@ def test_the_far_end_hangs_up_while_our_bye_waits() -> None:
 @pytest.mark.parametrize("status", [400, 401, 407, 408, 481, 500, 503, 603])
 @pytest.mark.parametrize("value", ["", "%%%", "Digest", 'Digest realm="', "Digest nonce=n", "Basic x", "\udcff=\udcff"])
 def test_whatever_is_answered_to_a_bye_it_is_over(status: int, value: str) -> None:
+    """Whatever is answered to a BYE it is over."""
     s = stage(credentials=ACCOUNT)
     s.answered()
     s.call.hang_up("agent", s.link.now)
@@ -86,13 +91,16 @@ def test_whatever_is_answered_to_a_bye_it_is_over(status: int, value: str) -> No
     s.done()
 
 
-@pytest.mark.parametrize("value", ["", "%%%", "Digest", 'Digest realm="', "99999999999999999999999", "-1", "\udcff", "*"])
+@pytest.mark.parametrize(
+    "value", ["", "%%%", "Digest", 'Digest realm="', "99999999999999999999999", "-1", "\udcff", "*"]
+)
 @pytest.mark.parametrize("status", [200, 401, 407, 422, 491, 500])
 @pytest.mark.parametrize(
     "name",
     ["WWW-Authenticate", "Proxy-Authenticate", "Session-Expires", "Min-SE", "Contact", "Allow", "Content-Type"],
 )
 def test_whatever_is_answered_to_a_refresh_it_goes_on_or_ends(status: int, name: str, value: str) -> None:
+    """Whatever is answered to a refresh it goes on or ends."""
     s = stage(credentials=ACCOUNT, session_expires=90, talk_for=3_600.0)
     s.answered(Session_Expires="90;refresher=uac", Allow="UPDATE")
     s.link.run(45.5)

@@ -2,11 +2,12 @@
 
 import pytest
 from callstage import SDP, stage
-from dialerd.model.call import CallEnd
-from dialerd.model.states import Outcome
 from dialerd_sip.core.digest import Credentials
 from dialerd_sip.core.events import Ender, Ending
 from dialerd_sip.verdicts import end_of
+
+from dialerd.model.call import CallEnd
+from dialerd.model.states import Outcome
 
 ACCOUNT = Credentials(username="dialer", password="made up")
 CHALLENGE = 'Digest realm="r", nonce="n", qop="auth"'
@@ -19,6 +20,7 @@ def told(ending: Ending) -> CallEnd:
 @pytest.mark.parametrize("why", ["hangup", "ring_timeout"])
 @pytest.mark.parametrize("status", [401, 407, 420, 422, 302])
 def test_a_challenge_after_hanging_up_is_no_fault_of_the_trunk(status: int, why: str) -> None:
+    """A challenge after hanging up is no fault of the trunk."""
     s = stage(credentials=ACCOUNT)
     s.hear()
     s.call.hang_up(why, s.link.now)
@@ -30,6 +32,7 @@ def test_a_challenge_after_hanging_up_is_no_fault_of_the_trunk(status: int, why:
 
 
 def test_487_that_nobody_asked_for_is_no_answer_of_the_network() -> None:
+    """487 that nobody asked for is no answer of the network."""
     s = stage()
     s.hear()
     s.say(180)
@@ -39,6 +42,7 @@ def test_487_that_nobody_asked_for_is_no_answer_of_the_network() -> None:
 
 
 def test_early_media_and_then_480_is_no_answer_and_counts() -> None:
+    """Early media and then 480 is no answer and counts."""
     s = stage()
     s.hear()
     s.say(183, body=SDP)
@@ -49,6 +53,7 @@ def test_early_media_and_then_480_is_no_answer_and_counts() -> None:
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_trouble_after_ringing_is_congestion_and_counts(status: int) -> None:
+    """Trouble after ringing is congestion and counts."""
     s = stage()
     s.hear()
     s.say(180)
@@ -57,6 +62,7 @@ def test_trouble_after_ringing_is_congestion_and_counts(status: int) -> None:
 
 
 def test_what_a_fork_had_that_is_over_counts_as_ringing() -> None:
+    """What a fork had that is over counts as ringing."""
     s = stage()
     s.hear()
     s.say(199)  # RFC 6228: there was an early dialog; its 180 was lost
@@ -65,6 +71,7 @@ def test_what_a_fork_had_that_is_over_counts_as_ringing() -> None:
 
 
 def test_hung_up_before_anything_was_heard_a_200_is_acknowledged_and_ended() -> None:
+    """Hung up before anything was heard a 200 is acknowledged and ended."""
     s = stage()
     s.hear()
     s.call.hang_up("hangup", s.link.now)
@@ -75,6 +82,7 @@ def test_hung_up_before_anything_was_heard_a_200_is_acknowledged_and_ended() -> 
 
 
 def test_an_answer_whose_ack_is_held_is_acknowledged_before_it_is_over() -> None:
+    """An answer whose ACK is held is acknowledged before it is over."""
     s = stage(holds_ack=True)
     s.hear()
     s.say(200, body=SDP)
@@ -84,6 +92,7 @@ def test_an_answer_whose_ack_is_held_is_acknowledged_before_it_is_over() -> None
 
 
 def test_a_second_answer_is_hung_up_while_the_first_ones_ack_is_held() -> None:
+    """A second answer is hung up while the first one's ACK is held."""
     s = stage(holds_ack=True)
     s.hear()
     s.say(200, tag="a", body=SDP)

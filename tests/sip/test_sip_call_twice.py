@@ -25,6 +25,7 @@ def heard(far: Far, method: str) -> list[Request]:
 
 
 def test_a_phone_that_got_both_knows_the_second_as_merged_and_the_end_is_uncertain() -> None:
+    """A phone that got both knows the second as merged and the end is uncertain."""
     s, other = both()
     first = s.hear()
     s.link.run(32.2)
@@ -38,6 +39,7 @@ def test_a_phone_that_got_both_knows_the_second_as_merged_and_the_end_is_uncerta
 
 
 def test_482_after_silence_is_uncertain_even_where_it_rang() -> None:
+    """482 after silence is uncertain even where it rang."""
     s, other = both()
     s.link.run(32.2)
     second = other.take("INVITE")
@@ -48,6 +50,7 @@ def test_482_after_silence_is_uncertain_even_where_it_rang() -> None:
 
 
 def test_a_challenge_counts_up_and_the_next_target_begins_anew() -> None:
+    """A challenge counts up and the next target begins anew."""
     s, other = both(credentials=ACCOUNT)
     s.hear()
     s.say(407, Proxy_Authenticate=CHALLENGE.format(1))
@@ -67,6 +70,7 @@ def test_a_challenge_counts_up_and_the_next_target_begins_anew() -> None:
 
 
 def test_482_after_503_says_what_the_503_said() -> None:
+    """482 after 503 says what the 503 said."""
     s, other = both()
     s.hear()
     s.say(503, Retry_After="7")
@@ -76,6 +80,7 @@ def test_482_after_503_says_what_the_503_said() -> None:
 
 
 def test_a_target_that_stands_there_twice_is_tried_once() -> None:
+    """A target that stands there twice is tried once."""
     s = stage(target(), target())
     s.hear()
     s.say(503)
@@ -84,6 +89,7 @@ def test_a_target_that_stands_there_twice_is_tried_once() -> None:
 
 
 def test_after_a_silent_one_with_credentials_no_challenge_is_answered() -> None:
+    """After a silent one with credentials no challenge is answered."""
     nonces = NonceCache()
     s = stage(credentials=ACCOUNT, nonces=nonces)
     s.hear()
@@ -101,6 +107,7 @@ def test_after_a_silent_one_with_credentials_no_challenge_is_answered() -> None:
 
 
 def test_whoever_asked_for_credentials_and_then_is_silent_is_there() -> None:
+    """Whoever asked for credentials and then is silent is there."""
     s, other = both(credentials=ACCOUNT)
     s.hear()
     s.say(401, WWW_Authenticate=CHALLENGE.format(1))
@@ -114,6 +121,7 @@ def test_whoever_asked_for_credentials_and_then_is_silent_is_there() -> None:
     [(422, "Min-SE", "9000"), (420, "Unsupported", "timer"), (302, "Contact", "<sip:a@192.0.2.3>")],
 )
 def test_after_silence_no_invite_leaves_that_could_not_be_known_again(status: int, name: str, value: str) -> None:
+    """After silence no INVITE leaves that could not be known again."""
     s, other = both(redirects=True)
     s.link.run(32.2)
     other.answer(other.take("INVITE"), status, headers=[(name, value)])
@@ -123,6 +131,7 @@ def test_after_silence_no_invite_leaves_that_could_not_be_known_again(status: in
 
 
 def test_after_silence_a_challenge_is_answered_unless_the_silent_one_had_credentials() -> None:
+    """After silence a challenge is answered unless the silent one had credentials."""
     s, other = both(credentials=ACCOUNT)
     s.link.run(32.2)
     other.answer(other.take("INVITE"), 407, headers=[("Proxy-Authenticate", CHALLENGE.format(1))])
@@ -139,6 +148,7 @@ def test_after_silence_a_challenge_is_answered_unless_the_silent_one_had_credent
 
 
 def test_a_silent_invite_is_cancelled_when_the_call_is_over_and_not_before() -> None:
+    """A silent INVITE is cancelled when the call is over and not before."""
     s, other = both()
     first = s.hear()
     s.link.run(63)
@@ -157,6 +167,7 @@ def test_a_silent_invite_is_cancelled_when_the_call_is_over_and_not_before() -> 
 
 
 def test_what_rings_when_its_connection_is_lost_is_cancelled() -> None:
+    """What rings when its connection is lost is cancelled."""
     flow = Flow(Transport.TCP, "192.0.2.2", 5060)
     s = stage(target(flow))
     far = s.link.far(flow)
@@ -172,6 +183,7 @@ def test_what_rings_when_its_connection_is_lost_is_cancelled() -> None:
 
 
 def test_a_silent_phone_that_rings_after_all_keeps_others_from_being_rung() -> None:
+    """A silent phone that rings after all keeps others from being rung."""
     s = stage(target(), target(OTHERS), target(Flow(Transport.UDP, "192.0.2.4", 5060)))
     other, third = s.link.far(OTHERS), s.link.far(Flow(Transport.UDP, "192.0.2.4", 5060))
     s.hear()
@@ -186,6 +198,7 @@ def test_a_silent_phone_that_rings_after_all_keeps_others_from_being_rung() -> N
 
 
 def test_a_silent_phone_that_rings_after_all_is_cancelled_with_the_call() -> None:
+    """A silent phone that rings after all is cancelled with the call."""
     s, other = both(ring_for=90.0)
     s.hear()
     s.link.run(32.2)
@@ -202,6 +215,7 @@ def test_a_silent_phone_that_rings_after_all_is_cancelled_with_the_call() -> Non
 
 
 def test_the_other_one_is_cancelled_when_one_was_answered() -> None:
+    """The other one is cancelled when one was answered."""
     s, other = both()
     s.hear()
     s.link.run(32.2)
@@ -214,3 +228,24 @@ def test_the_other_one_is_cancelled_when_one_was_answered() -> None:
     s.link.settle()
     other.answer(other.take("BYE"), 200)
     assert s.done().answered
+
+
+def test_each_fork_gets_pracks_of_its_own() -> None:
+    """RFC 3262 section 4: RSeq counts in each early dialog by itself."""
+    s = stage()
+    s.hear()
+    for tag, number in (("a", 7), ("b", 7), ("b", 8), ("a", 8)):
+        contact = f"<sip:{tag}@192.0.2.2>"
+        s.say(183, tag=tag, Require="100rel", RSeq=str(number), Contact=contact, body=SDP)
+        prack = s.far.take("PRACK")
+        assert isinstance(prack, Request)
+        assert (prack.uri, prack.first("RAck")) == (f"sip:{tag}@192.0.2.2", f"{number} 1 INVITE")
+        assert prack.to.params["tag"] == tag
+        s.far.answer(prack, 200)
+        s.link.settle()
+    s.say(200, tag="b", body=SDP)
+    assert heard(s.far, "ACK")[0].to.params["tag"] == "b"
+    s.call.hang_up("agent", s.link.now)
+    s.link.settle()
+    s.far.answer(s.far.take("BYE"), 200)
+    s.done()

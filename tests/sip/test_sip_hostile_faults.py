@@ -1,7 +1,7 @@
 """What a hostile peer once brought about: a ladder for each, so that it does not come again."""
 
 import pytest
-from callstage import CALL_ID, SDP, plan_of, stage
+from callstage import CALL_ID, SDP, plan_of, stage, target
 from dialerd_sip.core import next_hop
 from dialerd_sip.core.call import Call
 from dialerd_sip.core.call_forks import MOST_LEGS
@@ -13,7 +13,7 @@ from dialerd_sip.core.message import Response
 from dialerd_sip.core.next_hop import flow_towards
 from dialerd_sip.state import CallState, from_bytes, to_bytes
 from hostile_trace import CHALLENGE, PASSWORD
-from ladder import request
+from ladder import Owner, request
 from link import OTHERS, THEM, Link
 
 STRANGER = Flow(Transport.UDP, "192.0.2.66", 5060)
@@ -96,7 +96,7 @@ def test_an_invite_that_was_answered_elsewhere_is_forgotten():
     """The first target, given up, answers after all; the second rings on, and its CANCEL is not answered."""
     link = Link()
     far, other = link.far(), link.far(OTHERS)
-    first, second = (stage_target(flow) for flow in (THEM, OTHERS))
+    first, second = (target(flow) for flow in (THEM, OTHERS))
     call = Call(link.ua, plan_of(first, second), link.now)
     link.settle()
     invite = far.take("INVITE")
@@ -130,11 +130,16 @@ def test_an_invite_that_was_answered_past_its_transaction_is_forgotten():
     play.done()
 
 
-def stage_target(flow):
-    """Return a target at a flow."""
-    from callstage import target  # noqa: PLC0415  # its name is wanted for targets above
-
-    return target(flow)
+def test_an_invite_that_was_stopped_is_forgotten_though_it_rings_then():
+    """A 180 to an INVITE of which nobody wants to hear does not keep it for ever."""
+    link = Link()
+    far = link.far()
+    transaction = link.ua.transactions.request(request(), THEM, Owner(), link.now)
+    link.settle()
+    transaction.stop()
+    far.answer(far.take("INVITE"), 180)
+    link.run_out()
+    assert link.ua.sizes["client_transactions"] == 0
 
 
 def test_a_nonce_of_whatever_bytes_does_not_stop_calls():

@@ -1,4 +1,4 @@
-"""A call at work over a real socket, when its own side fails or gives up: the far end is neither left up nor ringing."""
+"""A call whose own side fails or gives up, over a real socket: the far end is neither left up nor ringing."""
 
 import math
 from pathlib import Path
@@ -13,12 +13,12 @@ from dialerd_sip.core.sdp import Negotiated
 from dialerd_sip.media.inline import InlineMedia, InlineSession
 from dialerd_sip.options import SipOptions
 from dialerd_sip.provider import Sip
-from sip_peers import tidy
+from sip_peers import tidy, udp_peer
 from trio.testing import MockClock
 
 from dialerd.model.call import CallEnd
 from dialerd.model.settings import AgentSettings
-from dialerd.model.states import AtFault
+from dialerd.model.states import AtFault, Outcome
 from dialerd.plugin.conformance.order import RehearsedOrder
 from dialerd.plugin.conformance.recorder import Recorder
 from dialerd.plugin.provider import TrunkSite
@@ -75,10 +75,9 @@ class BrokenSession:
         raise RuntimeError("made to fail")
 
 
-async def place(tmp_path: Path, behaviour: Behaviour, *, media: InlineMedia | None = None, steps: int = 0):
-    """Place a call, and return how it ended, where it did, and the callee a minute later."""
-    soundfile.write(tmp_path / "hello.wav", numpy.zeros(80_000), 8_000)
-    order = RehearsedOrder(
+def ordered() -> RehearsedOrder:
+    """Return a call."""
+    return RehearsedOrder(
         attempt_id="01920000-0000-7000-8000-000000000001",
         trunk="main",
         number=CALLED,
@@ -86,12 +85,16 @@ async def place(tmp_path: Path, behaviour: Behaviour, *, media: InlineMedia | No
         agent_name="a",
         agent=AgentSettings(play="hello.wav"),
     )
+
+
+async def place(tmp_path: Path, behaviour: Behaviour, *, media: InlineMedia | None = None, steps: int = 0):
+    """Place a call, and return how it ended, where it did, and the callee a minute later."""
+    soundfile.write(tmp_path / "hello.wav", numpy.zeros(80_000), 8_000)
+    order = ordered()
     callee = Callee({CALLED: behaviour})
     end: CallEnd | None = None
     async with callee.serve() as server:
-        options = SipOptions(
-            server=server, bind="127.0.0.1:5073", cache=str(tmp_path / "cache"), sounds=str(tmp_path)
-        )
+        options = SipOptions(server=server, bind="127.0.0.1:5073", cache=str(tmp_path / "cache"), sounds=str(tmp_path))
         media = media or InlineMedia(40_200, 40_300, turn_ms=1_000)
         async with Sip(TrunkSite(name="main"), options, media=media) as sip:
             walk = Steps(steps)
@@ -132,3 +135,35 @@ async def test_whenever_a_call_is_cancelled_nobody_is_left_up_or_ringing(clock, 
         assert bool(callee.calls) == has_left, steps
         left.add(has_left)
     assert left == {True, False}
+
+
+async def test_a_bye_that_overtakes_the_answer_is_suspect(clock, tmp_path):
+    """Answered and hung up within a second, and our side heard of the hanging up first."""
+    soundfile.write(tmp_path / "hello.wav", numpy.zeros(80_000), 8_000)
+    far, flow = await udp_peer()
+
+    async def answer() -> None:
+        data, back = await far.recvfrom(65_535)
+        head = [line for line in data.decode().split("\r\n") if line.partition(":")[0] in {"Via", "Call-ID", "CSeq"}]
+        via, call_id, cseq = (next(line for line in head if line.startswith(name)) for name in ("Via", "Call-ID", "CS"))
+        ours = next(line for line in data.decode().split("\r\n") if line.startswith("From:")).partition(":")[2]
+        theirs = f"<sip:far@{flow.host}>;tag=far"
+        bye = [f"Via: SIP/2.0/UDP {flow.host}:{flow.port};rport;branch=z9hG4bKbye", f"From: {theirs}", f"To:{ours}"]
+        bye += [call_id, "CSeq: 1 BYE", "Max-Forwards: 70", "", ""]
+        await far.sendto("\r\n".join(["BYE sip:dialerd@127.0.0.1 SIP/2.0", *bye]).encode(), back)
+        ok = [via, f"From:{ours}", f"To: {theirs}", call_id, cseq, f"Contact: <sip:{flow.host}:{flow.port}>", "", ""]
+        await far.sendto("\r\n".join(["SIP/2.0 200 OK", *ok]).encode(), back)
+
+    options = SipOptions(
+        server=f"{flow.host}:{flow.port}",
+        bind="127.0.0.1:5073",
+        cache=str(tmp_path / "cache"),
+        sounds=str(tmp_path),
+        options_interval=0,
+    )
+    media = InlineMedia(40_200, 40_300, turn_ms=1_000)
+    async with Sip(TrunkSite(name="main"), options, media=media) as sip, trio.open_nursery() as nursery:
+        nursery.start_soon(answer)
+        end = await sip.place(ordered(), Recorder(lambda: True, lambda _: None))
+    assert end.outcome is Outcome.ANSWERED
+    assert end.detail["suspect"] is True

@@ -1,5 +1,6 @@
 """Registrations as ladders: refresh, challenges, 423, failover, pauses, loss of the flow, de-registration."""
 
+import pytest
 from dialerd_sip.core.digest import Credentials
 from dialerd_sip.core.events import RegistrationChanged
 from dialerd_sip.core.flow import Flow, Transport
@@ -187,6 +188,19 @@ def test_lost_connection_is_made_good_at_once() -> None:
     link.run(3)
     assert len(far.heard) == 4
     assert told(link)[3:] == [(False, lost)]
+
+
+@pytest.mark.parametrize(("said", "rest"), [("40 (busy);duration=9", 40.0), ("86400", 300.0), ("soon", 2.0)])
+def test_retry_after_lengthens_the_pause_up_to_a_bound(said: str, rest: float) -> None:
+    """A registrar that is out of order says when to come again (RFC 3261 section 20.33), but not for how many days."""
+    link = Link()
+    far = link.far()
+    always(far, 503, ("Retry-After", said))
+    begin(link)
+    link.run(rest - 0.5)
+    assert len(far.heard) == 1
+    link.run(1)
+    assert len(far.heard) == 2
 
 
 def test_registration_that_cannot_be_refreshed_expires() -> None:

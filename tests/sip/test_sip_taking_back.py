@@ -12,6 +12,7 @@ CHALLENGE = 'Digest realm="r", nonce="n", qop="auth"'
 
 
 def test_whatever_left_last_is_guessed() -> None:
+    """Whatever left last is guessed."""
     targets = (target(), target(OTHERS))
     s = stage(*targets, credentials=ACCOUNT)
     other = s.link.far(OTHERS)
@@ -19,7 +20,9 @@ def test_whatever_left_last_is_guessed() -> None:
     s.say(407, Proxy_Authenticate=CHALLENGE)
     s.hear()
     s.say(503)
-    other.answer(other.take("INVITE"), 407, headers=[("Proxy-Authenticate", CHALLENGE.replace('"n"', '"m"') + ", stale=true")])
+    other.answer(
+        other.take("INVITE"), 407, headers=[("Proxy-Authenticate", CHALLENGE.replace('"n"', '"m"') + ", stale=true")]
+    )
     s.link.settle()
     sent = [event.sent for event in s.events(InviteReady)]
     assert [(one.cseq, one.flow == OTHERS) for one in sent] == [(1, False), (2, False), (1, True), (2, True)]
@@ -32,6 +35,7 @@ def test_whatever_left_last_is_guessed() -> None:
 
 
 def test_where_nothing_is_known_each_target_may_have_had_three() -> None:
+    """Where nothing is known each target may have had three."""
     guesses = guessed(SEED, (), (target(), target(OTHERS)))
     assert [one.cseq for one in guesses] == [1, 2, 3, 1, 2, 3]
     assert len({one.branch for one in guesses}) == 6

@@ -9,7 +9,7 @@ import numpy
 import pytest
 import soundfile
 import trio
-from callee import Callee
+from callee import Auth, Callee
 from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.media.inline import InlineMedia
 from dialerd_sip.options import SipOptions
@@ -18,6 +18,7 @@ from dialerd_sip.shell.resolving import Resolver
 from sip_peers import closed_port, tidy
 from trio.testing import MockClock
 
+from dialerd.model.errors import DialerdError
 from dialerd.model.settings import AgentSettings
 from dialerd.plugin.provider import CallOrder, NotPlaced, Report, TrunkSite
 
@@ -47,7 +48,9 @@ class Moving(Resolver):
 
 
 @asynccontextmanager
-async def trunk(tmp_path, server: str, *, name: str = "main", resolver: Any = None, **options: Any) -> AsyncIterator[Sip]:
+async def trunk(
+    tmp_path, server: str, *, name: str = "main", resolver: Any = None, **options: Any
+) -> AsyncIterator[Sip]:
     """Bring a trunk up."""
     told = {"bind": "127.0.0.1:5071", "cache": str(tmp_path / "cache"), "sounds": str(tmp_path)} | options
     media = InlineMedia(40_000, 40_100, turn_ms=1_000)
@@ -83,7 +86,7 @@ async def test_a_trunk_to_which_no_route_leads_comes_up_and_says_so(clock, tmp_p
     assert told.trunk_down
     assert "no route leads to 255.255.255.255" in str(told.cause.detail)
     (lost,) = [entry for entry in logged if entry["event"] == "sip.server_not_found"][:1]
-    assert "no route leads to 255.255.255.255" in lost["error"]
+    assert "no route leads to 255.255.255.255" in lost["reason"]
 
 
 async def test_a_silent_trunk_rests_as_a_whole(clock, tmp_path, logged):
@@ -147,3 +150,35 @@ async def test_what_was_dropped_is_told_when_it_goes_down(clock, tmp_path, logge
     (left,) = [entry for entry in logged if entry["event"] == "sip.left"]
     assert left["trunk"] == "main"
     assert left["counts"]["udp_sent"] > 0
+
+
+async def test_a_refused_account_is_not_tried_again_at_once(clock, tmp_path):
+    """The engine starts a trunk anew after a second; the registrar would lock us out. Another password is tried."""
+    secrets = {}
+    for secret in ("wrong", "right"):
+        secrets[secret] = tmp_path / secret
+        secrets[secret].write_text(secret)
+        secrets[secret].chmod(0o600)
+    callee = Callee({}, auth=Auth(username="alice", password="right"))
+
+    async def told(secret: str) -> str:
+        account = {"username": "alice", "password_file": str(secrets[secret]), "register": True}
+        try:
+            async with trunk(tmp_path, place, **account):
+                return "registered"
+        except DialerdError as refused:
+            return str(refused)
+
+    async with callee.serve() as place:
+        assert "not registered" in await told("wrong")
+        tries = callee.registers
+        for _ in range(3):
+            await trio.sleep(4)
+            assert "asked again in" in await told("wrong")
+        assert callee.registers == tries
+        assert await told("right") == "registered"
+        await trio.sleep(60)
+        assert "not registered" in await told("wrong")
+        assert callee.registers > tries
+        await trio.sleep(100)
+        assert "asked again in" in await told("wrong")

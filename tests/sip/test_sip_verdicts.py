@@ -250,6 +250,13 @@ def test_ring_timeout_and_hangup_after_it_rang():
     assert told(ending()) == ("refund", "provider", None)
 
 
+def test_an_answer_that_crossed_our_cancel():
+    """Somebody picked up in the instant of being given up, and heard nothing: nobody was reached."""
+    crossing = {"answered": True, "rang": True, "crossed": True, "ender": Ender.US}
+    assert told(ending(200, why="ring_timeout", **crossing)) == OWN_ENDS["ring_timeout"]
+    assert told(ending(200, why="hangup", **crossing)) == OWN_ENDS["hangup"]
+
+
 def test_answered_calls():
     """An ordinary one has no cause; what ended it on our side, or at once, is said."""
     assert told(ending(200, answered=True, rang=True, ender=Ender.CALLEE)) == ("answered", None, None)

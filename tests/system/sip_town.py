@@ -72,11 +72,13 @@ class Town:
 
     def enter(self, peer: _Kind) -> _Kind:
         """Start a far end, which ends with the town."""
-        return self._stack.enter_context(peer)
+        self._stack.enter_context(peer)
+        return peer
 
     def callee(self, callee: Callee, port: int = 0) -> str:
         """Let a scripted callee be there as long as the town, and return host:port."""
-        return self._stack.enter_context(serving(callee, port))
+        place: str = self._stack.enter_context(serving(callee, port))
+        return place
 
     def deaf(self, place: str) -> socket.socket:
         """Return a socket at host:port that answers nothing."""

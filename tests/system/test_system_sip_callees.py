@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import pytest
-from attrs import frozen
+from attrs import field, frozen
 from needs import program
 from place import until
 from sip_lab import free_port
@@ -36,8 +36,8 @@ class Far:
     """
 
     scenario: str
-    values: dict[str, Any] = {}
-    options: dict[str, Any] = {}
+    values: dict[str, Any] = field(factory=dict)
+    options: dict[str, Any] = field(factory=dict)
     agent: str = "brief"
     outcome: str = "answered"
     status: int = 200
@@ -76,7 +76,7 @@ FAR: Final = {
     "early_unheard": Far(
         scenario="early", values={"ring_ms": 500}, options={"early_media": "ignore"}, agent="long", also="early"
     ),
-    "cancel_race": Far(scenario="cancel_race", why="ring_timeout", also="up"),
+    "cancel_race": Far(scenario="cancel_race", outcome="no_answer", why="ring_timeout", also="up"),
     "late_bye": Far(scenario="late_bye", also="late"),
     "held": Far(
         scenario="reinvite",
@@ -171,12 +171,12 @@ def test_a_far_end_of_its_kind(town: Town, name: str) -> None:
 def test_the_times_of_calls(town: Town) -> None:
     """Ringing, answer and end stand in the report as they were: a 183 counts as ringing, a prompt is played whole."""
     (first, *_) = town.calls("early")
-    assert 0.4 < seconds(first, "ringing_at", "answered_at") < 1.5
-    assert 3.8 < float(first["talk_s"]) < 5.5
+    assert 0.2 < seconds(first, "ringing_at", "answered_at") < 2
+    assert 3.5 < float(first["talk_s"]) < 6
     (first, *_) = town.calls("unanswered")
-    assert RING_S - 0.5 < seconds(first, "ringing_at", "ended_at") < RING_S + 1.5
+    assert RING_S - 1 < seconds(first, "ringing_at", "ended_at") < RING_S + 2
     (first, *_) = town.calls("talk")
-    assert 1.4 < float(first["talk_s"]) < 2.5
+    assert 1 < float(first["talk_s"]) < 3
 
 
 @pytest.mark.parametrize("name", ["early", "early_unheard"])

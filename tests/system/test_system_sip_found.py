@@ -49,16 +49,17 @@ def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     wrapped = tmp_path / "bin" / "dialerd"
     wrapped.parent.mkdir()
     real = " ".join(f"'{word}'" for word in place.command())
-    wrapped.write_text(
-        f"#!/bin/sh\nexec unshare --mount sh -c 'mount --bind {written} /etc/resolv.conf && exec \"$@\"' - {real} \"$@\"\n"
-    )
+    inside = f'mount --bind {written} /etc/resolv.conf && exec "$@"'
+    wrapped.write_text(f"#!/bin/sh\nexec unshare --mount sh -c '{inside}' - {real} \"$@\"\n")
     wrapped.chmod(0o755)
     if subprocess.run(["unshare", "--mount", "mount", "--bind", written, "/etc/resolv.conf"], check=False).returncode:
         cannot("no mount namespace can be made here: run the tests where unshare(2) is allowed")
     monkeypatch.setattr(place, "COMMAND", wrapped)
 
 
-@pytest.mark.parametrize("named", [True, False], ids=["by NAPTR", "by transport"])
+@pytest.mark.parametrize(
+    "named", [pytest.param(True, id="by NAPTR"), pytest.param(False, id="by transport", marks=pytest.mark.soak)]
+)
 @pytest.mark.usefixtures("apart")
 def test_a_target_that_is_dead(tmp_path: Path, named: bool) -> None:
     """SRV's first target says nothing at all, its second refuses by ICMP, its third takes every call, once."""

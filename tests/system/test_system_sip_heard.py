@@ -85,6 +85,7 @@ def test_keys_that_are_pressed_arrive(line: Line) -> None:
     assert len(set(line.phone.heard()) - before) == 1
 
 
+@pytest.mark.soak
 def test_a_repeated_prompt_is_heard_whole(line: Line) -> None:
     """A key amid the prompt stops it and plays it from its beginning."""
     before = set(line.phone.heard())

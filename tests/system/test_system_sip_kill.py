@@ -10,7 +10,7 @@ from time import monotonic, sleep
 import pytest
 from kamailio_peer import Kamailio
 from needs import program
-from place import Place, number, people, until
+from place import Place, people, until
 from sip_trunk import configure
 from sipp_peer import Sipp
 
@@ -26,6 +26,14 @@ class Patient(Sipp):
     def command(self) -> Sequence[str]:
         """Return the command line."""
         return [*super().command(), "-max_invite_retrans", "11", "-max_non_invite_retrans", "11"]
+
+    def open(self) -> set[str]:
+        """Return the calls that ring or are up; whoever was not acknowledged for so long has hung up: RFC 3261 section
+        13.3.1.4. That happens where a machine is so slow that it takes half a minute until a life asks about the last.
+        """
+        said = self.trouble()
+        gave_up = "Aborting call on UDP retransmission timeout for Call-ID '{}'"
+        return {call for call in super().open() if gave_up.format(call) not in said}
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +92,7 @@ def run(place: Place, callee: Sipp, *, seed: int, count: int, kills: int, patien
     place.until_reported("c", patience_s=patience_s)
     assert place.stop() == 0
     finals = check(place, callee, count)
-    print(f"{shown}; {recovered}; start to recovery.ended {recovery_s:.1f} s; {dict(finals)}")
+    assert recovery_s < 45, f"{recovered}; {shown}"
     return finals
 
 
@@ -119,10 +127,10 @@ def check(place: Place, callee: Sipp, count: int) -> Counter[str]:
 
 
 def test_killed_three_times(place, callee, trunk):
-    """150 recipients, three kills."""
+    """120 recipients, three kills."""
     configure(place, trunk.place, lines=40)
-    finals = run(place, callee, seed=3, count=150, kills=3, patience_s=40)
-    assert finals["uncertain"] <= 15
+    finals = run(place, callee, seed=3, count=120, kills=3, patience_s=60)
+    assert finals["uncertain"] <= 15  # those that a kill found between their INVITE and what it led to
 
 
 @pytest.mark.soak
@@ -131,4 +139,4 @@ def test_killed_ten_times(place, callee, trunk, seed):
     """2,000 recipients, ten kills."""
     configure(place, trunk.place, lines=200)
     finals = run(place, callee, seed=seed, count=2_000, kills=10, patience_s=240)
-    assert finals["uncertain"] <= 100
+    assert finals["uncertain"] <= 200  # twenty a kill, which finds 200 open

@@ -1,4 +1,4 @@
-"""The daemon with calls that last as long as a session timer: RFC 4028 knows none below 90 s, so this takes its time."""
+"""The daemon with calls that outlast a session timer: RFC 4028 knows none below 90 s, so that this takes its time."""
 
 import pytest
 from needs import program

@@ -18,7 +18,7 @@ from callee_thread import serving
 pytestmark = pytest.mark.system
 
 OPEN = "SELECT count(*) FROM attempts WHERE ended_at IS NULL"
-AUTH = Auth(username="dialer", password="only-for-the-lab")  # noqa: S106  # of the lab
+AUTH = Auth(username="dialer", password="only-for-the-lab")  # of the lab
 
 
 @contextmanager

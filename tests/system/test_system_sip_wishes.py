@@ -38,7 +38,7 @@ def test_people_who_press_keys(tmp_path: Path) -> None:
         town.start()
         town.drop("keys", count=2, agent="asks")
         town.drop("unkept", count=3)
-        town.drop("mute", agent="mute")
+        town.drop("mute", count=3, agent="mute")
 
         ends = {call["number"]: call for call in town.calls("keys")}
         assert ends[stopped]["digits"] == "9"
@@ -56,7 +56,7 @@ def test_people_who_press_keys(tmp_path: Path) -> None:
         assert [call["outcome"] for call in town.calls("unkept")] == ["answered"] * 3
         (troubled,) = town.place.logged("media.troubled")  # not once a call
         assert "in-the-way" in troubled["reason"]
-        rested = town.place.until_logged("agent.rested")
+        rested = town.place.until_logged("agent.rested", 20)
         assert "no-such-program cannot be started" in rested["reason"]
         assert not far.placed(unspoken)
 

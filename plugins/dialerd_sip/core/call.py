@@ -192,7 +192,15 @@ class Call:
             self._answered.stop()
         ender = Ender.NETWORK if why in ("session_expired", "timeout") else Ender.US
         self._ending = Ending(
-            ender=ender, status=200, phrase="OK", rang=True, answered=True, why=why, detail=detail, tried=self.tried
+            ender=ender,
+            status=200,
+            phrase="OK",
+            rang=True,
+            answered=True,
+            crossed=self._answered is None,
+            why=why,
+            detail=detail,
+            tried=self.tried,
         )
         self._parting = Farewell(self.ua, leg.dialog, self.authenticator, reasons, self._parted)
         self._parting.send(now)

@@ -9,10 +9,10 @@ The one rule above all: once anything may have rung, no further INVITE leaves. A
 and each only while nothing but 100 was heard of any INVITE before. Whoever sends one 2xx first is kept; all others are
 acknowledged and hung up, whichever INVITE they answer and whenever they come.
 
-The first INVITE to each target has the same CSeq number, with a branch of its own: so a phone that gets a second one by
-another way answers 482 (RFC 3261 section 8.2.2.2) instead of ringing twice. After silence nothing else may leave than
-what can be known again like that. An INVITE of which nobody told what became is listened for until the call is over, and
-cancelled then: 64*T1 after it left nothing can be overtaken any more, which is what RFC 3261 section 9.1 has us wait for.
+The first INVITE to each target has the same CSeq number, with a branch of its own: so a phone that gets a second one
+by another way answers 482 (RFC 3261 section 8.2.2.2) instead of ringing twice. After silence nothing else may leave
+than what can be known again like that. An INVITE of which nobody told what became is listened for until the call is
+over, and cancelled then: 64*T1 after it left it cannot be overtaken, which is why section 9.1 has a CANCEL wait.
 """
 
 from typing import TYPE_CHECKING, Final

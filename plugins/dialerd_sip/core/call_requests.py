@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from dialerd_sip.core.call import Call
 
 
-
 def reply(
     transaction: ServerTransaction, status: int, now: float, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
 ) -> None:

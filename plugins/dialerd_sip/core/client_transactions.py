@@ -136,6 +136,8 @@ class ClientTransaction:
             self._terminate()
             return False
         if coming is Input.PROVISIONAL:
+            if self._owner is None and self._table is _INVITE:
+                return True  # it was stopped: what forgets it must not be calmed
             this = (status, response.first("To"), response.first("RSeq"), hash(response.body))
             if this == self._last:
                 return True

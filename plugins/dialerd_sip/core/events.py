@@ -131,6 +131,7 @@ class Ending:
         retry_after: seconds of its Retry-After, as told, or None.
         rang: whether anything told that it rings (180, 183 with media, or a 18x at all).
         answered: whether a 2xx came.
+        crossed: whether it crossed our CANCEL, so that whoever answered heard nothing.
         certain: False = an INVITE may have reached somebody and nobody knows what became of it.
         why: what happened where the status does not say it: `timeout`, `connection`, `refused` (ICMP), `credentials`,
             `ring_timeout`, `hangup`, `max_duration`, `session_expired`, `no_media`, `media_failed`.
@@ -146,6 +147,7 @@ class Ending:
     retry_after: int | None = None
     rang: bool = False
     answered: bool = False
+    crossed: bool = False
     certain: bool = True
     why: str | None = None
     detail: str | None = None
@@ -167,6 +169,7 @@ class RegistrationChanged:
     name: str
     registered: bool
     reason: str | None = None
+    refused: bool = False
 
 
 @frozen(kw_only=True)

@@ -8,13 +8,14 @@ What proves what (RFC 3261 sections 9, 13.3, 15):
   end had it, though it may have refused it by then; where it had not, its 487 follows;
 - what is answered to a BYE adds nothing: an established dialog that is known proves that the call was placed.
 
-The INVITEs of a call went one after the other: the next one to a place left when the one before had its final answer,
-and none left after an answer that is no challenge, redirection or failover. So one that is answered like that now was
-the last, and what went to the same place before is over: nothing else is waited for.
+The INVITEs to one place went one after the other: the next one left when the one before had its final answer, and none
+left after an answer that is no challenge, redirection or failover. So one that is answered like that now was the last
+there, and those before it are over: none of them is waited for. Other places speak for themselves: one that was silent
+until the next was tried may ring by now.
 
-Some proxies drop a CANCEL of what they do not know without an answer, and wait long where a BYE's far end is gone. Where
-nothing is heard, the far end is asked by OPTIONS whether it is there; if so, a few more repetitions are waited for and
-no more, and what is left of them goes on by itself, as does hanging up on whoever still answers.
+Some proxies drop a CANCEL of what they do not know without an answer, and wait long where a BYE's far end is gone.
+Where nothing is heard, the far end is asked by OPTIONS whether it is there; if so, a few more repetitions are waited
+for and no more, and what is left of them goes on by itself, as does hanging up on whoever still answers.
 
 Knows nothing of attempts and agents; what it finds out is told by one `FormerTold`.
 """
@@ -109,7 +110,9 @@ class Former:
         self._ua = ua
         self._call = call
         self._tag = NameAddr.parse(call.from_).params.get("tag") or ""
-        self._invites: dict[ClientTransaction, ClientTransaction | None] = {}  # whose end is awaited, with their CANCELs
+        self._invites: dict[
+            ClientTransaction, ClientTransaction | None
+        ] = {}  # whose end is awaited, with their CANCELs
         self._silent: set[ClientTransaction] = set()  # to whose CANCEL nothing was said
         self._began = now
         self._resumed: list[ClientTransaction] = []
@@ -164,11 +167,8 @@ class Former:
                 why=_WHY,
             )
         if response.status not in _GO_ON and not 300 <= response.status < 400:
-            number = transaction.request.cseq.number
             for other in tuple(self._invites):
-                if other is not transaction and (
-                    other.flow == transaction.flow or other.request.cseq.number >= number
-                ):
+                if other is not transaction and other.flow == transaction.flow:
                     self._close_quietly(other, now)
         self._closed(transaction, now)
 
@@ -291,9 +291,7 @@ class Former:
 
     def _end(self, dialog: Dialog, flow: Flow, now: float) -> None:
         authenticator = Authenticator(self._call.credentials)
-        farewell = Farewell(
-            self._ua, dialog, authenticator, _REASONS, lambda then: self._said_goodbye(farewell, then)
-        )
+        farewell = Farewell(self._ua, dialog, authenticator, _REASONS, lambda then: self._said_goodbye(farewell, then))
         self._farewells[dialog.remote_tag] = farewell
         self._parting[farewell] = flow
         self._open += 1

@@ -119,7 +119,7 @@ def rack(message: Fields) -> RAck | None:
 
 
 def reason_values(message: Fields) -> tuple[str, ...]:
-    """Return the values of Reason (RFC 3326); none where they cannot be read: what they explain happens all the same."""
+    """Return the values of Reason (RFC 3326); none where they cannot be read: what they explain happens anyway."""
     try:
         return tuple(message.values("Reason"))
     except BadMessage:

@@ -1,4 +1,4 @@
-"""One question: whether anybody reads what goes over a flow. Knows nothing of calls; whom to ask regularly is `health`."""
+"""One question: whether anybody reads what goes over a flow. Knows nothing of calls; `health` asks again and again."""
 
 from collections.abc import Callable
 

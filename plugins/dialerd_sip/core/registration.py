@@ -244,7 +244,7 @@ class Registration:
     def _refused(self, reason: str, now: float) -> None:
         """Have it told at once, and try again much later, as if nothing had been tried with this password."""
         self.registered = False
-        self._tell(False, reason)
+        self._tell(False, reason, refused=True)
         self._authenticator = Authenticator(self._plan.credentials)
         self._expires = self._plan.expires
         pause = REFUSED_PAUSES[min(self._failures, len(REFUSED_PAUSES) - 1)]
@@ -282,10 +282,10 @@ class Registration:
         self._told = None
         self._tell(False, None)
 
-    def _tell(self, registered: bool, reason: str | None) -> None:
+    def _tell(self, registered: bool, reason: str | None, *, refused: bool = False) -> None:
         if self._told is not registered:
             self._told = registered
-            self._ua.emit(RegistrationChanged(name=self._name, registered=registered, reason=reason))
+            self._ua.emit(RegistrationChanged(name=self._name, registered=registered, reason=reason, refused=refused))
 
 
 _WHYS: Final = {

@@ -25,7 +25,6 @@ from dialerd_sip.core.strays import Strays, answer
 from dialerd_sip.core.timing import Timers, Timing
 from dialerd_sip.core.transactions import ServerTransaction, Transactions
 
-
 _RINGS_ON: Final = 240.0
 """Seconds for which a phone may ring on whose CANCEL was lost: a proxy's timer C, more than three minutes (RFC 3261
 section 16.6)."""
@@ -107,7 +106,11 @@ class UserAgent:
     def sizes(self) -> dict[str, int]:
         """How much is held: transactions, calls, timers, Call-IDs of calls that are over."""
         held = {f"{side}_transactions": number for side, number in self.transactions.counts.items()}
-        return held | {"calls": len(self._users), "timers": len(self.timers), "released": len(self._released) + len(self._doubtful)}
+        return held | {
+            "calls": len(self._users),
+            "timers": len(self.timers),
+            "released": len(self._released) + len(self._doubtful),
+        }
 
     # the five verbs, and what only the shell knows
 

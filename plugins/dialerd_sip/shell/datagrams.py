@@ -21,6 +21,7 @@ from dialerd_sip.shell.addresses import Address
 from dialerd_sip.shell.errors import BindError
 from dialerd_sip.shell.waiting import close, readable, writable
 
+_TURNS: Final = 1_000  # that a stall may have left: more than the socket's buffer holds
 _TURN: Final = 64  # messages, about 5 ms of a user agent's time
 _BUFFER: Final = 4 * 1024 * 1024  # bytes; two seconds of 2,000 calls a second
 _LONGEST: Final = 65_535
@@ -123,7 +124,14 @@ class Datagrams:
                 return
             self._turn()
 
-    def _turn(self) -> None:
+    def catch_up(self) -> None:
+        """Take what has come while this process stood still."""
+        for _ in range(_TURNS):
+            if self._sock.fileno() < 0 or not self._turn():
+                return
+
+    def _turn(self) -> bool:
+        """Take some messages; return whether there may be more."""
         recvfrom, flows, arrived = self._sock.recvfrom, self._flows, self._arrived
         taken = 0
         while taken < _TURN:
@@ -145,10 +153,11 @@ class Datagrams:
             self.counts["udp_received"] += 1
             arrived(data, flow)
             if self._sock.fileno() < 0:  # closed by what was told
-                return
+                return False
         if taken == 0:
             self._read_errors()
         self._turned()
+        return taken >= _TURN
 
     def _flow_of(self, address: Address) -> Flow:
         if len(self._flows) >= _MOST_FLOWS:  # strangers with made-up addresses

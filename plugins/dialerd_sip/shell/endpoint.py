@@ -32,6 +32,7 @@ _log = structlog.get_logger()
 LONGEST_DATAGRAM: Final = 1_300
 """Bytes of a request above which it goes over TCP where the peer has it (RFC 3261 section 18.1.1)."""
 
+_STALLED_S: Final = 0.25  # beyond a deadline, after which the process, or the machine, stood still
 _PORTS_TRIED: Final = 20  # where the system chooses, for one that is free for UDP and TCP
 _ROUNDS: Final = 1_000  # of events and messages in a pump; more would be a user agent at odds with itself
 
@@ -191,6 +192,9 @@ class Endpoint:
             self._wake_at = float("inf") if deadline is None else deadline
             with trio.CancelScope(deadline=self._wake_at) as self._timer:
                 await trio.sleep_forever()
+            if trio.current_time() - self._wake_at > _STALLED_S:
+                # an answer that waits in the socket must not be missed by the timer that says that none came
+                self._datagrams.catch_up()
             try:
                 self.ua.handle_timer(trio.current_time())
             except Exception as error:  # noqa: BLE001  # one call's fault must not stop the timers of others

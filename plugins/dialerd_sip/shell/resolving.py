@@ -69,6 +69,8 @@ class Resolver:
             ResolveError: nothing is found.
         """
         host, port = _split(server)
+        if version is None and _is_address(host):
+            return _at_address(host, port, transport or Transport.UDP)
         try:
             places = await self._places(host, port, transport)
             flows: dict[Flow, None] = {}
@@ -209,6 +211,11 @@ def in_order(records: Sequence[Any], draws: random.Random) -> list[Any]:
             left.remove(record)
             ordered.append(record)
     return ordered
+
+
+@lru_cache(maxsize=64)
+def _at_address(host: str, port: int | None, transport: Transport) -> tuple[Flow, ...]:
+    return (Flow(transport, host, port or _PORTS[transport], host if transport is Transport.TLS else None),)
 
 
 @lru_cache(maxsize=64)  # it is asked with each call

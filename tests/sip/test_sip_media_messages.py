@@ -1,0 +1,32 @@
+"""What the daemon and the media process say to each other: several commands in a message, none lost, none too long."""
+
+from dialerd_sip.media import messages
+
+
+def test_commands_travel_together_in_order() -> None:
+    """A message has all commands that wait, and is read as they were said."""
+    said = [messages.Open(7), messages.Play(7, ["/a", "/b"], 3), messages.Close(7, True)]
+    pieces = messages.together([messages.encode(one) for one in said])
+    assert messages.decode_commands(b"".join(pieces)) == said
+
+
+def test_a_message_takes_a_bounded_number_of_commands() -> None:
+    """The process looks at its streams' turns between messages, so that none may hold it up for long."""
+    waiting = [messages.encode(messages.Open(number)) for number in range(200)]
+    read: list[int] = []
+    while waiting:
+        pieces = messages.together(waiting)
+        assert 1 <= len(pieces) - 1 <= 64
+        read += [command.id for command in messages.decode_commands(b"".join(pieces))]
+        del waiting[: len(pieces) - 1]
+    assert read == list(range(200))
+
+
+def test_a_message_is_never_longer_than_a_socket_takes() -> None:
+    """The longest command that may be said leaves alone, and the next one after it."""
+    longest = messages.encode(messages.Play(1, ["x" * (messages.SIZE - messages.FRAME - 20)], 1))
+    assert messages.SIZE - messages.FRAME - 20 < len(longest) <= messages.SIZE - messages.FRAME
+    after = messages.encode(messages.Open(2))
+    assert messages.together([longest, after])[1:] == [longest]
+    assert len(b"".join(messages.together([longest, after]))) <= messages.SIZE
+    assert messages.together([after, longest])[1:] == [after]
