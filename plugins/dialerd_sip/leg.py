@@ -71,6 +71,7 @@ class Leg:
         "_ending",
         "_endpoint",
         "_from",
+        "_gathering",
         "_order",
         "_plan",
         "_record",
@@ -114,6 +115,7 @@ class Leg:
         self._answered_s = 0.0
         self._stored: str | None = None  # tag of the far end whose dialog is durable
         self._rings = False
+        self._gathering: Timer | None = None  # until the early dialog is stored without being hurried
         self._timer: Timer | None = None
         self._woken = trio.Event()
         self._asking = trio.CancelScope()
@@ -148,8 +150,9 @@ class Leg:
             self._order.hangup.notify(None)
             self._session.tell(_nobody)
             endpoint.unlisten(key)
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in (self._timer, self._gathering):
+                if timer is not None:
+                    timer.cancel()
             if self._ending is None:  # given up; what it leads to is asked about later
                 self._call.hang_up("abandoned", endpoint.now)
                 endpoint.pump()
@@ -157,17 +160,20 @@ class Leg:
     async def _stay(self) -> Ending:
         """Do what must be waited for, one after the other, until the call is over."""
         while self._ending is None:
-            if self._dialog is not None and self._stored != self._dialog.remote_tag:
+            if self._is_to_be_stored and self._dialog is not None:
                 await self._store(self._dialog.remote_tag)
             elif self._stop_asked:
                 await self._opt_out()
             else:
-                await self._wake()
+                self._woken = trio.Event()
+                await self._woken.wait()
         return self._ending
 
-    async def _wake(self) -> None:
-        self._woken = trio.Event()
-        await self._woken.wait()
+    @property
+    def _is_to_be_stored(self) -> bool:
+        """Whether it is time to see to it that the dialog is durable: while it rings, once news has been gathered."""
+        dialog = self._dialog
+        return dialog is not None and self._stored != dialog.remote_tag and (self._answered or self._gathering is None)
 
     async def _store(self, tag: str) -> None:
         """See to it that a later life could end the dialog; the far end's answer is acknowledged only then.
@@ -176,10 +182,6 @@ class Leg:
         13.3.1.4. One that is acknowledged, and forgotten by a crash, would stay up. While it rings there is no hurry,
         and most dialogs are durable by the time they are answered.
         """
-        if not self._answered:
-            with trio.move_on_after(_GATHERED_S):
-                await self._wake()
-                return
         try:
             with trio.move_on_after(_PATIENCE_S):  # the person on the phone is not left waiting for a slow disk
                 await self._report.stored()
@@ -243,10 +245,15 @@ class Leg:
             self._report(Ringing())
         if event.media is not None:
             self._session.connect(event.media)
-        if event.dialog is not None:
+        if event.dialog is not None and event.dialog != self._dialog:
             self._dialog = event.dialog
             self._keep()
-            self._woken.set()
+            if self._gathering is None:
+                self._gathering = self._endpoint.ua.timers.at(self._endpoint.now + _GATHERED_S, self._gathered)
+
+    def _gathered(self, _now: float) -> None:
+        self._gathering = None
+        self._woken.set()
 
     def _established(self, event: Established) -> None:
         self._accept()

@@ -27,6 +27,7 @@ _log = structlog.get_logger()
 _TARGETS: Final = 4  # that one call is tried at: more would outlast any ring timeout
 _FIRST_WORD_S: Final = 4.0  # for which a trunk that comes up waits for somebody to answer
 _AGAIN_S: Final = 30.0  # between two looks at the DNS
+_SAME_S: Final = 1.0  # for which what a name leads to is not gone into again, while it leads there
 _TRUSTED: Final = 64  # addresses that requests are taken from: those of now, and the last ones before
 
 
@@ -59,6 +60,9 @@ class Trunk:
         self._security = security
         self._server = options.outbound_proxy or options.server
         self._hosts: dict[str, None] = {}
+        self._found: tuple[Flow, ...] = ()  # what the name led to when it was last gone into
+        self._found_at = 0.0
+        self._routes: tuple[Flow, ...] = ()  # what came of that
         self._complaints = Complaints()
         self._word = trio.Event()
         self._told: dict[Flow, bool] = {}
@@ -77,7 +81,10 @@ class Trunk:
             flows = (await self._resolver.flows(self._server, self._options.transport))[:_TARGETS]
         except ResolveError as error:
             raise NoTarget(str(error)) from error
-        flows = tuple(flow for flow in flows if self._endpoint.reaches(flow))
+        now = self._endpoint.now
+        if flows == self._found and now - self._found_at < _SAME_S:
+            return self._routes
+        found, flows = flows, tuple(flow for flow in flows if self._endpoint.reaches(flow))
         if not flows:
             raise NoTarget(
                 f"no address of {self._server} is of the family of bind ({self._options.bind}); bind one of that family"
@@ -85,9 +92,10 @@ class Trunk:
         flows = self._routed(flows)
         self._trust(flow.host for flow in flows)
         if self._health is not None and self._health.watch(
-            {flow: self.target(flow, "sip:" + self.domain) for flow in flows}, self._endpoint.now
+            {flow: self.target(flow, "sip:" + self.domain) for flow in flows}, now
         ):
             self._endpoint.pump()
+        self._found, self._found_at, self._routes = found, now, flows
         return flows
 
     def _routed(self, flows: tuple[Flow, ...]) -> tuple[Flow, ...]:
