@@ -29,7 +29,7 @@ from dialerd_sip.core.events import (
 )
 from dialerd_sip.core.plan import CallPlan
 from dialerd_sip.core.timing import Timer
-from dialerd_sip.media.contract import Digit, MediaEvent, MediaLost, PlayEnded, Session, Silent
+from dialerd_sip.media.contract import Detected, Digit, MediaEvent, MediaLost, PlayEnded, Session, Silent
 from dialerd_sip.shell.endpoint import Endpoint
 from dialerd_sip.state import CallState, to_bytes
 
@@ -39,6 +39,7 @@ _RINGS: Final = frozenset({180, 183})
 """What tells of ringing: RFC 3261 section 21.1.2, and 183, behind which a phone may ring for all that anybody knows."""
 
 _GATHERED_S: Final = 0.5  # by then what was handed over is stored without being hurried, see `Report.stored`
+_REASON_SILENCE: Final = 'Q.850;cause=41;text="nothing is heard"'
 _PATIENCE_S: Final = 2.0  # for a disk, while somebody has answered
 
 
@@ -57,6 +58,7 @@ class Leg:
 
     Attributes:
         digits: keys that were pressed, in order.
+        detected: what the detector found, as it stands in the call's detail.
         opted_out: the called person asked not to be called again, and that could not be stored yet.
     """
 
@@ -83,6 +85,7 @@ class Leg:
         "_stored",
         "_timer",
         "_woken",
+        "detected",
         "digits",
         "opted_out",
     )
@@ -121,6 +124,7 @@ class Leg:
         self._asking = trio.CancelScope()
         self._stop_asked = False
         self._ending: Ending | None = None
+        self.detected: list[dict[str, str | int]] = []
         self.digits = ""
         self.opted_out = False
 
@@ -309,11 +313,13 @@ class Leg:
             case PlayEnded(mark=mark, whole=whole):
                 self._do(self._conversation.play_ended(mark, whole=whole))
             case Silent() if self._answered:
-                self._call.hang_up("silence", self._endpoint.now)
+                self._call.hang_up("silence", self._endpoint.now, (_REASON_SILENCE,))
+            case Detected(kind=kind, at_ms=at_ms):
+                self.detected.append({"kind": kind, "at_ms": at_ms})
             case MediaLost(reason=reason):
                 self._call.media_failed(reason, self._endpoint.now)
             case _:
-                return  # of use to detectors, and to nobody yet
+                return  # of use to nobody yet
         self._endpoint.pump()
 
     def _key(self, digit: str) -> None:

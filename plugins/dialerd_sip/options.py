@@ -185,6 +185,8 @@ class SipOptions:
         cache: folder where prompts are kept, encoded; None = one below the daemon's cache directory.
         sounds: folder of sound files that agents name without a path; None = absolute paths alone.
         record: folder into which what is received is recorded, one file a call; None = nothing is recorded.
+        detector: what listens to each call from its first sound on, also before the answer: the name of a detector, or
+            `module:name` of what makes one (`dialerd_sip.media.detector`); what it finds is in the call's detail.
         silence_timeout: how long nothing may be heard of the far end before a call is ended; 0 = for ever.
         tls_ca: file with the certificates that servers' are checked by; None = the system's.
         tls_certificate: file with our certificate, where the server wants one, or None.
@@ -228,6 +230,7 @@ class SipOptions:
     cache: str | None = field(default=None, validator=_optional(_is_path), metadata={"filled": True})
     sounds: str | None = field(default=None, validator=_optional(_is_path))
     record: str | None = field(default=None, validator=_optional(_is_path), metadata={"filled": True})
+    detector: str | None = field(default=None, validator=_optional(_is_plain))
     silence_timeout: Duration = field(default=MINUTE, validator=_between(0, 60 * MINUTE))
     tls_ca: str | None = field(default=None, validator=_optional(_is_path))
     tls_certificate: str | None = field(default=None, validator=_optional(_is_path))

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import structlog
 import trio
+from attrs import evolve
 
 from dialerd.model.call import UNFIT_AGENT, UNFIT_CALL, AttemptRef, CallEnd, Cause, Reconciliation
 from dialerd.model.errors import DialerdError
@@ -134,6 +135,8 @@ class Sip:
         targets = await self._targets(identity, headers)
         session = await self._lease(targets[0])
         try:
+            if self._options.detector is not None:
+                session.detect(self._options.detector)
             plan = self._plan(order, identity, headers, targets, session)
             record = self._options.record
             leg = Leg(
@@ -149,13 +152,14 @@ class Sip:
             ending = await leg.run()
         finally:
             session.close()
-        return end_of(
+        end = end_of(
             ending,
             digits=leg.digits,
             opted_out=leg.opted_out,
             retry_after_most=self._options.retry_after_most,
             talked=leg.talked,
         )
+        return evolve(end, detail=end.detail | {"detected": leg.detected}) if leg.detected else end
 
     async def reconcile(self, attempt: AttemptRef) -> Reconciliation:
         """Take back what a former life left, and say what that proved; see `Provider.reconcile`."""

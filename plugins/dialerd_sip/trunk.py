@@ -30,9 +30,10 @@ _AGAIN_S: Final = 30.0  # between two looks at the DNS
 _SAME_S: Final = 1.0  # for which what a name leads to is not gone into again, while it leads there
 _TRUSTED: Final = 64  # addresses that requests are taken from: those of now, and the last ones before
 
-
-_LONG: Final = 950
-"""Bytes of an INVITE without the headers of its trunk: ours, addresses of usual length, an offer and credentials."""
+_LONG: Final = 800
+"""Bytes of an INVITE without the headers of its trunk: ours, addresses of usual length and an offer."""
+_CREDENTIALS: Final = 380
+"""Bytes of credentials as they are long: SHA-256, and the nonces that servers make."""
 
 
 class NoTarget(Exception):
@@ -161,7 +162,7 @@ class Trunk:
             NoTarget: there is nowhere now.
         """
         targets = await self.targets(user)
-        long = _LONG + sum(len(name) + len(value) + 4 for name, value in headers)
+        long = length_of(self._options, headers)
         trouble: NoTarget | None = None
         for at, target in enumerate(targets):
             flow = target.flow
@@ -285,3 +286,14 @@ class Trunk:
         transport = "" if flow.transport is Transport.UDP else f";transport={flow.transport.value}"
         routes = (f"<sip:{options.outbound_proxy};lr>",) if options.outbound_proxy else ()
         return Target(flow=flow, uri=uri, contact=f"<sip:{user}@{sent_by}{transport}>", sent_by=sent_by, routes=routes)
+
+
+def length_of(options: SipOptions, headers: Headers) -> int:
+    """Return how many bytes an INVITE has about, with credentials where the trunk may ask for them.
+
+    Args:
+        options: the trunk's.
+        headers: of the INVITE, the trunk's own.
+    """
+    credentials = 0 if options.username is None else _CREDENTIALS
+    return _LONG + credentials + sum(len(name) + len(value) + 4 for name, value in headers)

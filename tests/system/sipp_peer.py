@@ -125,6 +125,10 @@ DEFAULTS: Final = {
 """What a test may set otherwise, by keyword."""
 
 
+_OF_NO_CONCERN: Final = re.compile(r"Overload warning: [^\n]* trips remaining\.|jumping to label \d+")
+"""The machine is busy, or a `recv` timed out, which is how scenarios wait."""
+
+
 class Sipp(Peer):
     """A callee that does the same with every call.
 
@@ -189,8 +193,8 @@ class Sipp(Peer):
         """Return what came that its scenario did not expect, empty where all went as it should."""
         said = self.errors.read_text(errors="replace") if self.errors.exists() else ""
         said = said.replace("The following events occurred:", "")
-        said = re.sub(r"[^\n]*?Overload warning: [^\n]*? trips remaining\.", "", said)  # the machine is busy, no more
-        return re.sub(r"[^\n]*?jumping to label \d+", "", said).strip()  # a timeout of `recv` is how scenarios wait
+        events = re.split(r"(?=\d{4}-\d\d-\d\d\t\d\d:\d\d:\d\d\.\d+\t)", said)  # many of them stand on one line
+        return "".join(event for event in events if not _OF_NO_CONCERN.search(event)).strip()
 
     def tail(self) -> str:
         """Return the ends of its logs."""

@@ -20,6 +20,10 @@ pytestmark = pytest.mark.system
 KINDS = {"0": "busy", "1": "rings", "2": "rings", "3": "talks", "4": "talks", "5": "talks"}
 """What becomes of a call, by the last digit of its number; all others answer at once. See `sipp/mixed.xml`."""
 
+DOUBTFUL = 4
+"""How many a kill may leave of whom nothing can be proven: those that were claimed and whose INVITE had not left, and
+those whose refusal or 487 was acknowledged, so that it never comes again, and not durable yet. One or two is usual."""
+
 
 class Patient(Sipp):
     """A callee that repeats what was not acknowledged for as long as RFC 3261 says: half a minute."""
@@ -30,7 +34,8 @@ class Patient(Sipp):
 
     def abandoned(self) -> set[str]:
         """Return the calls that the callee gave up: nobody acknowledged its answer (RFC 3261 section 13.3.1.4)."""
-        return set(re.findall(r"Aborting call on UDP retransmission timeout for Call-ID '([^']+)'", self.trouble()))
+        said = self.errors.read_text(errors="replace") if self.errors.exists() else ""
+        return set(re.findall(r"Aborting call on UDP retransmission timeout for Call-ID '([^']+)'", said))
 
 
 @pytest.fixture(autouse=True)
@@ -129,13 +134,13 @@ def test_killed_three_times(place, callee, trunk):
     """120 recipients, three kills."""
     configure(place, trunk.place, lines=40)
     finals = run(place, callee, seed=3, count=120, kills=3, patience_s=60)
-    assert finals["uncertain"] <= 15  # those that a kill found between their INVITE and what it led to
+    assert finals["uncertain"] <= 3 * DOUBTFUL
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [11, 12])
 def test_killed_ten_times(place, callee, trunk, seed):
     """2,000 recipients, ten kills."""
-    configure(place, trunk.place, lines=200)
+    configure(place, trunk.place, lines=120)
     finals = run(place, callee, seed=seed, count=2_000, kills=10, patience_s=240)
-    assert finals["uncertain"] <= 200  # twenty a kill, which finds 200 open
+    assert finals["uncertain"] <= 10 * DOUBTFUL

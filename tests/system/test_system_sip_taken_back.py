@@ -85,6 +85,7 @@ def test_killed_around_the_answer(place, behaviour: Behaviour, instant: Callable
         assert set(outcomes(place, callee, 5)) <= {"answered", "cancelled", "no_answer", "uncertain"}
 
 
+@pytest.mark.soak  # half a minute of pauses; what is said about silence is in tests/sip/test_sip_former.py
 def test_restarted_while_the_trunk_cannot_be_reached(place):
     """What rings cannot be taken back yet: it is tried again, nobody is called twice, and it settles."""
     with campaign(place, Behaviour(ring_s=math.inf), 5) as callee:

@@ -17,7 +17,8 @@ Layers, imports downwards:
     ua             the five verbs, and which message is whose; strays and late are answered by reflex, recent remembers
     call           an outbound call; plan says what it is to be, events what became of it
                    call_inviting: until it is answered, with call_invite, call_forks
-                   call_answered: until it is over, with call_requests, call_keys, call_refresh, farewell
+                   call_answered: until it is over, with call_requests, call_refresh, farewell, and
+                   call_keys, call_keys_sent: keys by INFO, heard and pressed
                    call_leg, call_media: what both have
     former         a call of a former life, taken back
     registration   REGISTER with refresh; registrar reads its answers

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
-from dialerd_sip.core.call_answered import Answered
+from dialerd_sip.core.call_answered import REASON_CLEARING, Answered
 from dialerd_sip.core.call_inviting import Inviting
 from dialerd_sip.core.call_leg import Leg
 from dialerd_sip.core.call_media import description_in
@@ -84,11 +84,12 @@ class Call:
         Args:
             why: what `Ending.why` shall say.
             now: the instant.
-            reasons: Reason values that the far end is told (RFC 3326).
+            reasons: Reason values that the far end is told (RFC 3326); none = normal clearing.
             detail: for people.
         """
+        reasons = tuple(reasons) or (REASON_CLEARING,)
         if self._inviting is not None:
-            self._inviting.take_back(why, now, tuple(reasons))
+            self._inviting.take_back(why, now, reasons)
         elif self._answered is not None:
             self.part(self._answered.leg, now, why=why, reasons=reasons, detail=detail)
 
@@ -97,6 +98,16 @@ class Call:
         inviting = self._late() if self._late is not None else None
         if inviting is not None:
             inviting.acknowledge()
+
+    def send_keys(self, keys: str, now: float) -> None:
+        """Press keys by INFO, where no telephone events were agreed upon (`Negotiated.dtmf_payload`).
+
+        Args:
+            keys: 0 to 9, *, #, A to D; before the answer, and after the end, they are nobody's.
+            now: the instant.
+        """
+        if self._answered is not None and self._parting is None:
+            self._answered.send_keys(keys, now)
 
     def media_failed(self, detail: str, now: float) -> None:
         """End the call because its sound cannot be sent or is not heard.
@@ -176,7 +187,7 @@ class Call:
             except BadDescription:
                 agreed = None
         if why is not None:  # the 2xx crossed our CANCEL
-            self.part(leg, now, why=why)
+            self.part(leg, now, why=why, reasons=inviting.reasons)
             return
         self._answered = Answered(self, leg, plan, response, now)
         self.emit(Established(call_id=self.call_id, media=agreed, dialog=leg.dialog.state))

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from dialerd_sip.core.call_keys_sent import KeysSent
 from dialerd_sip.core.call_leg import Leg
 from dialerd_sip.core.call_media import description_in
 from dialerd_sip.core.call_refresh import Refreshing
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from dialerd_sip.core.call import Call
 
 REASON_CLEARING: Final = 'Q.850;cause=16;text="normal call clearing"'
+REASON_NO_ACK: Final = 'Q.850;cause=102;text="no ACK"'
+_NO_ACK: Final = "a re-INVITE of the far end was not acknowledged"
 
 
 class Answered:
@@ -33,12 +36,13 @@ class Answered:
         offering: CSeq number of a re-INVITE of the far end whose 2xx has our offer, until its ACK brings the answer.
     """
 
-    __slots__ = ("_call", "_talk", "leg", "offering", "refreshing")
+    __slots__ = ("_call", "_keys", "_talk", "leg", "offering", "refreshing")
 
     def __init__(self, call: "Call", leg: Leg, plan: CallPlan, response: Response, now: float) -> None:
         self._call = call
         self.leg = leg
         self.offering: int | None = None
+        self._keys: KeysSent | None = None  # few calls send any
         self._talk: Timer = call.ua.timers.at(now + plan.talk_for, self._talked_long)
         self.refreshing = Refreshing(call, leg, plan.seed, plan.session_expires)
         self.refreshing.take(response, now)
@@ -47,6 +51,14 @@ class Answered:
         """Let go of all that waits."""
         self._talk.cancel()
         self.refreshing.stop()
+        if self._keys is not None:
+            self._keys.stop()
+
+    def send_keys(self, keys: str, now: float) -> None:
+        """Press keys by INFO, after those that wait."""
+        if self._keys is None:
+            self._keys = KeysSent(self._call, self.leg)
+        self._keys.add(keys, now)
 
     def acknowledged(self, request: Request, now: float) -> None:
         """Take the ACK to a 2xx of ours; it has the answer where that had an offer (RFC 3264 section 4)."""
@@ -64,7 +76,7 @@ class Answered:
 
     def unacknowledged(self, now: float) -> None:
         """Take it that nobody acknowledged our 2xx: the far end is not there any more (RFC 3261, 13.3.1.4)."""
-        self._call.part(self.leg, now, why="timeout", detail="a re-INVITE of the far end was not acknowledged")
+        self._call.part(self.leg, now, why="timeout", reasons=(REASON_NO_ACK,), detail=_NO_ACK)
 
     def tell_change(self, before: Negotiated | None) -> None:
         """Tell what is agreed upon now, if it is anything else."""

@@ -49,6 +49,7 @@ class Inviting:
     Attributes:
         forks: its early legs.
         why: why it is being taken back, or None.
+        reasons: Reason values that the far end is told of that.
     """
 
     __slots__ = (
@@ -64,7 +65,6 @@ class Inviting:
         "_invites",
         "_kept",
         "_plan",
-        "_reasons",
         "_ring",
         "_sent",
         "_silent",
@@ -74,6 +74,7 @@ class Inviting:
         "_tried",
         "cseq",
         "forks",
+        "reasons",
         "why",
     )
 
@@ -93,7 +94,7 @@ class Inviting:
         self._doubt = False  # one was neither answered nor certainly not delivered
         self._cancelled = False
         self._holds = False  # the ACK to the 2xx that is kept
-        self._reasons: tuple[str, ...] = ()
+        self.reasons: tuple[str, ...] = ()
         self._ring: Timer | None = None
         self._bound: Timer | None = None
         self._kept: tuple[str, str, bytes, Flow] | None = None  # branch, tag and ACK of the 2xx that is kept
@@ -109,7 +110,7 @@ class Inviting:
     def take_back(self, why: str, now: float, reasons: tuple[str, ...] = ()) -> None:
         """CANCEL it, as soon as a provisional answer allows it (RFC 3261 section 9.1)."""
         if self.why is None:
-            self.why, self._reasons = why, reasons
+            self.why, self.reasons = why, reasons
             for silent in self._silent:
                 if silent.heard:
                     self._call.ua.transactions.cancel(silent, now, reasons)
@@ -126,7 +127,7 @@ class Inviting:
         silent, self._silent = self._silent, []
         for invite in silent:
             again = invite if invite.open else self._resumed(invite, transactions.now)
-            transactions.cancel(again, transactions.now, (REASON_FORKED,) if self._kept else self._reasons)
+            transactions.cancel(again, transactions.now, (REASON_FORKED,) if self._kept else self.reasons)
             again.stop()
 
     def acknowledge(self) -> None:
@@ -254,7 +255,7 @@ class Inviting:
         if self.why is not None and current:
             self._cancel(now)
         elif self.why is not None:
-            call.ua.transactions.cancel(transaction, now, self._reasons)
+            call.ua.transactions.cancel(transaction, now, self.reasons)
 
     def _take_refusal(self, response: Response, now: float) -> None:
         call, status = self._call, response.status
@@ -350,7 +351,7 @@ class Inviting:
             return
         self._cancelled = True
         ua = self._call.ua
-        ua.transactions.cancel(self._transaction, now, self._reasons)
+        ua.transactions.cancel(self._transaction, now, self.reasons)
         # RFC 3261 section 9.1: without a final answer 64*T1 after the CANCEL, the INVITE counts as taken back
         self._bound = ua.timers.at(now + ua.transactions.timing.patience, self._give_up)
 

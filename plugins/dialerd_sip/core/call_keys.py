@@ -7,7 +7,7 @@ from dialerd_sip.core.headers import content_type
 from dialerd_sip.core.message import Request
 
 KINDS: Final = ("application/dtmf-relay", "application/dtmf")
-_KEYS: Final = frozenset("0123456789*#ABCD")
+KEYS: Final = frozenset("0123456789*#ABCD")
 _NUMBERED: Final = {"10": "*", "11": "#", "12": "A", "13": "B", "14": "C", "15": "D"}  # RFC 4733's event numbers
 
 
@@ -26,4 +26,4 @@ def keys_in(request: Request) -> str | None:
         )
     text = text.strip().upper()
     text = _NUMBERED.get(text, text)
-    return text if text in _KEYS else ""
+    return text if text in KEYS else ""

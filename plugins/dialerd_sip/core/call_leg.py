@@ -7,9 +7,11 @@ from dialerd_sip.core.call_media import CallMedia
 from dialerd_sip.core.dialog import Dialog
 from dialerd_sip.core.headers import allowed, option_tags, rseq
 from dialerd_sip.core.message import Message, Response
+from dialerd_sip.core.refusing import SPOKEN
 
-ALLOW: Final = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY"
-"""What a far end may ask for within a dialog. PRACK is not among them: our INVITEs alone have provisional answers."""
+ALLOW: Final = ", ".join(SPOKEN)
+"""What a far end may ask for within a dialog, the same everywhere. PRACK is among them, though nothing of ours waits
+for one: there are trunks that send reliable provisional answers only to whoever names it beside `100rel`."""
 
 
 class Leg:

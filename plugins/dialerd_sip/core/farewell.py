@@ -27,10 +27,12 @@ class Farewell:
 
     Attributes:
         heard: whether the far end said anything to it.
+        taken: whether it was answered by a 2xx.
     """
 
     __slots__ = (
         "_authenticator", "_dialog", "_done", "_reasons", "_timer", "_transaction", "_tries", "_ua", "_until", "heard",
+        "taken",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +52,7 @@ class Farewell:
         self._until: float | None = None
         self._timer: Timer | None = None
         self.heard = False
+        self.taken = False
         self._transaction: ClientTransaction | None = None
 
     def send(self, now: float) -> None:
@@ -81,6 +84,7 @@ class Farewell:
         if asked and self._tries < _TRIES and self._authenticator.answer(response.status, asked):
             self.send(now)
             return
+        self.taken = response.status < 300
         self._finish(now)
 
     def unanswered(self, _transaction: ClientTransaction, why: str, now: float) -> None:

@@ -6,7 +6,9 @@ What proves what (RFC 3261 sections 9, 13.3, 15):
 - a 2xx that comes is acknowledged, and its dialog ended by a BYE;
 - an answer to a CANCEL proves nothing: 481 says that the INVITE never came, or was over long ago, and 2xx that the far
   end had it, though it may have refused it by then; where it had not, its 487 follows;
-- what is answered to a BYE adds nothing: an established dialog that is known proves that the call was placed.
+- what is answered to a BYE adds nothing: an established dialog that is known proves that the call was placed;
+- an early dialog may be up by now, its answer acknowledged, and only that not kept: where no final answer comes, it
+  gets a BYE as well, and a 2xx to that proves that it was up, since a CANCEL had come before.
 
 The INVITEs to one place went one after the other: the next one left when the one before had its final answer, and none
 left after an answer that is no challenge, redirection or failover. So one that is answered like that now was the last
@@ -57,6 +59,9 @@ _GRACE_T1: Final = 7
 
 _PARTING_T1: Final = 2
 """The same for a BYE, whose answer proves nothing; proxies wait long for a far end that has forgotten the call."""
+
+_EARLY_T1: Final = 2
+"""T1s for which the 487 of an INVITE whose CANCEL was taken is waited for until its early dialog is ended by a BYE."""
 
 _GO_ON: Final = frozenset((401, 407, 420, 422, 503))
 """Answers that another INVITE may have followed, as may one to 3xx."""
@@ -123,22 +128,15 @@ class Former:
         self._open = 0  # requests whose final answer is awaited
         self._timer: Timer | None = None
         self._parting: dict[Farewell, Flow] = {}  # whose end is awaited
+        self._early: DialogState | None = None  # that is to be ended, where no final answer says that it is over
+        self._doubtful: Farewell | None = None  # the one that ends it
         ua.adopt(call.call_id, self)
         ua.timers.at(now + _DOUBT_T1 * ua.timing.t1, self._ask)
         if call.answered and call.dialog is not None:
             self._ending = Ending(ender=Ender.US, answered=True, rang=True, why=_WHY)
-            state = call.dialog
-            dialog = Dialog(
-                seed=call.seed,
-                state=state,
-                call_id=call.call_id,
-                contact=call.contact,
-                sent_by=call.sent_by,
-                invite_flow=state.flow,
-            )
-            dialog.local_cseq += _CSEQ_STEP
-            self._end(dialog, state.flow, now)
+            self._end_known(call.dialog, now)
             return
+        self._early = call.dialog
         for sent in call.sent:
             invite = ua.transactions.resume(self._invite(sent), sent.flow, self, now)
             self._resumed.append(invite)
@@ -166,7 +164,7 @@ class Former:
                 rang=True,  # nobody knows; whoever may have been rung is not rung again as if nothing had been
                 why=_WHY,
             )
-        if response.status not in _GO_ON and not 300 <= response.status < 400:
+        if not _goes_on(response.status):
             for other in tuple(self._invites):
                 if other is not transaction and other.flow == transaction.flow:
                     self._close_quietly(other, now)
@@ -194,6 +192,7 @@ class Former:
             if response.status < 300:
                 patience = _REFUSALS * self._ua.timing.t2
                 self._ua.timers.at(now + patience, lambda then: self._closed(invite, then))
+                self._ua.timers.at(now + _EARLY_T1 * self._ua.timing.t1, self._end_early)
                 return
         self._closed(invite, now)
 
@@ -289,16 +288,48 @@ class Former:
             dialog.local_cseq += _CSEQ_STEP
             self._end(dialog, flow, now)
 
-    def _end(self, dialog: Dialog, flow: Flow, now: float) -> None:
+    def _end_early(self, now: float) -> None:
+        """End the early dialog that is known, unless it is over: RFC 3261 section 15 lets callers do so."""
+        state, self._early = self._early, None
+        if state is None or self._over or self._settled or state.remote_tag in self._farewells:
+            return
+        self._doubtful = self._end_known(state, now)
+        self._ua.timers.at(now + _PARTING_T1 * self._ua.timing.t1, lambda then: self._parted(state.flow, then))
+
+    @property
+    def _settled(self) -> bool:
+        """Whether the last INVITE has its final answer."""
+        return self._ending is not None and (self._ending.status is None or not _goes_on(self._ending.status))
+
+    def _end_known(self, state: DialogState, now: float) -> Farewell:
+        call = self._call
+        dialog = Dialog(
+            seed=call.seed,
+            state=state,
+            call_id=call.call_id,
+            contact=call.contact,
+            sent_by=call.sent_by,
+            invite_flow=state.flow,
+        )
+        dialog.local_cseq += _CSEQ_STEP
+        return self._end(dialog, state.flow, now)
+
+    def _end(self, dialog: Dialog, flow: Flow, now: float) -> Farewell:
         authenticator = Authenticator(self._call.credentials)
         farewell = Farewell(self._ua, dialog, authenticator, _REASONS, lambda then: self._said_goodbye(farewell, then))
         self._farewells[dialog.remote_tag] = farewell
         self._parting[farewell] = flow
         self._open += 1
         farewell.send(now)
+        return farewell
 
     def _said_goodbye(self, farewell: Farewell, now: float) -> None:
         self._heard = self._heard or farewell.heard
+        if farewell is self._doubtful and farewell.taken and not self._settled:
+            self._ending = Ending(ender=Ender.US, answered=True, rang=True, why=_WHY)
+            for invite in tuple(self._invites):
+                if invite.flow == self._parting.get(farewell):
+                    self._close_quietly(invite, now)
         if self._parting.pop(farewell, None) is not None:
             self._done(now)
 
@@ -310,6 +341,8 @@ class Former:
 
     def _done(self, now: float) -> None:
         self._open -= 1
+        if self._open == 0 and self._heard:
+            self._end_early(now)
         if self._over or self._open > 0:
             return
         if self._ending is not None or not self._heard:
@@ -337,6 +370,11 @@ class Former:
         call = self._call
         own = [("Max-Forwards", "70"), ("From", call.from_), ("To", call.to), ("Call-ID", call.call_id)]
         return [*own, ("CSeq", f"{cseq} INVITE")]
+
+
+def _goes_on(status: int) -> bool:
+    """Tell whether another INVITE may have followed an answer."""
+    return status in _GO_ON or 300 <= status < 400
 
 
 class _Cancel:

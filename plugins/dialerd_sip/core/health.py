@@ -153,7 +153,6 @@ class Health:
             headers=(
                 ("Contact", watched.target.contact),
                 ("Accept", "application/sdp"),
-                ("User-Agent", self._ua.agent),
             ),
         )
         wait = min(_WAIT_T1 * self._ua.timing.t1, self._interval)

@@ -196,7 +196,6 @@ class Registration:
             headers=(
                 ("Contact", f"{target.contact};expires={expires}"),
                 ("Expires", str(expires)),
-                ("User-Agent", self._ua.agent),
                 *self._authenticator.headers("REGISTER", target.uri, b""),
             ),
         )

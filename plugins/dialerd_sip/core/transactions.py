@@ -27,16 +27,34 @@ class Transactions:
         timers: the heap that theirs go into.
         timing: how long they are.
         send: queues what is to go out: `send(data, flow)`.
+        agent: what User-Agent and Server headers say of us.
 
     Attributes:
+        agent: what User-Agent and Server headers say of us.
         now: the last instant that the user agent was told.
         heard: when an answer came last that shows that calls are taken, of flows that somebody put there: neither one
             to OPTIONS, whose asker judges it, nor a 503.
     """
 
-    __slots__ = ("_accepted", "_clients", "_exposed", "_servers", "heard", "now", "send", "timers", "timing")
+    __slots__ = (
+        "_accepted",
+        "_clients",
+        "_exposed",
+        "_servers",
+        "_signature",
+        "agent",
+        "heard",
+        "now",
+        "send",
+        "timers",
+        "timing",
+    )
 
-    def __init__(self, timers: Timers, timing: Timing, send: Callable[[bytes, Flow], None]) -> None:
+    def __init__(
+        self, timers: Timers, timing: Timing, send: Callable[[bytes, Flow], None], agent: str = "dialerd"
+    ) -> None:
+        self.agent = agent
+        self._signature = ("User-Agent", agent)  # one for all of them
         self.timers = timers
         self.timing = timing
         self.send = send
@@ -57,7 +75,8 @@ class Transactions:
     def request(self, request: Request, flow: Flow, owner: ClientOwner | None, now: float) -> ClientTransaction:
         """Send a request, whose topmost Via has its branch, and return its transaction.
 
-        An INVITE gets timers A, B, D and RFC 6026's M; others E, F, K.
+        It gets a User-Agent header (RFC 3261 section 20.41), by which trunks tell their customers' systems apart. An
+        INVITE gets timers A, B, D and RFC 6026's M; others E, F, K.
 
         Args:
             request: the request.
@@ -65,6 +84,7 @@ class Transactions:
             owner: who is told of answers; None = nobody.
             now: the instant.
         """
+        request.pairs.append(self._signature)
         transaction = self._open(request, flow, owner, now)
         transaction.start(now)
         return transaction

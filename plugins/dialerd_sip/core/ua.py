@@ -92,7 +92,7 @@ class UserAgent:
         self.counts: dict[str, int] = {}
         self._out: list[tuple[bytes, Flow]] = []
         self._events: deque[Event] = deque()
-        self.transactions = Transactions(self.timers, timing, self.send)
+        self.transactions = Transactions(self.timers, timing, self.send, agent)
         self._late = Late(self.transactions)
         self._strays = Strays(timing.patience)
         self._released = Recent(timing.patience)
