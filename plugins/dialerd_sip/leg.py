@@ -40,7 +40,7 @@ _RINGS: Final = frozenset({180, 183})
 
 _GATHERED_S: Final = 0.5  # by then what was handed over is stored without being hurried, see `Report.stored`
 _REASON_SILENCE: Final = 'Q.850;cause=41;text="nothing is heard"'
-_PATIENCE_S: Final = 2.0  # for a disk, while somebody has answered
+_PATIENCE_S: Final = 2.0  # for a disk, once somebody has answered, who is not left waiting for it
 
 
 class Leg:
@@ -186,11 +186,13 @@ class Leg:
         13.3.1.4. One that is acknowledged, and forgotten by a crash, would stay up. While it rings there is no hurry,
         and most dialogs are durable by the time they are answered.
         """
-        try:
-            with trio.move_on_after(_PATIENCE_S):  # the person on the phone is not left waiting for a slow disk
+        with trio.CancelScope() as self._asking:
+            if self._answered:
+                self._asking.deadline = trio.current_time() + _PATIENCE_S
+            try:
                 await self._report.stored()
-        except DialerdError as error:
-            _log.debug("sip.dialog_not_stored", call_id=self._order.attempt_id, error=str(error))  # the store tells it
+            except DialerdError as error:  # told by the store itself
+                _log.debug("sip.dialog_not_stored", call_id=self._order.attempt_id, error=str(error))
         self._stored = tag
         self._acknowledge()
         self._endpoint.pump()
@@ -265,6 +267,7 @@ class Leg:
         self._keep()
         self._acknowledge()
         self._woken.set()
+        self._asking.deadline = trio.current_time() + _PATIENCE_S  # of a store that hangs since it rang
         self._report(Answered())
         if event.media is None:
             return  # the call is being ended

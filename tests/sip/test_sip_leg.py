@@ -1,6 +1,7 @@
 """A call whose own side fails or gives up, over a real socket: the far end is neither left up nor ringing."""
 
 import math
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,60 @@ async def test_a_bye_that_overtakes_the_answer_is_suspect(clock, tmp_path):
         end = await sip.place(ordered(), Recorder(lambda: True, lambda _: None))
     assert end.outcome is Outcome.ANSWERED
     assert end.detail["suspect"] is True
+
+
+class Slow(Recorder):
+    """A report whose store takes a while."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: True, lambda _: None)
+        self.stores = trio.Event()
+        self.asked = 0
+
+    async def stored(self) -> None:
+        self.asked += 1
+        await self.stores.wait()
+
+
+@asynccontextmanager
+async def answered(tmp_path, report, ring_s):
+    """Place a call whose store is slow, and yield the callee's side of it; at the end it must have been answered."""
+    soundfile.write(tmp_path / "hello.wav", numpy.zeros(80_000), 8_000)
+    callee = Callee({CALLED: Behaviour(ring_s=ring_s, talk_s=30)})
+    ends = []
+    async with callee.serve() as server:
+        options = SipOptions(server=server, bind="127.0.0.1:5073", cache=str(tmp_path / "cache"), sounds=str(tmp_path))
+        media = InlineMedia(40_200, 40_300, turn_ms=1_000)
+        async with Sip(TrunkSite(name="main"), options, media=media) as sip, trio.open_nursery() as nursery:
+
+            async def place() -> None:
+                ends.append(await sip.place(ordered(), report))
+
+            nursery.start_soon(place)
+            await trio.sleep(ring_s + 1)
+            (call,) = callee.calls.values()
+            assert call.state == "up"
+            yield call
+    assert [end.outcome for end in ends] == [Outcome.ANSWERED]
+
+
+@pytest.mark.parametrize("ring_s", [0.0, 0.2, 3.0])
+async def test_an_answer_is_acknowledged_once_its_dialog_is_durable_and_no_sooner(clock, tmp_path, ring_s):
+    """A far end that is not acknowledged says it again, so that a later life would hear of it."""
+    report = Slow()
+    async with answered(tmp_path, report, ring_s) as call:
+        assert call.acks == 0
+        report.stores.set()
+        await trio.sleep(0.1)
+        assert call.acks > 0
+    assert report.asked == 1
+
+
+@pytest.mark.parametrize("ring_s", [0.0, 4.0])
+async def test_a_store_that_hangs_keeps_nobody_waiting_for_ever(clock, tmp_path, ring_s):
+    """After two seconds the person who answered is worth more than what a crash might lead to."""
+    async with answered(tmp_path, Slow(), ring_s) as call:
+        await trio.sleep(0.5)
+        assert call.acks == 0
+        await trio.sleep(1)
+        assert call.acks > 0
