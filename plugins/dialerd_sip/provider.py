@@ -107,9 +107,7 @@ class Sip:
             self._trunk = Trunk(self._site.name, options, self._endpoint, resolver, security)
             self._taking_back = TakingBack(options, self._endpoint, self._trunk, self._credentials)
             nursery = await stack.enter_async_context(trio.open_nursery())
-            stack.callback(
-                nursery.cancel_scope.cancel
-            )  # before the nursery is left, whose tasks never end by themselves
+            stack.callback(nursery.cancel_scope.cancel)  # its tasks never end by themselves
             await nursery.start(self._trunk.keep_looking)
             self._registration = await stack.enter_async_context(
                 registered(self._site.name, options, self._endpoint, self._trunk, self._credentials)
