@@ -98,8 +98,11 @@ class Callee:
         return sum(call.rang for call in self.calls.values() if call.number.lstrip("+") == number.lstrip("+"))
 
     def alive(self) -> list[Call]:
-        """Return the calls that ring or are up."""
-        return [call for call in self.calls.values() if call.state in ("ringing", "up")]
+        """Return the calls that ring or are up; whoever has said BYE is not any more (RFC 3261 section 15.1.1)."""
+        alive = [call for call in self.calls.values() if call.state in ("ringing", "up")]
+        return [
+            call for call in alive if call.state == "ringing" or not all(leg.ended_by for leg in call.legs.values())
+        ]
 
     def _behaviour(self, user: str) -> Behaviour | None:
         wanted = user.lstrip("+")
