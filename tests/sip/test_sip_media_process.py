@@ -126,19 +126,19 @@ async def test_a_call(media, clip, tmp_path):
         await told.until(Detected)
         session.connect(far.agreed())
         session.play([clip, clip], 5)
-        packets = await far.hears(12)
+        packets = await far.hears(40)  # silence comes before and after, more of it on a busy machine
         assert SOUND + SOUND in b"".join(packet[-1] for packet in packets)
         await told.until(PlayEnded(5, whole=True))
         await far.sends(session.port, bytes((11, 10, 0, 160)), kind=101, count=1, marker=True)
         await told.until(Digit("#"))
         session.send_keys("8")
-        keys = [packet for packet in await far.hears(11) if packet[0] & 0x7F == 101]
+        keys = [packet for packet in await far.hears(40) if packet[0] & 0x7F == 101]
         assert len(keys) == 7
         session.play([clip], 6)
         session.stop()
         await told.until(PlayEnded(6, whole=False))
         figures = await figures_of(session)
-    assert figures.sent >= 23
+    assert figures.sent >= 80
     assert figures.received >= 3
     assert figures.strangers >= 2  # those of its probation
     deadline = time.monotonic() + PATIENCE_S

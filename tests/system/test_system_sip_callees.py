@@ -95,7 +95,6 @@ FAR: Final = {
         also="changed",
     ),
     "timed": Far(scenario="refresh", also="up"),
-    "lost": Far(scenario="lost", also="up"),
 }
 
 FORKED, MOVED, LOST_200 = "forked", "moved", "lost_200"
