@@ -11,7 +11,7 @@ from email.utils import formatdate
 from typing import Final
 
 import trio
-from attrs import frozen
+from msgspec import Struct
 
 from dialerd.model.call import UNFIT_CALL, Cause
 from dialerd.model.instants import SECOND, Instant
@@ -22,6 +22,7 @@ from dialerd.plugin.raised import spare_ctrl_c
 from dialerd.plugin.signing import SigningRequest
 from dialerd.rules.templates import BadTemplate, MissingVariable, fill
 from dialerd_sip.core.grammar import quote
+from dialerd_sip.core.names import canonical
 from dialerd_sip.numbers import escaped, host_of, request_uri, user_of, written
 from dialerd_sip.options import Identity as Shown
 from dialerd_sip.options import SipOptions
@@ -36,8 +37,7 @@ _SIGNING_S: Final = 5.0  # a signer may ask a server; the person is not called a
 Headers = tuple[tuple[str, str], ...]
 
 
-@frozen(kw_only=True)
-class Addresses:
+class Addresses(Struct, frozen=True, kw_only=True, gc=False):
     """The addresses of a call; the same in every life of the daemon, since nothing but options and numbers is in them.
 
     Args:
@@ -51,8 +51,7 @@ class Addresses:
     user: str
 
 
-@frozen(kw_only=True)
-class Identity(Addresses):
+class Identity(Addresses, frozen=True, kw_only=True, gc=False):
     """Who calls, and the headers that say more of it.
 
     Args:
@@ -175,7 +174,7 @@ def _own(options: SipOptions, order: CallOrder) -> list[tuple[str, str]]:
         return []
     facts = facts_of(order)
     try:
-        filled = [(name, _plain(fill(value, facts))) for name, value in options.headers.items()]
+        filled = [(canonical(name), _plain(fill(value, facts))) for name, value in options.headers.items()]
     except MissingVariable as error:
         detail = f"a header of this trunk cannot be filled: {error}"
         raise NotPlaced(Cause(fault=AtFault.US, code=UNFIT_CALL, detail=detail)) from error

@@ -8,15 +8,14 @@ import json
 from typing import Final
 
 import msgspec
-from attrs import field, frozen
+from msgspec import Struct
 
 from dialerd_sip.core.events import DialogState, Sent
 
 _VERSION: Final = 1
 
 
-@frozen(kw_only=True)
-class CallState:
+class CallState(Struct, frozen=True, kw_only=True, gc=False):
     """A call as it was last known.
 
     Args:
@@ -35,7 +34,7 @@ class CallState:
     sent: tuple[Sent, ...]
     dialog: DialogState | None = None
     answered: bool = False
-    version: int = field(default=_VERSION)
+    version: int = _VERSION
 
 
 _encode = msgspec.json.Encoder().encode

@@ -29,7 +29,7 @@ PURE = {
 
 # libraries of a layer, beside the standard one
 LIBRARIES = {
-    "core": {"attrs"},
+    "core": {"attrs", "msgspec"},
     "shell": {"attrs", "dns", "structlog", "trio"},
     "media": {"attrs", "msgspec", "numpy", "structlog", "trio"},
     "speech": {"attrs", "numpy", "soundfile", "soxr", "structlog", "trio"},

@@ -1,12 +1,12 @@
 """Ladders: a call from INVITE to BYE, its routes, its forks, its races."""
 
 import pytest
-from attrs import evolve
 from callstage import CALL_ID, NO_COMMON_CODEC, SDP, sdp, stage, target
 from dialerd_sip.core.events import CallOver, Ender, Established, InviteReady, Progress
 from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.core.message import Request
 from link import OTHERS, THEM, US
+from msgspec.structs import replace
 
 
 def test_an_answered_call_is_acknowledged_and_hung_up() -> None:
@@ -342,7 +342,7 @@ def test_requests_of_the_dialog_are_known_by_both_tags() -> None:
     """Another tag, or another source, is not this call."""
     s = stage()
     s.answered()
-    stranger = evolve(THEM, host="192.0.2.77")
+    stranger = replace(THEM, host="192.0.2.77")
     bye = s.asking("BYE", 1)
     assert s.call.concerns(bye)
     assert not s.call.concerns(s.asking("BYE", 1, tag="other"))

@@ -4,11 +4,11 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
-from attrs import evolve
 from dialerd_sip.core.sdp import BadDescription, Codec, LocalMedia, accept, answer, offer
 from dialerd_sip.core.sdp_text import read
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 OURS = LocalMedia(host="192.0.2.1", port=4_000, session_id=77)
 HEAD = ("v=0", "o=x 1 5 IN IP4 192.0.2.9", "s=-", "c=IN IP4 192.0.2.9", "t=0 0")
@@ -42,7 +42,7 @@ def test_our_offer():
         "a=ptime:20",
         "a=sendrecv",
     ]
-    other = evolve(OURS, host="2001:db8::1", codecs=(Codec.PCMA,), dtmf_payload=96, ptime_ms=30)
+    other = replace(OURS, host="2001:db8::1", codecs=(Codec.PCMA,), dtmf_payload=96, ptime_ms=30)
     lines = lines_of(offer(other))
     assert lines[1] == "o=- 77 1 IN IP6 2001:db8::1"
     assert lines[3] == "c=IN IP6 2001:db8::1"
@@ -85,7 +85,7 @@ def test_static_payloads_need_no_rtpmap_and_lines_end_in_any_way(ending):
 def test_of_several_codecs_in_an_answer_the_first_common_counts():
     """RFC 3264, section 6.1: an answer lists what it prefers first; what we do not speak is passed over."""
     assert accept(OURS, sdp("m=audio 6000 RTP/AVP 18 8 0")).codec is Codec.PCMA
-    assert accept(evolve(OURS, codecs=(Codec.PCMU,)), sdp("m=audio 6000 RTP/AVP 18 8 0")).codec is Codec.PCMU
+    assert accept(replace(OURS, codecs=(Codec.PCMU,)), sdp("m=audio 6000 RTP/AVP 18 8 0")).codec is Codec.PCMU
 
 
 def test_numbers_are_those_of_the_far_end():

@@ -11,7 +11,7 @@ of its transactions, but for those that only clean up: BYEs to forks, refusals t
 import weakref
 from collections.abc import Sequence
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from dialerd_sip.core.call_answered import REASON_CLEARING, Answered
 from dialerd_sip.core.call_inviting import Inviting
@@ -302,7 +302,7 @@ class Call:
     def _parted(self, now: float, reasons: tuple[str, ...] = ()) -> None:
         ending = self._ending
         if ending is not None:
-            self._finish(evolve(ending, reasons=reasons) if reasons else ending, now)
+            self._finish(replace(ending, reasons=reasons) if reasons else ending, now)
 
     def _finish(self, ending: Ending, now: float) -> None:
         if self.over:

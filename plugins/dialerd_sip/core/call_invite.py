@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.call_leg import ALLOW
@@ -72,7 +72,7 @@ class Invite:
         headers += plan.headers
         headers += credentials
         headers.append(("Content-Type", SDP))
-        return Request("INVITE", target.uri, headers, self.body)
+        return Request.of_ours("INVITE", target.uri, headers, self.body)
 
     def meets(self, response: Response) -> bool:
         """Take a refusal, and say whether the next INVITE does what it asks for: 420 and 422 are met, once each."""
@@ -115,9 +115,9 @@ def redirected(response: Response, targets: Sequence[Target], tried: set[str]) -
             for target in targets:
                 if uri.host.strip("[]").lower() == target.flow.host:
                     port = uri.port or (5061 if target.flow.transport is Transport.TLS else 5060)
-                    return evolve(target, uri=contact.uri, flow=evolve(target.flow, port=port))
+                    return replace(target, uri=contact.uri, flow=replace(target.flow, port=port))
                 if uri.host.lower() == Uri.parse(target.uri).host.lower():
-                    return evolve(target, uri=contact.uri)
+                    return replace(target, uri=contact.uri)
         except BadMessage:
             continue
     return None

@@ -29,9 +29,9 @@ def reply(
 def response_to(request: Request, status: int, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Response:
     """Return the answer to a request."""
     response = Response.to_request(request, status, PHRASES[status], body=body)
-    response.pairs.extend(headers)
+    response.extend(headers)
     if body:
-        response.pairs.append(("Content-Type", SDP))
+        response.extend((("Content-Type", SDP),))
     return response
 
 

@@ -180,7 +180,7 @@ class Dialog:
         own += [("Route", route) for route in routes]
         own += [("From", self.from_), ("To", self.to), ("Call-ID", self.call_id), ("CSeq", f"{cseq} {method}")]
         own += headers
-        return Request(method, uri, own, body), flow
+        return Request.of_ours(method, uri, own, body), flow
 
     def _way(self) -> tuple[str, tuple[str, ...]]:
         if not self.routes:

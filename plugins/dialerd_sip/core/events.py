@@ -2,14 +2,13 @@
 
 from enum import StrEnum
 
-from attrs import field, frozen
+from msgspec import Struct
 
 from dialerd_sip.core.flow import Flow
 from dialerd_sip.core.sdp import Negotiated
 
 
-@frozen(kw_only=True)
-class Sent:
+class Sent(Struct, frozen=True, kw_only=True, gc=False):
     """An INVITE that is about to leave; what is needed to take it back in a later life.
 
     Args:
@@ -29,16 +28,14 @@ class Sent:
     routes: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
-class InviteReady:
+class InviteReady(Struct, frozen=True, kw_only=True, gc=False):
     """An INVITE is ready: the driver hands it over before it sends."""
 
     call_id: str
     sent: Sent
 
 
-@frozen(kw_only=True)
-class Progress:
+class Progress(Struct, frozen=True, kw_only=True, gc=False):
     """A provisional answer other than 100.
 
     Args:
@@ -56,8 +53,7 @@ class Progress:
     dialog: "DialogState | None" = None
 
 
-@frozen(kw_only=True)
-class DialogState:
+class DialogState(Struct, frozen=True, kw_only=True, gc=False):
     """An established dialog, as much as a later life needs to end it.
 
     Args:
@@ -79,8 +75,7 @@ class DialogState:
     from_: str
 
 
-@frozen(kw_only=True)
-class Established:
+class Established(Struct, frozen=True, kw_only=True, gc=False):
     """The call was answered and acknowledged.
 
     Args:
@@ -94,16 +89,14 @@ class Established:
     dialog: DialogState
 
 
-@frozen(kw_only=True)
-class MediaChanged:
+class MediaChanged(Struct, frozen=True, kw_only=True, gc=False):
     """The far end changed the media of an established call (re-INVITE, UPDATE)."""
 
     call_id: str
     media: Negotiated
 
 
-@frozen(kw_only=True)
-class KeysPressed:
+class KeysPressed(Struct, frozen=True, kw_only=True, gc=False):
     """The far end sent keys by INFO."""
 
     call_id: str
@@ -118,8 +111,7 @@ class Ender(StrEnum):
     NETWORK = "network"
 
 
-@frozen(kw_only=True)
-class Ending:
+class Ending(Struct, frozen=True, kw_only=True, gc=False):
     """How a call ended: facts alone, which `dialerd_sip.verdicts` judges.
 
     Args:
@@ -154,16 +146,14 @@ class Ending:
     tried: int = 1
 
 
-@frozen(kw_only=True)
-class CallOver:
+class CallOver(Struct, frozen=True, kw_only=True, gc=False):
     """The call is over; nothing more is told of it."""
 
     call_id: str
     ending: Ending
 
 
-@frozen(kw_only=True)
-class RegistrationChanged:
+class RegistrationChanged(Struct, frozen=True, kw_only=True, gc=False):
     """A registration came about, was lost, or was refused."""
 
     name: str
@@ -172,8 +162,7 @@ class RegistrationChanged:
     refused: bool = False
 
 
-@frozen(kw_only=True)
-class TargetChanged:
+class TargetChanged(Struct, frozen=True, kw_only=True, gc=False):
     """A target answers OPTIONS again, or does not any more (with hysteresis)."""
 
     flow: Flow
@@ -181,8 +170,7 @@ class TargetChanged:
     reason: str | None = None
 
 
-@frozen(kw_only=True)
-class FormerTold:
+class FormerTold(Struct, frozen=True, kw_only=True, gc=False):
     """What became of a call of a former life.
 
     Args:
@@ -195,7 +183,7 @@ class FormerTold:
     call_id: str
     placed: bool | None
     heard: bool
-    ending: Ending | None = field(default=None)
+    ending: Ending | None = None
 
 
 Event = (

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from attrs import frozen
+from msgspec import Struct
 
 
 class Transport(StrEnum):
@@ -18,8 +18,7 @@ class Transport(StrEnum):
         return self is not Transport.UDP
 
 
-@frozen
-class Flow:
+class Flow(Struct, frozen=True, gc=False):
     """Where a message goes to or comes from; hashable, one per peer and transport.
 
     Args:

@@ -104,11 +104,11 @@ def number(text: str, limit: int, what: str) -> int:
     Raises:
         BadMessage: it is none, or too large.
     """
+    if len(text) < 10 and text.isdigit() and text.isascii() and (value := int(text)) <= limit:
+        return value
     text = text.strip()
     if not (text.isascii() and text.isdigit()):
         raise BadMessage(f"{what} is no number", 400)
-    if len(text) < 10 and (value := int(text)) <= limit:
-        return value
     digits = text.lstrip("0") or "0"
     if len(digits) > len(str(limit)) or (value := int(digits)) > limit:
         raise BadMessage(f"{what} is too large", 400)

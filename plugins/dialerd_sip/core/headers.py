@@ -7,7 +7,7 @@ is there and cannot be read, unless they say otherwise. Knows nothing of what fo
 import re
 from collections.abc import Mapping
 
-from attrs import field, frozen
+from msgspec import Struct, field
 
 from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.fields import Fields
@@ -49,28 +49,25 @@ _MEDIA = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+/[A-Za-z0-9\-.!%*_+`'~]+")
 _SCHEME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+[ \t]+[^=\s,]")
 
 
-@frozen(kw_only=True)
-class SessionExpires:
+class SessionExpires(Struct, frozen=True, kw_only=True, gc=False):
     """Session-Expires (RFC 4028 section 4): seconds, and `uac` or `uas` where it says who refreshes."""
 
     seconds: int
     refresher: str | None = None
 
 
-@frozen(kw_only=True)
-class RAck:
+class RAck(Struct, frozen=True, kw_only=True, gc=False):
     """RAck (RFC 3262 section 7.2): which provisional answer a PRACK is for."""
 
     rseq: int
     cseq: CSeq
 
 
-@frozen(kw_only=True)
-class ContentType:
+class ContentType(Struct, frozen=True, kw_only=True, gc=False):
     """Content-Type: the type in small letters, such as `application/sdp`, and its parameters."""
 
     media: str
-    params: Mapping[str, str | None] = field(factory=dict)
+    params: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def session_expires(message: Fields) -> SessionExpires | None:

@@ -78,6 +78,7 @@ _KNOWN = (
     "Warning",
 )
 _BY_LOWER = {name.lower(): name for name in (*_KNOWN, *_COMPACT.values())} | _COMPACT
+LONG = frozenset(_BY_LOWER.values())
 # Spellings that are met every day are found at once; it never grows, or a hostile peer could make it grow.
 SPELLINGS = (
     {name: name for name in _BY_LOWER.values()} | _BY_LOWER | {low.upper(): name for low, name in _BY_LOWER.items()}

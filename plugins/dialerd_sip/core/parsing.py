@@ -11,7 +11,6 @@ from dialerd_sip.core.uri import NO_URI
 LONGEST = 65_536  # bytes of a message; no UDP datagram is longer
 MOST_HEADERS = 256
 VERSION = "SIP/2.0"
-LENGTH = SPELLINGS["Content-Length"]
 
 
 def head_of(data: bytes) -> tuple[list[str], int]:
@@ -39,20 +38,24 @@ def head_of(data: bytes) -> tuple[list[str], int]:
     return text.replace("\r\n", "\n").split("\n"), body_at
 
 
-def read_headers(lines: list[str], pairs: list[tuple[str, str]], lenient: bool) -> list[str]:
-    """Read lines into pairs, and return the values of Content-Length among them.
+def read_headers(lines: list[str], pairs: list[tuple[str, str]], lenient: bool) -> None:
+    """Read lines into pairs.
+
+    Args:
+        lines: of the head, the start line first.
+        pairs: where headers go, names in their long forms.
+        lenient: whether a line that is no header is left out.
 
     Raises:
         BadMessage: lines that are no headers, or too many; all else is in `pairs`.
     """
-    lengths: list[str] = []
     known = SPELLINGS.get
     problem = None if len(lines) <= MOST_HEADERS + 1 else "too many headers"
     folded: list[str] = []
     for line in lines[1 : MOST_HEADERS + 1]:
         name, colon, value = line.partition(":")
         long = known(name)
-        if long is None:
+        if long is None or not colon:
             if line[:1] in (" ", "\t"):  # folded: it goes on (RFC 3261 section 7.3.1)
                 folded.append(line.replace("\r", " ").strip())
                 continue
@@ -67,14 +70,10 @@ def read_headers(lines: list[str], pairs: list[tuple[str, str]], lenient: bool) 
             problem = problem or "a carriage return within a header"
             continue
         pairs.append((long, value.strip()))
-        if long is LENGTH:
-            lengths.append(value)
     if folded:
         _unfold(pairs, folded)
-        lengths = [value for name, value in pairs if name is LENGTH]
     if problem is not None:
         raise BadMessage(problem, 400)
-    return lengths
 
 
 def _unfold(pairs: list[tuple[str, str]], folded: list[str]) -> None:
@@ -97,9 +96,9 @@ def body_of(data: bytes, at: int, lengths: list[str]) -> bytes:
     """
     if not lengths:
         return data[at:]
-    length = number(lengths[0], LONGEST, LENGTH)
+    length = number(lengths[0], LONGEST, "Content-Length")
     for other in lengths[1:]:
-        if number(other, LONGEST, LENGTH) != length:
+        if number(other, LONGEST, "Content-Length") != length:
             raise BadMessage("two Content-Lengths that differ", 400)
     if len(data) - at < length:
         raise BadMessage("a body that is shorter than Content-Length says", 400)

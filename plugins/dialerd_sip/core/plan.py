@@ -1,14 +1,13 @@
 """What an outbound call is to be: everything that is known before its first INVITE."""
 
-from attrs import frozen
+from msgspec import Struct
 
 from dialerd_sip.core.digest import Credentials, NonceCache
 from dialerd_sip.core.flow import Flow
 from dialerd_sip.core.sdp import LocalMedia
 
 
-@frozen(kw_only=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True, gc=False):
     """One place to send an INVITE to.
 
     Args:
@@ -26,8 +25,7 @@ class Target:
     routes: tuple[str, ...] = ()
 
 
-@frozen(kw_only=True)
-class CallPlan:
+class CallPlan(Struct, frozen=True, kw_only=True, gc=False):
     """An outbound call.
 
     Args:

@@ -7,7 +7,7 @@ follows from it.
 import re
 from collections.abc import Iterable, Mapping
 
-from attrs import field, frozen
+from msgspec import Struct, field
 
 from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.fields import Fields
@@ -18,8 +18,7 @@ _WARNING = re.compile(r'(\d{3})[ \t]+(\S+)[ \t]+("(?:[^"\\]|\\.)*+")', re.DOTALL
 _RETRY = re.compile(r"(\d+)[ \t]*(\(.*\))?[ \t]*(;.*)?", re.DOTALL)
 
 
-@frozen(kw_only=True)
-class Reason:
+class Reason(Struct, frozen=True, kw_only=True, gc=False):
     """A value of Reason (RFC 3326 section 2).
 
     Args:
@@ -32,7 +31,7 @@ class Reason:
     protocol: str
     cause: int | None = None
     text: str | None = None
-    params: Mapping[str, str | None] = field(factory=dict)
+    params: Mapping[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def parse_all(cls, lines: Iterable[str]) -> tuple["Reason", ...]:
@@ -61,8 +60,7 @@ class Reason:
         return cls(protocol=protocol, cause=int(cause) if known else None, text=params.get("text"), params=params)
 
 
-@frozen(kw_only=True)
-class Notice:
+class Notice(Struct, frozen=True, kw_only=True, gc=False):
     """A value of Warning: its code (300 to 399, RFC 3261 section 27.2), who warns, and the words, unquoted."""
 
     code: int
@@ -76,8 +74,7 @@ class Notice:
         return tuple(cls(code=int(each[1]), agent=each[2], text=unquote(each[3])) for each in found if each)
 
 
-@frozen(kw_only=True)
-class RetryAfter:
+class RetryAfter(Struct, frozen=True, kw_only=True, gc=False):
     """A value of Retry-After (RFC 3261 section 20.33).
 
     Args:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-from attrs import frozen
+from msgspec import Struct
 
 from dialerd_sip.core.sdp_text import BadDescription as BadDescription  # noqa: PLC0414  # callers find it here
 from dialerd_sip.core.sdp_text import Medium, read
@@ -28,8 +28,7 @@ class Codec(StrEnum):
         return 0 if self is Codec.PCMU else 8
 
 
-@frozen(kw_only=True)
-class LocalMedia:
+class LocalMedia(Struct, frozen=True, kw_only=True, gc=False):
     """Our side of the media.
 
     Args:
@@ -49,8 +48,7 @@ class LocalMedia:
     dtmf_payload: int = 101
 
 
-@frozen(kw_only=True)
-class Negotiated:
+class Negotiated(Struct, frozen=True, kw_only=True, gc=False):
     """What was agreed upon.
 
     Args:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
-from attrs import define, field
+from msgspec import Struct, field
 
 _DIRECTIONS: Final = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
 
@@ -27,8 +27,7 @@ class BadDescription(Exception):
     """A session description cannot be used; the message says why."""
 
 
-@define(kw_only=True)
-class Medium:
+class Medium(Struct, kw_only=True, gc=False):
     """One m= line with what stands below it (RFC 8866, section 5.14).
 
     Args:
@@ -49,7 +48,7 @@ class Medium:
     formats: tuple[str, ...]
     host: str | None = None
     direction: str = "sendrecv"
-    rtpmaps: dict[str, str] = field(factory=dict)
+    rtpmaps: dict[str, str] = field(default_factory=dict)
     ptime_ms: int | None = None
     maxptime_ms: int | None = None
     rtcp_port: int | None = None
@@ -60,8 +59,7 @@ class Medium:
         return self.host in ("0.0.0.0", "::")
 
 
-@define(kw_only=True)
-class Description:
+class Description(Struct, kw_only=True, gc=False):
     """A session description.
 
     Args:

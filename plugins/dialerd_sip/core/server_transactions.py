@@ -108,7 +108,7 @@ class ServerTransaction:
         if coming is Input.SAY_SUCCESS and self.open and self._table is _INVITE:
             self.acknowledged_key = acknowledged_key_of(self.request)
             self._all.accepted(self)
-        response.add("Server", self._all.agent)  # RFC 3261 section 20.35
+        response.extend((("Server", self._all.agent),))  # RFC 3261 section 20.35
         self._data = response.to_bytes()
         self._unacknowledged = unacknowledged
         self._step(coming, now)

@@ -54,7 +54,7 @@ class Transactions:
         self, timers: Timers, timing: Timing, send: Callable[[bytes, Flow], None], agent: str = "dialerd"
     ) -> None:
         self.agent = agent
-        self._signature = ("User-Agent", agent)  # one for all of them
+        self._signature = (("User-Agent", agent),)  # one for all of them
         self.timers = timers
         self.timing = timing
         self.send = send
@@ -84,7 +84,7 @@ class Transactions:
             owner: who is told of answers; None = nobody.
             now: the instant.
         """
-        request.pairs.append(self._signature)
+        request.extend(self._signature)
         transaction = self._open(request, flow, owner, now)
         transaction.start(now)
         return transaction

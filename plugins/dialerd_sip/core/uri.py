@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from attrs import field, frozen
+from msgspec import Struct, field
 
 from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.grammar import KNOWN, KNOWN_LENGTH, number, parameters, quote, unquote
@@ -19,8 +19,7 @@ _PLAIN = re.compile(r'(?:"([^"\\<>]*)"|([\w .\-]*?))[ \t]*<([^<>"\s]+)>(?:;tag=(
 _NO_PARAMS: Mapping[str, str | None] = {}
 
 
-@frozen(kw_only=True)
-class Uri:
+class Uri(Struct, frozen=True, kw_only=True, gc=False):
     """A SIP, SIPS or tel URI, read tolerantly; `str()` writes it again.
 
     Args:
@@ -38,7 +37,7 @@ class Uri:
     password: str | None = None
     host: str = ""
     port: int | None = None
-    params: Mapping[str, str | None] = field(factory=dict)
+    params: Mapping[str, str | None] = field(default_factory=dict)
     headers: str | None = None
 
     @classmethod
@@ -118,8 +117,7 @@ class Uri:
         return "lr" in self.params
 
 
-@frozen(kw_only=True)
-class NameAddr:
+class NameAddr(Struct, frozen=True, kw_only=True, gc=False):
     """A value of From, To, Contact, Route or Record-Route.
 
     Args:
@@ -130,7 +128,7 @@ class NameAddr:
 
     display: str | None = None
     uri: str
-    params: Mapping[str, str | None] = field(factory=dict)
+    params: Mapping[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> "NameAddr":

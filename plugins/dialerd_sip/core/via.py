@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from attrs import frozen
+from msgspec import Struct
 
 from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.grammar import KNOWN, KNOWN_LENGTH, TOKEN, number, parameters
@@ -18,8 +18,7 @@ COOKIE = "z9hG4bK"  # RFC 3261 section 8.1.1.7
 LARGEST_CSEQ = 2**31 - 1  # RFC 3261 section 8.1.1.5: less than 2**31
 
 
-@frozen
-class Via:
+class Via(Struct, frozen=True, gc=False):
     """A Via value: transport in capitals, sent-by host and port, parameters (`branch`, `received`, `rport`)."""
 
     transport: str
@@ -71,8 +70,7 @@ def _read_via(text: str) -> Via:
 _known_via = lru_cache(maxsize=KNOWN)(_read_via)  # all answers to a request have the same
 
 
-@frozen
-class CSeq:
+class CSeq(Struct, frozen=True, gc=False):
     """A CSeq value."""
 
     number: int
