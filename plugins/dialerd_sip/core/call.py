@@ -24,7 +24,6 @@ from dialerd_sip.core.events import CallOver, Ender, Ending, Established, Event
 from dialerd_sip.core.farewell import Farewell
 from dialerd_sip.core.flow import Flow
 from dialerd_sip.core.headers import reason_values, retry_after
-from dialerd_sip.core.identifiers import tag_of
 from dialerd_sip.core.late import Late
 from dialerd_sip.core.message import Request, Response
 from dialerd_sip.core.plan import CallPlan
@@ -54,7 +53,7 @@ class Call:
     """
 
     __slots__ = (
-        "__weakref__", "_answered", "_ending", "_inviting", "_late", "_parting", "_plan", "_seed", "authenticator",
+        "__weakref__", "_answered", "_ending", "_inviting", "_late", "_parting", "_plan", "_tag", "authenticator",
         "call_id", "over", "progressed", "rang", "tried", "ua",
     )  # fmt: skip
 
@@ -66,15 +65,16 @@ class Call:
         self.progressed = False
         self.tried = 0
         self.over = False
-        self._seed = plan.seed
         self._plan: CallPlan | None = plan
         self._answered: Answered | None = None
         self._parting: Farewell | None = None
         self._ending: Ending | None = None
         self._late: weakref.ref[Inviting] | None = None
-        self._inviting: Inviting | None = Inviting(self, plan)
+        inviting = Inviting(self, plan)
+        self._inviting: Inviting | None = inviting
+        self._tag = inviting.tag
         ua.adopt(plan.call_id, self)
-        self._inviting.start(now)
+        inviting.start(now)
 
     # what drivers ask for
 
@@ -140,7 +140,7 @@ class Call:
 
     def stray(self, response: Response, flow: Flow, now: float) -> bool:
         """Take a 2xx to an INVITE of this call that matches no transaction any more; False where it has not our tag."""
-        if tag_in(response, of="from") != tag_of(self._seed):
+        if tag_in(response, of="from") != self._tag:
             return False
         inviting = self._inviting or (self._late() if self._late is not None else None)
         number, answered = response.cseq.number, self._answered
@@ -155,7 +155,7 @@ class Call:
 
     def concerns(self, request: Request) -> bool:
         """Whether a request has both tags of a dialog of this call."""
-        if tag_in(request, of="to") != tag_of(self._seed):
+        if tag_in(request, of="to") != self._tag:
             return False
         if self._answered is not None:
             return self._answered.leg.dialog.concerns(request)
@@ -265,7 +265,7 @@ class Call:
         if self._answered is not None:
             leg = self._answered.leg
             return leg if leg.dialog.concerns(request) else None
-        if self._inviting is None or tag_in(request, of="to") != tag_of(self._seed):
+        if self._inviting is None or tag_in(request, of="to") != self._tag:
             return None
         return self._inviting.leg_of(request)
 
@@ -313,6 +313,6 @@ class Call:
         if late is not None:
             late.forget()
         self._inviting = self._plan = self._late = self._answered = self._parting = self._ending = None
-        self.ua.release(self.call_id, tag_of(self._seed), doubtful=not ending.certain)
+        self.ua.release(self.call_id, self._tag, doubtful=not ending.certain)
         self.ua.emit(CallOver(call_id=self.call_id, ending=ending))
         self.over = True

@@ -42,16 +42,17 @@ class Invite:
         self.min_se: int | None = None
         self.without: frozenset[str] = frozenset()
 
-    def request(self, target: Target, cseq: int, credentials: Sequence[tuple[str, str]]) -> Request:
+    def request(self, target: Target, cseq: int, via: str, credentials: Sequence[tuple[str, str]]) -> Request:
         """Return the INVITE to a target.
 
         Args:
             target: where to.
             cseq: its CSeq number.
+            via: its Via, see `via_of`.
             credentials: Authorization headers.
         """
         plan = self._plan
-        headers = [("Via", via_of(plan.seed, cseq, target)[1]), ("Max-Forwards", MAX_FORWARDS)]
+        headers = [("Via", via), ("Max-Forwards", MAX_FORWARDS)]
         headers += [("Route", route) for route in target.routes]
         headers += [
             ("From", f"{plan.from_};tag={self.tag}"),

@@ -18,7 +18,7 @@ over, and cancelled then: 64*T1 after it left it cannot be overtaken, which is w
 from typing import TYPE_CHECKING, Final
 
 from dialerd_sip.core.call_forks import MOST_LEGS, Forks
-from dialerd_sip.core.call_invite import Invite, credentials_of, redirected
+from dialerd_sip.core.call_invite import Invite, credentials_of, redirected, via_of
 from dialerd_sip.core.call_leg import Leg, OutOfOrder
 from dialerd_sip.core.dialog import tag_in
 from dialerd_sip.core.events import InviteReady, Sent
@@ -101,6 +101,11 @@ class Inviting:
         self.cseq = 0
         self.forks = Forks(call, plan)
         self.why: str | None = None
+
+    @property
+    def tag(self) -> str:
+        """Our tag."""
+        return self._invite.tag
 
     def start(self, now: float) -> None:
         """Send the first INVITE."""
@@ -324,17 +329,10 @@ class Inviting:
         self._heard = False
         self.forks.stop()
         credentials = call.authenticator.headers("INVITE", target.uri, self._invite.body)
-        request = self._invite.request(target, self.cseq, credentials)
-        via = request.first("Via") or ""
-        sent = Sent(
-            cseq=self.cseq,
-            branch=request.via.branch or "",
-            uri=target.uri,
-            via=via,
-            flow=target.flow,
-            routes=target.routes,
-        )
-        self._sent[sent.branch] = (request, target)
+        branch, via = via_of(self._plan.seed, self.cseq, target)
+        request = self._invite.request(target, self.cseq, via, credentials)
+        sent = Sent(cseq=self.cseq, branch=branch, uri=target.uri, via=via, flow=target.flow, routes=target.routes)
+        self._sent[branch] = (request, target)
         call.emit(InviteReady(call_id=call.call_id, sent=sent))
         self._transaction = call.ua.transactions.request(request, target.flow, self, now)
 
@@ -358,4 +356,4 @@ class Inviting:
     def _give_up(self, now: float) -> None:
         if self._transaction is not None:
             self._transaction.stop()
-        self._call.fail(None, now, ours=self.why, certain=False, detail="the CANCEL was not answered")
+        self._call.fail(None, now, ours=self.why, certain=False, detail="no final answer came after the CANCEL")

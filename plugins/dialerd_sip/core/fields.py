@@ -45,19 +45,14 @@ class Fields:
 
     def first(self, name: str) -> str | None:
         """Return the value of the first header of a name, unfolded and stripped, or None."""
-        firsts = self._firsts
-        if firsts is None:
-            firsts = self._look()
         if name in LONG:
-            return firsts.get(name)
+            return (self._firsts or self._look()).get(name)
         found = self.all(name)
         return found[0] if found else None
 
     def all(self, name: str) -> list[str]:
         """Return the values of all headers of a name, one per header field line."""
-        firsts = self._firsts
-        if firsts is None:
-            firsts = self._look()
+        firsts = self._firsts or self._look()
         if name in LONG and name not in self._repeated:
             value = firsts.get(name)
             return [] if value is None else [value]
@@ -67,17 +62,33 @@ class Fields:
         low = long.lower()  # names that are not known here are kept as they came, in whatever case
         return [value for known, value in self.pairs if known.lower() == low]
 
+    def has_more(self, name: str) -> bool:
+        """Whether a list header has more values than one.
+
+        Args:
+            name: its long form.
+
+        Raises:
+            BadMessage: a quote or a bracket is never closed.
+        """
+        value = (self._firsts or self._look()).get(name)
+        return name in self._repeated or (value is not None and "," in value and len(split(value)) > 1)
+
     def values(self, name: str) -> list[str]:
         """Return all values of a header that is a comma-separated list, split with respect to quotes and brackets.
 
         Raises:
             BadMessage: a quote or a bracket is never closed.
         """
-        lines = self.all(name)
-        if len(lines) == 1 and "," not in lines[0]:
-            return lines if lines[0] else []
+        firsts = self._firsts or self._look()
+        if name in LONG and name not in self._repeated:
+            value = firsts.get(name)
+            if not value:
+                return []
+            if "," not in value:
+                return [value]
         found: list[str] = []
-        for line in lines:
+        for line in self.all(name):
             if "," in line:
                 found.extend(split(line))
             else:
@@ -179,7 +190,7 @@ class Fields:
         Raises:
             BadMessage: it is missing, empty, or stands there with two values (RFC 4475 section 3.3.8).
         """
-        found = self.first(name)
+        found = (self._firsts or self._look()).get(name)
         if not found:
             raise BadMessage(f"no {name}", 400)
         if name in self._repeated and any(value != found for value in self.all(name)):

@@ -2,7 +2,8 @@
 
 What proves what (RFC 3261 sections 9, 13.3, 15):
 
-- any final answer to one of its INVITEs proves that it was placed, 487 too: the far end had it;
+- any final answer to one of its INVITEs proves that it was placed, 487 too: the far end had it; but a challenge that
+  could be met proves nothing, for an INVITE that met it may have left and rung;
 - a 2xx that comes is acknowledged, and its dialog ended by a BYE;
 - an answer to a CANCEL proves nothing: 481 says that the INVITE never came, or was over long ago, and 2xx that the far
   end had it, though it may have refused it by then; where it had not, its 487 follows;
@@ -63,7 +64,8 @@ _PARTING_T1: Final = 2
 _EARLY_T1: Final = 2
 """T1s for which the 487 of an INVITE whose CANCEL was taken is waited for until its early dialog is ended by a BYE."""
 
-_GO_ON: Final = frozenset((401, 407, 420, 422, 503))
+_CHALLENGES: Final = frozenset((401, 407, 420, 422))
+_GO_ON: Final = _CHALLENGES | {503}
 """Answers that another INVITE may have followed, as may one to 3xx."""
 
 _REFUSALS: Final = 3
@@ -115,9 +117,7 @@ class Former:
         self._ua = ua
         self._call = call
         self._tag = NameAddr.parse(call.from_).params.get("tag") or ""
-        self._invites: dict[
-            ClientTransaction, ClientTransaction | None
-        ] = {}  # whose end is awaited, with their CANCELs
+        self._invites: dict[ClientTransaction, ClientTransaction | None] = {}  # that are awaited, with their CANCELs
         self._silent: set[ClientTransaction] = set()  # to whose CANCEL nothing was said
         self._began = now
         self._resumed: list[ClientTransaction] = []
@@ -154,7 +154,7 @@ class Former:
             return
         if response.status < 300:
             self._accept(transaction.request, response, transaction.flow, now)
-        elif self._ending is None or self._ending.status in _GO_ON:
+        elif not self._settled:
             ours = response.status == 487
             self._ending = Ending(
                 ender=Ender.US if ours else Ender.NETWORK,
@@ -301,6 +301,12 @@ class Former:
         """Whether the last INVITE has its final answer."""
         return self._ending is not None and (self._ending.status is None or not _goes_on(self._ending.status))
 
+    @property
+    def _proof(self) -> Ending | None:
+        """How it ended, where that is proven."""
+        ending, may_be_met = self._ending, _CHALLENGES if self._call.credentials else _CHALLENGES - {401, 407}
+        return None if ending is not None and ending.status in may_be_met else ending
+
     def _end_known(self, state: DialogState, now: float) -> Farewell:
         call = self._call
         dialog = Dialog(
@@ -345,7 +351,7 @@ class Former:
             self._end_early(now)
         if self._over or self._open > 0:
             return
-        if self._ending is not None or not self._heard:
+        if self._proof is not None or not self._heard:
             self._finish(now)
         elif self._timer is None:
             self._timer = self._ua.timers.at(max(now, self._began + _STRAYS * self._ua.timing.t2), self._finish)
@@ -358,8 +364,8 @@ class Former:
             if invite.open:  # its CANCEL was answered, or not, and nothing more may ever come of it
                 invite.stop()
         self._ua.release(self._call.call_id, self._tag)
-        placed = True if self._ending is not None else None
-        self._ua.emit(FormerTold(call_id=self._call.call_id, placed=placed, heard=self._heard, ending=self._ending))
+        told, proof = self._call.call_id, self._proof
+        self._ua.emit(FormerTold(call_id=told, placed=None if proof is None else True, heard=self._heard, ending=proof))
 
     def _invite(self, sent: Sent) -> Request:
         """Return as much of an INVITE of the former life as its CANCEL and its answers need."""

@@ -148,6 +148,10 @@ def content_type(message: Fields) -> ContentType | None:
     text = message.first("Content-Type")
     if text is None:
         return None
+    return ContentType(media="application/sdp") if text == "application/sdp" else _content_type(text)
+
+
+def _content_type(text: str) -> ContentType:
     media, semicolon, rest = text.partition(";")
     media = re.sub(r"[ \t]*/[ \t]*", "/", media.strip()).lower()
     if not _MEDIA.fullmatch(media):

@@ -61,8 +61,8 @@ def dropped(response: Response) -> str | None:
     It cannot be read where it must be, or it has more than one Via and is meant for somebody else (RFC 3261, 8.1.3.3).
     """
     try:
-        if len(response.values("Via")) != 1:
-            return "more than one Via, or none"
+        if response.has_more("Via"):
+            return "more than one Via"
         _ = (response.via, response.cseq, response.call_id, response.from_, response.to)  # each is read
     except BadMessage as bad:
         return bad.reason

@@ -174,35 +174,38 @@ def _usable(media: Sequence[Medium], known: Sequence[Codec]) -> tuple[Medium, li
             why = f"its audio line is {medium.proto[:40]}, not RTP/AVP"
         elif medium.host is None:
             why = "its audio line has no IP address to send to"
-        elif codecs := [pair for name in medium.formats if (pair := _codec(medium, name)) and pair[0] in known]:
+        elif codecs := [pair for pair in _spoken(medium)[0] if pair[0] in known]:
             return medium, codecs
         else:
             why = f"its audio line has none of the codecs {', '.join(known)}"
     raise BadDescription(f"the session description cannot be used: {why}")
 
 
-def _codec(medium: Medium, name: str) -> tuple[Codec, int] | None:
-    if not _is_payload(name):
-        return None
-    encoding = medium.rtpmaps.get(name)
-    if encoding is None:  # RFC 3551, table 4: only these have a number of their own
-        encoding = {"0": "PCMU/8000", "8": "PCMA/8000"}.get(name, "")
-    codec = _ENCODINGS.get(encoding)
-    return None if codec is None else (codec, int(name))
+def _spoken(medium: Medium) -> tuple[tuple[tuple[Codec, int], ...], int | None]:
+    """Return the codecs of an audio line that we know, in its order, and its payload type of telephone-events."""
+    return _known_formats(medium.formats, tuple(medium.rtpmaps.items()))
 
 
-_ENCODINGS: Final = {f"{codec}/8000{channels}": codec for codec in Codec for channels in ("", "/1")}
+@lru_cache(maxsize=256)  # a far end has few shapes, and one is read for every call
+def _known_formats(
+    formats: tuple[str, ...], rtpmaps: tuple[tuple[str, str], ...]
+) -> tuple[tuple[tuple[Codec, int], ...], int | None]:
+    encodings = {"0": "PCMU/8000", "8": "PCMA/8000"} | dict(rtpmaps)  # RFC 3551, table 4
+    codecs: list[tuple[Codec, int]] = []
+    events: list[int] = []
+    for name in filter(_is_payload, formats):
+        encoding = encodings.get(name, "").removesuffix("/1")
+        if encoding in _ENCODINGS:
+            codecs.append((_ENCODINGS[encoding], int(name)))
+        elif encoding == _EVENTS:
+            events.append(int(name))
+    return tuple(codecs), events[0] if events else None
+
+
+_ENCODINGS: Final = {f"{codec}/8000": codec for codec in Codec}
 
 
 def _agreed(local: LocalMedia, medium: Medium, codec: Codec, payload: int) -> Negotiated:
-    events = next(
-        (
-            int(name)
-            for name in medium.formats
-            if _is_payload(name) and medium.rtpmaps.get(name, "") in (_EVENTS, f"{_EVENTS}/1")
-        ),
-        None,
-    )
     ptime = medium.ptime_ms or local.ptime_ms
     if medium.maxptime_ms is not None:
         ptime = min(ptime, medium.maxptime_ms)
@@ -213,7 +216,7 @@ def _agreed(local: LocalMedia, medium: Medium, codec: Codec, payload: int) -> Ne
         rtcp_port=medium.rtcp_port,
         codec=codec,
         payload=payload,
-        dtmf_payload=events,
+        dtmf_payload=_spoken(medium)[1],
         ptime_ms=min(max(ptime // 10 * 10, _SHORTEST_MS), _LONGEST_MS),
         sends=medium.direction in _SENDS and not medium.held,
         receives=medium.direction in _RECEIVES,

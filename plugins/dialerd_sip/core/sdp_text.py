@@ -19,7 +19,6 @@ _MOST_LINES: Final = 64
 _MOST_BYTES: Final = 65_536
 """Bytes that a description may have: what a datagram can hold."""
 
-_BREAK: Final = re.compile(r"\r\n|\n|\r")
 _TIMES: Final = re.compile(r"[0-9]{1,20} [0-9]{1,20}")
 
 
@@ -84,7 +83,8 @@ def read(body: bytes) -> Description:
     session = Medium(kind="session", port=0, proto="", formats=())  # what is said before the first m= line
     media: list[Medium] = []
     description = Description(media=())
-    for line in _BREAK.split(body.decode("utf-8", "replace")):
+    text = body.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+    for line in text.split("\n"):
         if line[1:2] != "=":
             continue
         letter, value = line[0], line[2:].strip()

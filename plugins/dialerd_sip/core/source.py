@@ -32,11 +32,13 @@ def with_source(request: Request, host: str, port: int) -> Request:
             via = Via.parse(values[0])
         except BadMessage:
             return request
-        top = _RECEIVED.sub("", values[0])
-        if "rport" in via.params:
+        asks = "rport" in via.params
+        top = _RECEIVED.sub("", values[0]) if "received" in via.params else values[0]
+        if asks:
             top = _RPORT.sub(f";rport={port}", top)
-        if "rport" in via.params or via.host.strip("[]").lower() != host.lower():
+        if asks or via.host.strip("[]").lower() != host.lower():
             top += f";received={host}"
-        request.replace(place, ", ".join([top, *values[1:]]))
+        if top != values[0]:
+            request.replace(place, ", ".join([top, *values[1:]]))
         break
     return request

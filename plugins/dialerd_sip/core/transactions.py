@@ -149,30 +149,32 @@ class Transactions:
 
     # servers
 
-    def serve(self, request: Request, flow: Flow, back: Flow, now: float) -> ServerTransaction:
+    def serve(self, request: Request, key: Key, flow: Flow, back: Flow, now: float) -> ServerTransaction:
         """Return the transaction of a request that matches none so far.
 
         Args:
             request: what is asked.
+            key: what it is matched by.
             flow: where it came from.
             back: where answers go.
             now: the instant.
         """
         if len(self._servers) >= MOST_SERVER_TRANSACTIONS:
             next(iter(self._servers.values())).terminate()
-        key = key_of(request)
         transaction = self._servers[key] = ServerTransaction(self, request, key, flow, back)
         return transaction
 
-    def receive_request(self, request: Request, now: float) -> bool:
+    def receive_request(self, request: Request, key: Key, now: float) -> bool:
         """Take a request that came before, or an ACK to an answer of ours; return False where it is a new one.
 
         The ACK to a 2xx is never taken whole: the call is to have it as well.
 
-        Raises:
-            BadMessage: what it is matched by cannot be read.
+        Args:
+            request: what is asked.
+            key: what it is matched by.
+            now: the instant.
         """
-        transaction = self._servers.get(key_of(request))
+        transaction = self._servers.get(key)
         if transaction is not None and (request.method != "ACK" or transaction.acknowledged_key is None):
             transaction.take(request, now)
             return True

@@ -20,6 +20,7 @@ from dialerd_sip.core.late import Late
 from dialerd_sip.core.message import BadMessage, Request, Response, parse_message
 from dialerd_sip.core.recent import Recent
 from dialerd_sip.core.refusing import answer_to, dropped, refusal
+from dialerd_sip.core.server_transactions import key_of
 from dialerd_sip.core.source import with_source
 from dialerd_sip.core.strays import Strays, answer
 from dialerd_sip.core.timing import Timers, Timing
@@ -243,7 +244,8 @@ class UserAgent:
         if flow.host not in self._trusted and (user is None or not user.concerns(request)):
             self._count("unknown_source")
             return
-        if self.transactions.receive_request(request, now):
+        key = key_of(request)
+        if self.transactions.receive_request(request, key, now):
             return
         back = answer_flow(request, flow)
         with_source(request, flow.host, flow.port)
@@ -261,7 +263,7 @@ class UserAgent:
             if cancelled.open:
                 cancelled.answer(answer(cancelled.request, 487, "Request Terminated"), now)
         elif user is not None and request.to_tag is not None and request.method != "CANCEL":
-            self._ask(user, self.transactions.serve(request, flow, back, now), now)
+            self._ask(user, self.transactions.serve(request, key, flow, back, now), now)
         else:
             self._count("no_dialog")
             self._refuse(self._strays.answer_to(request, ours=user is not None, now=now), back)

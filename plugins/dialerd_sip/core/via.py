@@ -14,6 +14,11 @@ _VIA = re.compile(
     r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?:[ \t]*:[ \t]*(\d+))?[ \t]*(;.*)?",
     re.IGNORECASE | re.DOTALL,
 )
+# What nearly every Via looks like; the others are read part by part.
+_PLAIN = re.compile(
+    r"SIP/2\.0/([A-Z]+) ([A-Za-z0-9_.\-]+)(?::([0-9]{1,4}))?"
+    r";branch=([^;=\",\s]+)(?:;(?!branch)([a-z]+)(?:=([^;=\",\s]+))?)?"
+)
 COOKIE = "z9hG4bK"  # RFC 3261 section 8.1.1.7
 LARGEST_CSEQ = 2**31 - 1  # RFC 3261 section 8.1.1.5: less than 2**31
 
@@ -55,15 +60,20 @@ class Via(Struct, frozen=True, gc=False):
 
 
 def _read_via(text: str) -> Via:
+    plain = _PLAIN.fullmatch(text)
+    if plain:
+        transport, host, port, branch, name, value = plain.groups()
+        params = {"branch": branch} if name is None else {"branch": branch, name: value}
+        return Via(transport, host, None if port is None else int(port), params)
     found = _VIA.fullmatch(text)
     if not found:
         raise BadMessage("a Via that cannot be read", 400)
-    transport, host, port, params = found.groups()
+    transport, host, port, rest = found.groups()
     return Via(
         transport.upper(),
         host,
         None if port is None else number(port, 65_535, "the port of a Via"),
-        parameters(params) if params else {},
+        parameters(rest) if rest else {},
     )
 
 
