@@ -31,6 +31,7 @@ from dialerd.model.errors import StoreError, StoreLost
 from dialerd.model.instants import Instant
 from dialerd.model.settings import PersonSettings
 from dialerd.model.states import AtFault, AttemptState, CampaignState, Rule
+from dialerd.plugin.telling import tell
 from dialerd.rules.reminders import Reminder
 from dialerd.store import turn
 from dialerd.store.claiming import Answer, Claimed
@@ -111,7 +112,8 @@ class Dispatcher:
         self._ended: list[tuple[LiveCall, Ended]] = []
         self._entries: list[Entry] = []
         self._news = News()
-        self._telling: list[LiveCall] = []  # whose news are being stored
+        self._telling: frozenset[LiveCall] = frozenset()  # whose news are being stored
+        self._waiting: dict[LiveCall, Callable[[bool], None]] = {}  # who is told when theirs are
         self._lost: StoreLost | None = None
         self._wake = trio.Event()
         self._turned = trio.Event()
@@ -129,24 +131,26 @@ class Dispatcher:
         if self._news.add(call):
             self._wake.set()  # so that the sleep under way ends in time
 
-    async def stored(self, call: LiveCall) -> None:
-        """Wait until what a call has reported is durable; it is stored with the next turn.
+    def notify_stored(self, call: LiveCall, told: Callable[[bool], None] | None) -> None:
+        """Have what a call has reported stored with the next turn, and tell it; see `Report.notify_stored`."""
+        if told is None:
+            self._waiting.pop(call, None)
+        elif self._lost is None and (self._news.has(call) or call in self._telling):
+            self._waiting[call] = told
+            self._hurry()
+        else:
+            tell(told, self._lost is None, over="stored")
 
-        Raises:
-            StoreLost: it never will be in this life.
-        """
-        while self._news.has(call) or call in self._telling:
-            self._news.hurry()
-            self._wake.set()
-            await self._turned.wait()
-        if self._lost is not None:
-            raise self._lost
-        await trio.lowlevel.checkpoint_if_cancelled()
+    def _hurry(self) -> None:
+        """Have the news stored with the next turn."""
+        self._news.hurry()
+        self._wake.set()
 
     def ended(self, call: LiveCall, end: Ended) -> None:
         """Take the end of a call: its lines are free at once, its row follows with the next turn."""
         call.ended = True
         self._news.drop(call)
+        self._waiting.pop(call, None)
         self._ended.append((call, end))
         self._sharing.release(call)
         self._wake.set()
@@ -215,7 +219,7 @@ class Dispatcher:
             suppressed.clear()  # a transaction that is rolled back is begun anew
             suppressed.update(self.suppresses.write(connection, entries))
 
-        self._telling = news
+        self._telling = frozenset(news)
         progress = [call.progress() for call in news]
         self.storing = True
         try:
@@ -237,10 +241,11 @@ class Dispatcher:
         finally:
             self.storing = False
         self.turns += 1
-        self._telling = []
+        self._telling = frozenset()
         self._trouble.over()
         self._turned.set()
         self._turned = trio.Event()
+        self._tell_stored()
         if entries:
             for entry in entries:
                 self.withheld.stored((entry.number,), entry.scope)
@@ -257,6 +262,14 @@ class Dispatcher:
             self._scheduler.touch(campaign, now)
             if campaign.over or campaign.state is CampaignState.CANCELLED or campaign.given_up(now):
                 self._idle(campaign)
+
+    def _tell_stored(self) -> None:
+        """Tell those whose news a turn has stored; what has come meanwhile is stored with the next one."""
+        for call in tuple(self._waiting):
+            if self._news.has(call):
+                self._hurry()
+            elif (told := self._waiting.pop(call, None)) is not None:
+                tell(told, True, over="stored")
 
     async def _put_off(
         self, ended: list[tuple[LiveCall, Ended]], news: list[LiveCall], asked: list[Asked], error: StoreError
@@ -276,15 +289,20 @@ class Dispatcher:
                 remedy += "asked for it"
                 _log.error("suppression.not_stored", source=entry.source, remedy=remedy)
             self._entries.clear()
-            self._lost, self._telling = error, []
+            self._lost, self._telling = error, frozenset()
             self.close()
+            waiting, self._waiting = self._waiting, {}
+            for told in waiting.values():
+                tell(told, False, over="stored")
             self._turned.set()
             self._turned = trio.Event()
             return
         self._ended[:0] = ended
-        self._telling = []
+        self._telling = frozenset()
         for call in news:
             self.news(call)
+        if self._waiting:
+            self._hurry()
         await trio.sleep(_STORE_RETRY_S)
         for one in asked:  # they rest until their answer is here, and it will not come
             self._scheduler.touch(one.campaign, self._clock.now())
@@ -336,7 +354,7 @@ class Dispatcher:
             clock=self._clock,
             changed=self.news,
             opts_out=self.suppresses,
-            stores=self.stored,
+            stores=self.notify_stored,
             claimed_at=now,
             started_at=now_s,
             start_at=slot.start_at,

@@ -305,7 +305,7 @@ class Engine:
             self._clock,
             self.dispatcher.news,
             opts_out=self.suppressing,
-            stores=self.dispatcher.stored,
+            stores=self.dispatcher.notify_stored,
         )
         for call in found:
             self.dispatcher.adopt(call)

@@ -1,7 +1,7 @@
 """A live call: its attempt from the claim to the stored end, and what the provider has reported of it."""
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -54,7 +54,7 @@ class LiveCall:
         clock: stamps what is reported.
         changed: called when there is news to store.
         opts_out: gives its number a do-not-call entry.
-        stores: returns once what was reported of it is durable.
+        stores: tells once what was reported of it is durable.
         claimed_at: when it was claimed.
         started_at: monotonic seconds at which it was claimed.
         start_at: monotonic seconds before which it must not start.
@@ -77,7 +77,7 @@ class LiveCall:
     clock: Clock
     changed: Callable[["LiveCall"], None]
     opts_out: OptsOut
-    stores: Callable[["LiveCall"], Awaitable[None]]
+    stores: Callable[["LiveCall", Callable[[bool], None] | None], None]
     claimed_at: Instant
     started_at: float
     start_at: float
@@ -145,9 +145,9 @@ class LiveCall:
         self.provider_state = b64encode(state).decode()
         self._mark()
 
-    async def stored(self) -> None:
-        """Return once what was told is durable; see `Report.stored`."""
-        await self.stores(self)
+    def notify_stored(self, told: Callable[[bool], None] | None, /) -> None:
+        """Have `told` called once what was told is durable; see `Report.notify_stored`."""
+        self.stores(self, told)
 
     async def opt_out(self) -> None:
         """Give the called number a do-not-call entry; see `Report.opt_out`."""

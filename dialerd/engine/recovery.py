@@ -1,6 +1,6 @@
 """Recovery: attempts that a former life left without an end, brought back as live calls to be reconciled."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import trio
 
@@ -22,7 +22,7 @@ async def open_calls(
     changed: Callable[[LiveCall], None],
     *,
     opts_out: OptsOut,
-    stores: Callable[[LiveCall], Awaitable[None]],
+    stores: Callable[[LiveCall, Callable[[bool], None] | None], None],
 ) -> list[LiveCall]:
     """Return the attempts without an end as live calls that hold their lines.
 

@@ -2,15 +2,9 @@
 
 from collections.abc import Callable
 
-import structlog
 import trio
 
-from dialerd.plugin.complaints import Complaints
-from dialerd.plugin.raised import spare_ctrl_c
-
-_log = structlog.get_logger()
-
-_shared: trio.lowlevel.RunVar[Complaints] = trio.lowlevel.RunVar("complaints")
+from dialerd.plugin.telling import tell
 
 
 class HangUp:
@@ -39,7 +33,7 @@ class HangUp:
             self._event.set()
         if (told := self._told) is not None:
             self._told = None
-            _tell(told)
+            tell(told, over="hangup")
 
     async def wait(self) -> None:
         """Wait until the call is to be ended."""
@@ -58,33 +52,6 @@ class HangUp:
         """
         if told is not None and self._set:
             self._told = None
-            _tell(told)
+            tell(told, over="hangup")
         else:
             self._told = told
-
-
-def _tell(told: Callable[[], None]) -> None:
-    """Call what a plugin handed over; its fault must not keep others from being told."""
-    try:
-        told()
-    except BaseException as error:  # noqa: BLE001  # a stop and a cancel tell many calls, one after the other
-        spare_ctrl_c(error)
-        _complaints().tell(
-            _log.error,
-            "provider.deaf",
-            type(error).__name__,
-            error=error,
-            trace=True,
-            remedy="a provider plugin failed when it was told to hang up, and its call may go on: report this to the "
-            "plugin's author",
-        )
-
-
-def _complaints() -> Complaints:
-    """Return what the calls of this event loop share: each has a hang-up of its own, and one plugin may fail in all."""
-    try:
-        return _shared.get()
-    except LookupError:
-        complaints = Complaints()
-        _shared.set(complaints)
-        return complaints

@@ -32,7 +32,7 @@ come up within two minutes is cancelled and tried again; one has half a minute t
 `reconcile`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
@@ -157,14 +157,15 @@ class Report(Protocol):
             state: at most `STATE_BYTES`.
         """
 
-    async def stored(self) -> None:
-        """Wait until what was reported and handed over so far is durable.
+    def notify_stored(self, told: Callable[[bool], None] | None, /) -> None:
+        """Have `told(True)` called once what was reported and handed over so far is durable, at once where it is.
 
         Without it that takes a fifth of a second, and what a crash takes away in between is gone. For a provider that
-        must not do something before it could find the call again; it may be cancelled, and called again.
+        must not do something before it could find the call again. `told(False)` says that it never will be durable in
+        this life.
 
-        Raises:
-            DialerdError: it could not be stored.
+        Args:
+            told: synchronous and cheap; replaces the one before. None = nobody is told any more.
         """
 
     async def opt_out(self) -> None:

@@ -75,6 +75,7 @@ class Leg:
         "_from",
         "_gathering",
         "_order",
+        "_patience",
         "_plan",
         "_record",
         "_report",
@@ -83,6 +84,7 @@ class Leg:
         "_session",
         "_stop_asked",
         "_stored",
+        "_storing",
         "_timer",
         "_woken",
         "detected",
@@ -116,12 +118,14 @@ class Leg:
         self._accepted = False
         self._answered = False
         self._answered_s = 0.0
-        self._stored: str | None = None  # tag of the far end whose dialog is durable
+        self._storing: str | None = None  # tag of the far end whose dialog is being stored
+        self._stored: str | None = None  # of the one whose dialog is durable
         self._rings = False
         self._gathering: Timer | None = None  # until the early dialog is stored without being hurried
+        self._patience: Timer | None = None  # with the store, once somebody has answered
         self._timer: Timer | None = None
         self._woken = trio.Event()
-        self._asking = trio.CancelScope()
+        self._asking: trio.CancelScope | None = None
         self._stop_asked = False
         self._ending: Ending | None = None
         self.detected: list[dict[str, str | int]] = []
@@ -152,9 +156,10 @@ class Leg:
             return await self._stay()
         finally:
             self._order.hangup.notify(None)
+            self._report.notify_stored(None)
             self._session.tell(_nobody)
             endpoint.unlisten(key)
-            for timer in (self._timer, self._gathering):
+            for timer in (self._timer, self._gathering, self._patience):
                 if timer is not None:
                     timer.cancel()
             if self._ending is None:  # given up; what it leads to is asked about later
@@ -164,38 +169,43 @@ class Leg:
     async def _stay(self) -> Ending:
         """Do what must be waited for, one after the other, until the call is over."""
         while self._ending is None:
-            if self._is_to_be_stored and self._dialog is not None:
-                await self._store(self._dialog.remote_tag)
-            elif self._stop_asked:
+            if self._stop_asked:
                 await self._opt_out()
             else:
                 self._woken = trio.Event()
                 await self._woken.wait()
         return self._ending
 
-    @property
-    def _is_to_be_stored(self) -> bool:
-        """Whether it is time to see to it that the dialog is durable: while it rings, once news has been gathered."""
-        dialog = self._dialog
-        return dialog is not None and self._stored != dialog.remote_tag and (self._answered or self._gathering is None)
-
-    async def _store(self, tag: str) -> None:
+    def _store(self) -> None:
         """See to it that a later life could end the dialog; the far end's answer is acknowledged only then.
 
         A far end whose answer is not acknowledged sends it again, so that a later life hears of it: RFC 3261 section
         13.3.1.4. One that is acknowledged, and forgotten by a crash, would stay up. While it rings there is no hurry,
         and most dialogs are durable by the time they are answered.
         """
-        with trio.CancelScope() as self._asking:
-            if self._answered:
-                self._asking.deadline = trio.current_time() + _PATIENCE_S
-            try:
-                await self._report.stored()
-            except DialerdError as error:  # told by the store itself
-                _log.debug("sip.dialog_not_stored", call_id=self._order.attempt_id, error=str(error))
-        self._stored = tag
+        dialog = self._dialog
+        if dialog is None:
+            return
+        if self._answered and self._patience is None and self._stored != dialog.remote_tag:
+            self._patience = self._endpoint.ua.timers.at(self._endpoint.now + _PATIENCE_S, self._impatient)
+        if dialog.remote_tag not in (self._storing, self._stored):
+            self._storing = dialog.remote_tag
+            self._report.notify_stored(self._is_stored)
+
+    def _is_stored(self, done: bool) -> None:
+        """Take it that the dialog is durable, or that it never will be: somebody has answered all the same."""
+        if not done:  # told by the store itself
+            _log.debug("sip.dialog_not_stored", call_id=self._order.attempt_id)
+        self._stored, self._storing = self._storing, None
         self._acknowledge()
         self._endpoint.pump()
+
+    def _impatient(self, _now: float) -> None:
+        """Acknowledge without the store: somebody waits for us to speak."""
+        self._patience = None
+        if self._dialog is not None:
+            self._stored = self._dialog.remote_tag
+        self._acknowledge()
 
     async def _opt_out(self) -> None:
         """Give the number its do-not-call entry, and let the agent confirm it; an end meanwhile tells it instead."""
@@ -242,7 +252,8 @@ class Leg:
             case CallOver(ending=ending):
                 self._ending = ending
                 self._woken.set()
-                self._asking.cancel()
+                if self._asking is not None:
+                    self._asking.cancel()
 
     def _progress(self, event: Progress) -> None:
         self._accept()
@@ -259,15 +270,14 @@ class Leg:
 
     def _gathered(self, _now: float) -> None:
         self._gathering = None
-        self._woken.set()
+        self._store()
 
     def _established(self, event: Established) -> None:
         self._accept()
         self._dialog, self._answered, self._answered_s = event.dialog, True, self._endpoint.now
         self._keep()
         self._acknowledge()
-        self._woken.set()
-        self._asking.deadline = trio.current_time() + _PATIENCE_S  # of a store that hangs since it rang
+        self._store()
         self._report(Answered())
         if event.media is None:
             return  # the call is being ended

@@ -1,4 +1,4 @@
-"""What a provider tells of a call is durable when `report.stored()` returns, and not merely soon."""
+"""What a provider tells of a call is durable when `report.notify_stored` tells it, and not merely soon."""
 
 from base64 import b64encode
 
@@ -9,6 +9,16 @@ from rig import rig
 from dialerd.engine import dispatcher
 from dialerd.model.errors import StoreError, StoreLost
 from dialerd.plugin.provider import Accepted, Answered, Ringing
+
+
+async def stored(report):
+    """Wait until a report says that all of it is durable, and return whether it is."""
+    told, said = [], trio.Event()
+    report.notify_stored(lambda done: (told.append(done), said.set()))
+    await said.wait()
+    (done,) = told
+    return done
+
 
 STATES = "SELECT provider_state FROM attempts ORDER BY id"
 
@@ -23,11 +33,11 @@ def telling(stage, found, *, times=1):
             state = f"{order.attempt_id} {at}".encode()
             report.state(state)
             began_s = trio.current_time()
-            await report.stored()
+            assert await stored(report)
             took_s = trio.current_time() - began_s
-            stored = [row[0] for row in await stage[0].rows(STATES)]
-            found.append((b64encode(state).decode() in stored, took_s))
-        await report.stored()  # there is nothing new
+            kept = [row[0] for row in await stage[0].rows(STATES)]
+            found.append((b64encode(state).decode() in kept, took_s))
+        assert await stored(report)  # there is nothing new
         report(Ringing())
         report(Answered())
         await trio.sleep(1)
@@ -36,7 +46,7 @@ def telling(stage, found, *, times=1):
     return script
 
 
-async def test_it_is_in_the_store_when_it_returns(autojump_clock):
+async def test_it_is_in_the_store_when_it_is_told(autojump_clock):
     """For many calls at once and several times in a call; nothing is gathered first."""
     stage, found = [], []
     async with rig(Phone(telling(stage, found, times=3))) as bench:
@@ -49,7 +59,7 @@ async def test_it_is_in_the_store_when_it_returns(autojump_clock):
 
 
 async def test_it_waits_while_the_store_is_in_trouble(autojump_clock, monkeypatch):
-    """A store that fails a while keeps it waiting, and it returns when the store works again."""
+    """A store that fails a while keeps it waiting, and it is told when the store works again."""
     stage, found = [], []
     phone = Phone(telling(stage, found))
     async with rig(phone) as bench:
@@ -72,16 +82,13 @@ async def test_it_waits_while_the_store_is_in_trouble(autojump_clock, monkeypatc
 
 async def test_a_lost_store_is_told(monkeypatch, autojump_clock):
     """What can never be stored is not said to be."""
-    raised = []
+    told = []
 
     async def script(phone, order, report):
         phone.leave(order)
         report.state(b"state")
         for _ in range(2):
-            try:
-                await report.stored()
-            except StoreLost as error:
-                raised.append(error)
+            told.append(await stored(report))
         return ANSWERED
 
     phone = Phone(script)
@@ -96,6 +103,7 @@ async def test_a_lost_store_is_told(monkeypatch, autojump_clock):
         monkeypatch.setattr(bench.store, "write", lost)
         await bench.add(1)
         with trio.fail_after(60):
-            while len(raised) < 2:  # noqa: ASYNC110  # it has no event
+            while len(told) < 2:  # noqa: ASYNC110  # it has no event
                 await trio.sleep(1)
+        assert told == [False, False]
         monkeypatch.setattr(bench.store, "write", write)

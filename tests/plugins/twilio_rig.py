@@ -53,9 +53,10 @@ class Report(Recorder):
     fails: bool = False
     opt_outs: int = 0
 
-    async def stored(self) -> None:
+    def notify_stored(self, told: Callable[[bool], None] | None, /) -> None:
         """Everything is kept already."""
-        await trio.lowlevel.checkpoint()
+        if told is not None:
+            told(True)
 
     async def opt_out(self) -> None:
         """Take note of an opt-out, or fail."""

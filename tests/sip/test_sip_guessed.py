@@ -4,7 +4,7 @@ end got."""
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,10 @@ class Told:
         """Keep a state."""
         self.states.append(state)
 
-    async def stored(self) -> None:
+    def notify_stored(self, told: Callable[[bool], None] | None) -> None:
         """Have stored it."""
+        if told is not None:
+            told(True)
 
 
 def field(message: str, name: str) -> list[str]:
