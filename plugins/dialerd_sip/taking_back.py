@@ -69,7 +69,7 @@ class TakingBack:
         if told.ending is not None:
             return WasPlaced(end=former_end(told.ending), reference=former.call_id)
         if told.heard:
-            return CannotTell(reason="the far end knows nothing of the call any more, which proves nothing")
+            return CannotTell(reason="what the far end still says of the call proves nothing")
         return CannotTell(reason="the far end said nothing, however often it was asked to take the call back")
 
     async def _with_streams(self, targets: tuple[Target, ...]) -> tuple[Target, ...]:

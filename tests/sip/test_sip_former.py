@@ -1,5 +1,6 @@
 """Calls of a former life: what rings is cancelled, what is up is hung up on, and only the far end's word is proof."""
 
+import pytest
 from dialerd_sip.core.digest import Credentials
 from dialerd_sip.core.events import Ender
 from dialerd_sip.core.message import Request
@@ -184,6 +185,37 @@ def test_a_challenge_does_not_speak_for_what_followed_it():
     (first, _), (second, _) = play.requests("CANCEL")
     play.answer(first, 407, ("Proxy-Authenticate", CHALLENGE), cseq="1 INVITE")
     assert not play.told
+    play.answer(second, 487, cseq="2 INVITE")
+    assert play.word.ending.status == 487
+
+
+@pytest.mark.parametrize("status", [401, 407, 420, 422])
+def test_a_challenge_that_is_the_last_word_proves_nothing(status: int):
+    """It was sent again, so our ACK was lost or never left; whether what follows a challenge left, nobody tells."""
+    play = Play(sent(), sent(cseq=2), credentials=Credentials(username="u", password="p"))
+    (first, _), (second, _) = play.requests("CANCEL")
+    play.answer(first, status, ("Proxy-Authenticate", CHALLENGE), cseq="1 INVITE")
+    play.answer(first, 200)
+    play.answer(second, 481)
+    assert not play.told  # a 2xx of the second one may still be sent again
+    play.wait(7)
+    assert (play.word.placed, play.word.heard, play.word.ending) == (None, True, None)
+
+
+def test_a_challenge_that_could_not_be_met_is_the_end():
+    """Without credentials no further INVITE has left, and it is told why."""
+    play = Play(sent(), sent(cseq=2))
+    (first, _), (second, _) = play.requests("CANCEL")
+    play.answer(first, 407, ("Proxy-Authenticate", CHALLENGE), cseq="1 INVITE")
+    play.answer(second, 481)
+    assert (play.word.placed, play.word.ending.status) == (True, 407)
+
+
+def test_a_redirection_does_not_speak_for_what_followed_it():
+    """The 302 is sent again where its ACK was lost, while what it led to rings."""
+    play = Play(sent(), sent(cseq=2))
+    (first, _), (second, _) = play.requests("CANCEL")
+    play.answer(first, 302, cseq="1 INVITE")
     play.answer(second, 487, cseq="2 INVITE")
     assert play.word.ending.status == 487
 

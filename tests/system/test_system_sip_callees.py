@@ -95,6 +95,7 @@ FAR: Final = {
         also="changed",
     ),
     "timed": Far(scenario="refresh", also="up"),
+    "lost": Far(scenario="lost", also="again"),
 }
 
 FORKED, MOVED, LOST_200 = "forked", "moved", "lost_200"
