@@ -205,9 +205,10 @@ def _uri_of(route: str) -> str:
 def _routes_of(response: Response) -> tuple[str, ...]:
     """Return the route set of an answer; none where it cannot be read: by the INVITE's flow an ACK may arrive yet."""
     try:
-        return tuple(reversed(response.values("Record-Route")))
+        routes = response.values("Record-Route")
     except BadMessage:
         return ()
+    return tuple(reversed(routes)) if routes else ()
 
 
 def _contact_of(message: Message) -> str | None:

@@ -122,8 +122,8 @@ def accept(local: LocalMedia, answer: bytes) -> Negotiated:
     Raises:
         BadDescription: nothing usable was agreed upon (no common codec, port 0, no address, not SDP).
     """
-    medium, codecs = _usable(read(answer).media, local.codecs)
-    return _agreed(local, medium, *codecs[0])
+    medium, codecs, events = _usable(read(answer).media, local.codecs)
+    return _agreed(local, medium, *codecs[0], events)
 
 
 def answer(local: LocalMedia, offered: bytes, version: int, *, before: bytes | None = None) -> tuple[bytes, Negotiated]:
@@ -145,9 +145,9 @@ def answer(local: LocalMedia, offered: bytes, version: int, *, before: bytes | N
         BadDescription: it must be refused with 488.
     """
     description = read(offered)
-    medium, codecs = _usable(description.media, local.codecs)
+    medium, codecs, events = _usable(description.media, local.codecs)
     codec, payload = min(codecs, key=lambda pair: local.codecs.index(pair[0]))
-    agreed = _agreed(local, medium, codec, payload)
+    agreed = _agreed(local, medium, codec, payload, events)
     formats: list[_Format] = [(payload, f"{codec}/8000", None)]
     if agreed.dtmf_payload is not None:
         formats.append((agreed.dtmf_payload, "telephone-event/8000", _KEYS))
@@ -162,8 +162,8 @@ def answer(local: LocalMedia, offered: bytes, version: int, *, before: bytes | N
     return _written(local, version, description.times, lines, before), agreed
 
 
-def _usable(media: Sequence[Medium], known: Sequence[Codec]) -> tuple[Medium, list[tuple[Codec, int]]]:
-    """Return the first audio line that can be spoken over, and its codecs that are known, in its order."""
+def _usable(media: Sequence[Medium], known: Sequence[Codec]) -> tuple[Medium, list[tuple[Codec, int]], int | None]:
+    """Return the first audio line that can be spoken over, its codecs that are known, and the payload type of keys."""
     why = "it has no audio line"
     for medium in media:
         if medium.kind != "audio":
@@ -174,20 +174,23 @@ def _usable(media: Sequence[Medium], known: Sequence[Codec]) -> tuple[Medium, li
             why = f"its audio line is {medium.proto[:40]}, not RTP/AVP"
         elif medium.host is None:
             why = "its audio line has no IP address to send to"
-        elif codecs := [pair for pair in _spoken(medium)[0] if pair[0] in known]:
-            return medium, codecs
         else:
+            spoken, events = _spoken(medium)
+            if codecs := [pair for pair in spoken if pair[0] in known]:
+                return medium, codecs, events
             why = f"its audio line has none of the codecs {', '.join(known)}"
     raise BadDescription(f"the session description cannot be used: {why}")
 
 
 def _spoken(medium: Medium) -> tuple[tuple[tuple[Codec, int], ...], int | None]:
     """Return the codecs of an audio line that we know, in its order, and its payload type of telephone-events."""
-    return _known_formats(medium.formats, tuple(medium.rtpmaps.items()))
+    formats, rtpmaps = medium.formats, tuple(medium.rtpmaps.items())
+    if len(formats) + len(rtpmaps) > _FEW:  # strangers must not fill the memory
+        return _read_formats(formats, rtpmaps)
+    return _known_formats(formats, rtpmaps)
 
 
-@lru_cache(maxsize=256)  # a far end has few shapes, and one is read for every call
-def _known_formats(
+def _read_formats(
     formats: tuple[str, ...], rtpmaps: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[tuple[Codec, int], ...], int | None]:
     encodings = {"0": "PCMU/8000", "8": "PCMA/8000"} | dict(rtpmaps)  # RFC 3551, table 4
@@ -202,10 +205,13 @@ def _known_formats(
     return tuple(codecs), events[0] if events else None
 
 
+_known_formats = lru_cache(maxsize=256)(_read_formats)  # a far end has few shapes, and one is read for every call
+_FEW: Final = 64  # formats with their rtpmaps; a description has some ten
+
 _ENCODINGS: Final = {f"{codec}/8000": codec for codec in Codec}
 
 
-def _agreed(local: LocalMedia, medium: Medium, codec: Codec, payload: int) -> Negotiated:
+def _agreed(local: LocalMedia, medium: Medium, codec: Codec, payload: int, events: int | None) -> Negotiated:
     ptime = medium.ptime_ms or local.ptime_ms
     if medium.maxptime_ms is not None:
         ptime = min(ptime, medium.maxptime_ms)
@@ -216,7 +222,7 @@ def _agreed(local: LocalMedia, medium: Medium, codec: Codec, payload: int) -> Ne
         rtcp_port=medium.rtcp_port,
         codec=codec,
         payload=payload,
-        dtmf_payload=_spoken(medium)[1],
+        dtmf_payload=events,
         ptime_ms=min(max(ptime // 10 * 10, _SHORTEST_MS), _LONGEST_MS),
         sends=medium.direction in _SENDS and not medium.held,
         receives=medium.direction in _RECEIVES,
