@@ -60,6 +60,8 @@ class Trunk:
         self._resolver = resolver
         self._security = security
         self._server = options.outbound_proxy or options.server
+        self._before = (f"<sip:{options.outbound_proxy};lr>",) if options.outbound_proxy else ()
+        self._seen: dict[tuple[str, Transport], tuple[str, str]] = {}
         self._hosts: dict[str, None] = {}
         self._found: tuple[Flow, ...] = ()  # what the name led to when it was last gone into
         self._found_at = 0.0
@@ -277,15 +279,21 @@ class Trunk:
             flow: the way.
             uri: Request-URI there.
         """
-        options = self._options
-        host, port = self._endpoint.local_address(flow)
-        host = options.public_address or host
-        bracketed = f"[{host}]" if ":" in host else host
-        sent_by = f"{bracketed}:{port}"
-        user = escaped(options.username or "dialerd")
-        transport = "" if flow.transport is Transport.UDP else f";transport={flow.transport.value}"
-        routes = (f"<sip:{options.outbound_proxy};lr>",) if options.outbound_proxy else ()
-        return Target(flow=flow, uri=uri, contact=f"<sip:{user}@{sent_by}{transport}>", sent_by=sent_by, routes=routes)
+        host, _ = self._endpoint.local_address(flow)
+        contact, sent_by = self._seen_at(self._options.public_address or host, flow.transport)
+        return Target(flow=flow, uri=uri, contact=contact, sent_by=sent_by, routes=self._before)
+
+    def _seen_at(self, host: str, transport: Transport) -> tuple[str, str]:
+        """Return our Contact, and our host and port, at an address of ours; the same ones for call after call."""
+        known = self._seen.get((host, transport))
+        if known is None:
+            if len(self._seen) >= _TRUSTED:
+                self._seen.clear()
+            sent_by = f"[{host}]:{self._endpoint.port}" if ":" in host else f"{host}:{self._endpoint.port}"
+            user = escaped(self._options.username or "dialerd")
+            parameter = "" if transport is Transport.UDP else f";transport={transport}"
+            known = self._seen[host, transport] = f"<sip:{user}@{sent_by}{parameter}>", sent_by
+        return known
 
 
 def length_of(options: SipOptions, headers: Headers) -> int:

@@ -134,7 +134,7 @@ def _q(text: str | None) -> float:
 def via_of(seed: str, cseq: int, target: Target) -> tuple[str, str]:
     """Return branch and Via of the INVITE of a CSeq number to a target; the same in every life."""
     flow = target.flow
-    branch = branch_of(seed, "INVITE", cseq, f"{flow.transport.value} {flow.host} {flow.port} {target.uri}")
+    branch = branch_of(seed, "INVITE", cseq, f"{flow.transport} {flow.host} {flow.port} {target.uri}")
     return branch, via_at(flow, target.sent_by, branch)
 
 

@@ -33,7 +33,7 @@ def tag_in(message: Message, *, of: str) -> str:
 
 def via_at(flow: Flow, sent_by: str, branch: str) -> str:
     """Return a Via value of ours, which asks for the port that we are seen at (RFC 3581)."""
-    return f"SIP/2.0/{flow.transport.value.upper()} {sent_by};branch={branch};rport"
+    return f"SIP/2.0/{flow.transport.upper()} {sent_by};branch={branch};rport"
 
 
 class Dialog:
@@ -174,7 +174,7 @@ class Dialog:
         """
         uri, routes = self._way()
         flow = self.flow
-        target = f"{flow.transport.value} {flow.host} {flow.port} {self.remote_tag}"
+        target = f"{flow.transport} {flow.host} {flow.port} {self.remote_tag}"
         branch = branch_of(self.seed, method, cseq, target)
         own = [("Via", via_at(flow, self.sent_by, branch)), ("Max-Forwards", MAX_FORWARDS)]
         own += [("Route", route) for route in routes]

@@ -21,7 +21,7 @@ def request_to(
         headers: further headers.
     """
     flow = target.flow
-    branch = branch_of(seed, method, cseq, f"{flow.transport.value} {flow.host} {flow.port}")
+    branch = branch_of(seed, method, cseq, f"{flow.transport} {flow.host} {flow.port}")
     own = [("Via", via_at(flow, target.sent_by, branch)), ("Max-Forwards", MAX_FORWARDS)]
     own += [("Route", route) for route in target.routes]
     own += [("From", from_), ("To", to), ("Call-ID", seed), ("CSeq", f"{cseq} {method}")]

@@ -93,18 +93,16 @@ def _refused(request: Request) -> Response | None:
 
 def _check_required(request: Request) -> None:
     """Read what every request must have; Max-Forwards and a From tag are missing in RFC 2543's (RFC 4475, 3.4.1)."""
-    uri = Uri.parse(request.uri)
-    if uri.headers is not None:
+    if Uri.parse(request.uri).headers is not None:
         raise BadMessage("a Request-URI with headers", 400)  # RFC 3261 section 19.1.1
     _ = (request.via, request.call_id, request.contact)  # each is read, and raises where it cannot be
     for address in (request.from_, request.to):
-        if address.uri.partition(":")[0].lower() in ("sip", "sips"):
+        if address.uri[:3].lower() == "sip":
             Uri.parse(address.uri)
     if request.cseq.method != request.method:
         raise BadMessage("CSeq is of another method", 400)
-    if request.first("Max-Forwards") is not None:
+    if max_forwards(request) is not None:
         request.only("Max-Forwards")
-        max_forwards(request)
 
 
 def _readable(request: Request) -> bool:

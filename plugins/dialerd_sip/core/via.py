@@ -16,7 +16,7 @@ _VIA = re.compile(
 )
 # What nearly every Via looks like; the others are read part by part.
 _PLAIN = re.compile(
-    r"SIP/2\.0/([A-Z]+) ([A-Za-z0-9_.\-]+)(?::([0-9]{1,4}))?"
+    r"SIP/2\.0/([A-Z]+) ([A-Za-z0-9_.\-]+)(?::([0-9]{1,5}))?"
     r";branch=([^;=\",\s]+)(?:;(?!branch)([a-z]+)(?:=([^;=\",\s]+))?)?"
 )
 COOKIE = "z9hG4bK"  # RFC 3261 section 8.1.1.7
@@ -64,7 +64,7 @@ def _read_via(text: str) -> Via:
     if plain:
         transport, host, port, branch, name, value = plain.groups()
         params = {"branch": branch} if name is None else {"branch": branch, name: value}
-        return Via(transport, host, None if port is None else int(port), params)
+        return Via(transport, host, None if port is None else number(port, 65_535, "the port of a Via"), params)
     found = _VIA.fullmatch(text)
     if not found:
         raise BadMessage("a Via that cannot be read", 400)

@@ -62,6 +62,7 @@ class Endpoint:
         self._failed: dict[Flow, str] = {}
         self._pumping = False
         self._wake_at = float("inf")
+        self._clock = trio.lowlevel.current_clock().current_time
         self._timer = trio.CancelScope()
         self._complaints = Complaints()
         self._counts: dict[str, int] = {}
@@ -106,7 +107,7 @@ class Endpoint:
     @property
     def now(self) -> float:
         """The instant on the user agent's clock (trio's)."""
-        return trio.current_time()
+        return self._clock()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -121,7 +122,7 @@ class Endpoint:
             return
         self._pumping = True
         try:
-            now = trio.current_time()
+            now = self._clock()
             for _ in range(_ROUNDS):
                 self._hand_out()
                 datagrams = self.ua.datagrams_to_send(now)
@@ -171,7 +172,7 @@ class Endpoint:
 
     def _arrived(self, data: bytes, flow: Flow) -> None:
         try:
-            self.ua.receive_datagram(data, flow, trio.current_time())
+            self.ua.receive_datagram(data, flow, self._clock())
         except Exception as error:  # noqa: BLE001  # whatever a stranger sends, the endpoint goes on
             self._complain(error, "receive")
 
@@ -192,11 +193,11 @@ class Endpoint:
             self._wake_at = float("inf") if deadline is None else deadline
             with trio.CancelScope(deadline=self._wake_at) as self._timer:
                 await trio.sleep_forever()
-            if trio.current_time() - self._wake_at > _STALLED_S:
+            if self._clock() - self._wake_at > _STALLED_S:
                 # an answer that waits in the socket must not be missed by the timer that says that none came
                 self._datagrams.catch_up()
             try:
-                self.ua.handle_timer(trio.current_time())
+                self.ua.handle_timer(self._clock())
             except Exception as error:  # noqa: BLE001  # one call's fault must not stop the timers of others
                 self._complain(error, "timer")
             self.pump()
