@@ -17,6 +17,7 @@ Knows nothing of campaigns, stores and the engine. Sound needs libraries that ta
 when a trunk is made.
 """
 
+import os
 from collections.abc import Iterable
 
 from dialerd.model.settings import AgentSettings
@@ -34,6 +35,7 @@ def dialerd_providers() -> Iterable[ProviderFactory]:
 
 
 def _make(site: TrunkSite, options: SipOptions) -> Provider:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else numpy starts a thread a core, and nothing here needs one
     from dialerd_sip.provider import Sip  # noqa: PLC0415  # slow to load
 
     return Sip(site, options)

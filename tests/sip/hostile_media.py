@@ -80,7 +80,8 @@ class MediaSiege:
 
     def lift(self) -> None:
         """End the session; the figures account for what came."""
-        figures, _ = self.stage.engine.close(self.stage.stream, self.stage.now)
+        self.stage.engine.close(self.stage.stream, self.stage.now)
+        figures = self.stage.stream.figures()
         assert figures.received >= self._steps * 0.9
         assert figures.strangers > 0
         assert len(self.stage.engine._looks) < 50

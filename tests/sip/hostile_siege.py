@@ -14,7 +14,8 @@ from dialerd_sip.core.call import Call
 from dialerd_sip.core.digest import NonceCache
 from dialerd_sip.core.events import CallOver, DialogState, FormerTold, InviteReady, Progress, Sent
 from dialerd_sip.core.flow import Flow, Transport
-from dialerd_sip.core.former import Former, FormerCall
+from dialerd_sip.core.former import Former
+from dialerd_sip.core.former_call import FormerCall
 from dialerd_sip.core.health import Health
 from dialerd_sip.core.identifiers import branch_of, call_id_of, tag_of
 from dialerd_sip.core.plan import CallPlan
@@ -138,7 +139,7 @@ class Siege:
             call_id=subject.call_id,
             from_=own,
             to=to,
-            sent=(Sent(cseq=1, branch=branch, uri=uri, via=via, flow=THEM),),
+            sent=(Sent(cseq=1, uri=uri, via=via, flow=THEM),),
             contact=f"<sip:dialer@{US.host}:5060>",
             sent_by=f"{US.host}:5060",
             dialog=state if up else None,

@@ -1,6 +1,7 @@
 """The engine sends in time what is to be sent, on a clock that the test moves."""
 
 from itertools import pairwise
+from sys import getrefcount
 
 import pytest
 from dialerd_sip.core.sdp import Codec
@@ -85,6 +86,18 @@ def test_what_is_played_gives_way(clip):
     assert stage.events[2:] == [PlayEnded(3, whole=True)]
 
 
+def test_what_cannot_be_read_ends_what_was_played(clip):
+    """Whoever asked for it is told by an error; where only what is played is sent, nothing is sent any more."""
+    stage = Stage(fills=False)
+    stage.connect()
+    stage.play(clip("a", sound(8_000)), mark=1)
+    assert len(stage.run(100)) == 5
+    with pytest.raises(FileNotFoundError):
+        stage.play(clip("b", sound(80)).with_name("nothing.ulaw"), mark=2)
+    assert stage.run(100) == []
+    assert stage.engine.events() == [(stage.stream, PlayEnded(1, whole=False))]
+
+
 def test_the_codec_changes_amid_a_clip(clip):
     """A re-INVITE from µ-law to A-law: the sound goes on at the same place, in the other law."""
     stage = Stage()
@@ -161,6 +174,31 @@ def test_sessions_are_spread_over_the_slots(clip):
     assert stage.engine.next_due(1_000.1) is None or stage.engine.next_due(1_000.1) > 1_001
 
 
+def test_a_few_sessions_leave_together():
+    """Each instant at which something leaves wakes the process: four sessions, begun at four instants, need one."""
+    stage = Stage()
+    for _ in range(4):
+        stage.engine.connect(stage.engine.open(), agreed(), stage.now)
+        stage.run(7)
+    counts = [len(stage.engine.due(stage.now + tick / 1_000)) for tick in range(1, 21)]
+    assert sorted(counts) == [0] * 19 + [4]
+
+
+def test_a_session_that_was_closed_is_forgotten(clip):
+    """Nothing holds it until its next report would have been due: thousands of short calls leave nothing behind."""
+    stage = Stage()
+    stream = stage.engine.open()
+    before = getrefcount(stream)
+    for silence_ms in (3_000, 300):  # which ends before the first report is due
+        stage.engine.connect(stream, agreed(), stage.now, silence_ms)
+    stage.engine.play(stream, [str(clip("a", sound(8_000)))], 1, stage.now)
+    stage.run(100)
+    stage.engine.close(stream, stage.now)
+    assert getrefcount(stream) == before
+    stage.run(10_000)
+    assert stage.events == stage.reports == []
+
+
 def test_keys_take_the_place_of_sound(clip):
     """While keys are sent what is played waits, and goes on where it was."""
     stage = Stage()
@@ -226,7 +264,8 @@ def test_reports_leave_and_are_signs_of_life():
         stage.run(3_000)
         stage.engine.received_report(stage.stream, rtcp.build(9, b"far"), (FAR[0], 4_001), stage.now)
     assert Silent() not in stage.events
-    figures, farewell = stage.engine.close(stage.stream, stage.now)
+    farewell = stage.engine.close(stage.stream, stage.now)
+    figures = stage.stream.figures()
     assert farewell[1] == (FAR[0], 4_001)
     assert rtcp.parse(farewell[0])[-1].bye
     assert (figures.received, figures.lost) == (60, 0)

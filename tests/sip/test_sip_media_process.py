@@ -17,7 +17,6 @@ from dialerd_sip.media import rtp
 from dialerd_sip.media.client import MediaProcess
 from dialerd_sip.media.contract import Clip, Detected, Digit, Heard, MediaError, MediaFigures, MediaLost, PlayEnded
 from dialerd_sip.media.inline import InlineMedia
-from dialerd_sip.media.ports import Ports, receive
 from dialerd_sip.media.shared import media_at
 
 HOST = "127.0.0.1"
@@ -121,7 +120,7 @@ async def test_a_call(media, clip, tmp_path):
     async with FarEnd() as far:
         while Heard() not in told.events:  # before it is connected, who sends has to be seen some times
             await far.sends(session.port, b"\x80\x00" * 80, count=4)
-            with trio.move_on_after(1):
+            with trio.move_on_after(0.2):
                 await told.until(Heard())
         await told.until(Detected)
         session.connect(far.agreed())
@@ -139,7 +138,7 @@ async def test_a_call(media, clip, tmp_path):
         await told.until(PlayEnded(6, whole=False))
         figures = await figures_of(session)
     assert figures.sent >= 80
-    assert figures.received >= 3
+    assert figures.received >= 2
     assert figures.strangers >= 2  # those of its probation
     deadline = time.monotonic() + PATIENCE_S
     while not (path.exists() and len(soundfile.read(path)[0])):
@@ -161,11 +160,31 @@ async def test_ports_are_not_given_out_twice(media):
 async def test_a_port_that_was_given_back_rests(media):
     """The next call does not get the last one's port, whose far end may still send."""
     ports = []
-    for _ in range(30):
+    for _ in range(120):  # more than are opened ahead
         session = await media.lease(HOST)
         ports.append(session.port)
         session.close()
-    assert len(set(ports)) == 30
+    assert len(set(ports)) == 120
+
+
+async def test_a_lease_that_comes_to_nothing(media):
+    """Nobody has answered, so that nothing was said of the session but its end."""
+    session = await media.lease(HOST)
+    assert await figures_of(session) == MediaFigures()
+
+
+async def test_commands_arrive_in_order_however_they_are_said(media, clip):
+    """Some at once, some a moment later: none is left behind, nor overtaken."""
+    session = await media.lease(HOST)
+    told = Told(session)
+    async with FarEnd() as far:
+        session.connect(far.agreed())
+        for mark in range(40):
+            session.play([clip], mark)
+            if mark % 4 == 0:
+                await trio.sleep(0.001 * (mark % 7))
+        await told.until(PlayEnded(39, whole=True))
+    assert [event.mark for event in told.events if isinstance(event, PlayEnded)] == list(range(40))
 
 
 async def test_all_ports_in_use_is_an_error(ports):
@@ -175,26 +194,6 @@ async def test_all_ports_in_use_is_an_error(ports):
         assert len({session.port for session in sessions}) == 4
         with pytest.raises(MediaError, match="rtp_ports"):
             await media.lease(HOST)
-
-
-def test_ports_rest_and_come_again(ports):
-    """Each rests for five seconds, one where there is no other; what came meanwhile is thrown away with it."""
-    made = Ports(ports[0] + 410, ports[0] + 413)
-    one, two = made.take(HOST, 0.0), made.take(HOST, 0.0)
-    with pytest.raises(OSError, match="widen rtp_ports"):
-        made.take(HOST, 0.0)
-    made.give_back(one, 1.0)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as late:
-        late.sendto(b"of the call before", (HOST, one.port))
-    with pytest.raises(OSError, match="widen rtp_ports"):
-        made.take(HOST, 1.9)
-    assert made.take(HOST, 2.1) is one
-    assert receive(one.rtp) is None
-    made.give_back(two, 3.0)
-    assert made.take(HOST, 8.1) is two
-    for pair in (one, two):
-        pair.close()
-    made.close()
 
 
 async def test_the_death_of_the_process_is_told(ports, clip, logged):

@@ -35,6 +35,16 @@ def test_the_signalled_address_is_believed_at_once():
     assert sources.remote == SIGNALLED
 
 
+def test_nothing_is_sent_to_a_port_that_does_not_exist():
+    """Our packets wait for the far end's."""
+    for port in (0, 65_536):
+        sources = Sources()
+        sources.signal(SIGNALLED[0], port, 0.0)
+        assert sources.remote is None
+        Far(sources, NATTED).sends(0.0, 3)
+        assert sources.remote == NATTED
+
+
 def test_another_is_believed_after_its_probation():
     """A far end behind NAT: from its third packet on it is heard and sent to."""
     sources = connected()

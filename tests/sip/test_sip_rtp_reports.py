@@ -31,7 +31,7 @@ def test_reports_read_as_they_were_built(ssrc, cname, block, sends, bye):
     )
     assert rtcp.parse(data) == ((first, rtcp.Report(ssrc=ssrc, bye=True)) if bye else (first,))
     assert len(data) % 4 == 0
-    assert cname in data
+    assert cname + b"\0" in data  # section 6.5: a zero ends the list of items
     assert data[1] == (200 if sends else 201)
 
 

@@ -1,6 +1,8 @@
 """The daemon's side of the media process: starts it, and again when it dies; leases ports; passes events on.
 
-Commands go out together at the next turn of the event loop. Ports are leased out of a stock that the process tops up.
+Ports are leased out of a stock that the process tops up, without a word to it. Commands go out at the next turn of the
+event loop, or, where others have just gone, together a moment later: each message wakes the process.
+
 Knows nothing of packets.
 """
 
@@ -23,23 +25,14 @@ import dialerd_sip
 from dialerd.model.instants import Duration
 from dialerd.plugin.complaints import Complaints
 from dialerd_sip.media import messages
-from dialerd_sip.media.contract import (
-    Detected,
-    Digit,
-    Heard,
-    MediaError,
-    MediaEvent,
-    MediaFigures,
-    MediaLost,
-    PlayEnded,
-    Silent,
-)
+from dialerd_sip.media.contract import MediaError, MediaFigures
 from dialerd_sip.media.session import RemoteSession
 
 log = structlog.get_logger()
 
 _STOCK: Final = 128  # ports that are spare on an address: a tenth of a second at 1,000 calls a second
 _LEASE_S: Final = 5.0  # how long a lease waits for the process, which may just start
+_GATHER_S: Final = 0.005  # how long commands wait behind a message, for company; a packet's turn takes longer
 _PAUSES_S: Final = (0.2, 1.0, 5.0, 15.0)  # before the process is started again, the longer the oftener it died
 _LASTED_S: Final = 60.0  # a process that lived so long died by itself, not of what it was asked
 _BACKLOG: Final = 20_000  # commands that wait for a process that takes none: 1,000 calls from beginning to end
@@ -100,7 +93,6 @@ class MediaProcess:
             spare = await self._restock(host)
         number, port = spare.popleft()
         session = self._sessions[number] = RemoteSession(number, port, self, silence_ms)
-        self.say(messages.Open(number))
         if len(spare) < self._stock // 2:
             self._ask(host)
         return session
@@ -132,8 +124,9 @@ class MediaProcess:
         if len(said) > messages.SIZE - messages.FRAME:
             raise MediaError("too many clips are to be played at once; play them in parts")
         self._waiting.append(said)
-        self._room.set()
-        if len(self._waiting) > _BACKLOG and self._process is not None:
+        if len(self._waiting) == 1:
+            self._room.set()
+        elif len(self._waiting) > _BACKLOG and self._process is not None:
             self._process.kill()
 
     def forget(self, session: RemoteSession) -> None:
@@ -205,10 +198,11 @@ class MediaProcess:
         await process.wait()
 
     async def _write(self, control: socket.socket) -> None:
-        """Send what was said since the last turn of the event loop, in one message: each wakes the process."""
+        """Send what was said, as few messages as that takes."""
         while True:
-            await self._room.wait()
             self._room = trio.Event()
+            if not self._waiting:
+                await self._room.wait()
             while self._waiting:
                 said = messages.together(self._waiting)
                 try:
@@ -220,6 +214,7 @@ class MediaProcess:
                 else:
                     for _ in range(len(said) - 1):
                         self._waiting.popleft()
+            await trio.sleep(_GATHER_S)
 
     async def _read(self, control: socket.socket) -> None:
         """Take what the process says until it has ended."""
@@ -255,19 +250,11 @@ class MediaProcess:
         elif isinstance(reply, messages.Closed):
             session = self._closing.pop(reply.id, None)
             if session is not None and session.figures is not None:
-                figures = MediaFigures(
-                    sent=reply.sent,
-                    received=reply.received,
-                    lost=reply.lost,
-                    jitter_ms=reply.jitter_ms,
-                    late_ms_p99=reply.late_ms_p99,
-                    strangers=reply.strangers,
-                )
-                _call(partial(session.figures, figures))
+                _call(partial(session.figures, reply.figures))
         else:
             session = self._sessions.get(reply.id)
             if session is not None:
-                _call(partial(session.happened, _event(reply)))
+                _call(partial(session.happened, reply.event))
 
     def _changed(self) -> None:
         self._news.set()
@@ -285,22 +272,6 @@ async def _start(descriptor: int, first_port: int, last_port: int) -> trio.Proce
         pass_fds=(descriptor,),
         env={**os.environ, "PYTHONPATH": path},
     )
-
-
-def _event(reply: messages.Happening) -> MediaEvent:
-    match reply:
-        case messages.Pressed(_, digit):
-            return Digit(digit)
-        case messages.Ended(_, mark, whole):
-            return PlayEnded(mark, whole)
-        case messages.WasSilent():
-            return Silent()
-        case messages.WasHeard():
-            return Heard()
-        case messages.Found(_, kind, at_ms):
-            return Detected(kind, at_ms)
-        case messages.Failed(_, reason):
-            return MediaLost(reason)
 
 
 def _call(told: Callable[[], None]) -> None:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from attrs import frozen
+from msgspec import Struct
 
 from dialerd.model.instants import Duration
 from dialerd_sip.core.sdp import Negotiated
@@ -25,33 +26,32 @@ class Clip:
     frames: int
 
 
-@frozen
-class Digit:
+class _Event(Struct, array_like=True, tag=True, frozen=True, gc=False):
+    pass
+
+
+class Digit(_Event, frozen=True):
     """A key was pressed (RFC 4733), told once, at its beginning: 0 to 9, *, #, A to D."""
 
     digit: str
 
 
-@frozen
-class PlayEnded:
+class PlayEnded(_Event, frozen=True):
     """What was played has ended: by itself (`whole`), or because it was stopped."""
 
     mark: int
     whole: bool
 
 
-@frozen
-class Silent:
+class Silent(_Event, frozen=True):
     """Nothing was received for as long as the session tolerates; told once until something comes again."""
 
 
-@frozen
-class Heard:
+class Heard(_Event, frozen=True):
     """The first packet of the far end has come."""
 
 
-@frozen
-class Detected:
+class Detected(_Event, frozen=True):
     """A detector came to a result.
 
     Args:
@@ -63,8 +63,7 @@ class Detected:
     at_ms: int
 
 
-@frozen
-class MediaLost:
+class MediaLost(_Event, frozen=True):
     """The media process has died, or the session's socket failed; nothing is heard or said in this call any more."""
 
     reason: str
@@ -73,8 +72,7 @@ class MediaLost:
 MediaEvent = Digit | PlayEnded | Silent | Heard | Detected | MediaLost
 
 
-@frozen(kw_only=True)
-class MediaFigures:
+class MediaFigures(Struct, array_like=True, frozen=True, kw_only=True, gc=False):
     """What a session did.
 
     Args:

@@ -10,14 +10,13 @@ be thrown away by jitter buffers, while what is played goes on where it was, so 
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
-from itertools import count
 from random import Random
 from typing import Any, Final
 
 from dialerd_sip.core.sdp import Negotiated
 from dialerd_sip.media import rtcp
 from dialerd_sip.media.clips import Clips
-from dialerd_sip.media.contract import MediaEvent, MediaFigures
+from dialerd_sip.media.contract import MediaEvent
 from dialerd_sip.media.detector import Decoder, detector
 from dialerd_sip.media.events import KeySender
 from dialerd_sip.media.recording import Recording
@@ -28,6 +27,8 @@ from dialerd_sip.media.stream import LATE_MS, MARKER, Stream
 SLOTS: Final = 120
 """Slots of 1 ms: the least common multiple of all lengths of packets."""
 
+_COMPANY: Final = 5  # sessions that share a slot before another one is used: each one wakes the process up
+_LOOKS: Final = 10  # looks a second at what is not of a packet's time: reports, and whether anybody is there
 _CATCH_UP_MS: Final = 60  # three packets of 20 ms: what the usual jitter buffer takes at once
 _MASK: Final = 0xFFFF_FFFF
 
@@ -55,6 +56,7 @@ class Engine:
         unix_s: float = 0.0,
     ) -> None:
         self._random = random
+        self._spreading = Random(random.getrandbits(64))  # only to be apart from others
         self._fills = fills
         self._reports = reports
         self._catch_up_ms = catch_up_ms
@@ -62,17 +64,18 @@ class Engine:
         self._wheel: list[list[Stream]] = [[] for _ in range(SLOTS)]
         self._turning = 0  # sessions that have turns
         self._tick = int(now * 1000)  # the last slot that has had its turn
+        self._filling = 0  # the slot that sessions are put into, until it has enough
         self._clips = Clips()
         self._decoder: Decoder | None = None
-        self._looks: list[tuple[float, int, Stream]] = []
-        self._number = count()
+        self._looks: dict[int, dict[Stream, None]] = {}  # whom to look at, by when
+        self._looks_at: list[int] = []  # the same whens, as a heap
         self._cname = f"{random.getrandbits(96):x}".encode()  # RFC 7022 section 4.2
         self._told: list[tuple[Stream, MediaEvent]] = []
 
     def open(self, owner: Any = None) -> Stream:
         """Begin a session, which can be heard from now on."""
-        bits = self._random.getrandbits
-        return Stream(ssrc=bits(32), sequence=bits(15), base=bits(32), owner=owner)
+        bits = self._random.getrandbits(79)  # all at once, since the system is asked for them
+        return Stream(ssrc=bits & _MASK, base=bits >> 32 & _MASK, sequence=bits >> 64, owner=owner)
 
     def connect(self, stream: Stream, media: Negotiated, now: float, silence_ms: int = 0) -> None:
         """Send as agreed from now on.
@@ -91,7 +94,7 @@ class Engine:
             stream.queue.clear()
             stream.queue.extend(rest)
         if self._reports and stream.report_at is None:
-            stream.report_at = now + rtcp.spread(self._random) / 2  # section 6.2: the first one after half the interval
+            stream.report_at = now + rtcp.spread(self._spreading) / 2  # section 6.2: the first after half the interval
         self._settle(stream, now)
         self._look_later(stream)
 
@@ -101,16 +104,21 @@ class Engine:
         Raises:
             OSError: one cannot be read; what was played before has ended.
         """
-        self.stop(stream, now)
-        stream.play(names, [self._clips.get(name, alaw=stream.alaw) for name in names], mark)
-        self._settle(stream, now)
+        self._stop(stream)
+        try:
+            stream.play(names, [self._clips.get(name, alaw=stream.alaw) for name in names], mark)
+        finally:
+            self._settle(stream, now)
 
     def stop(self, stream: Stream, now: float) -> None:
         """Stop what is played."""
+        self._stop(stream)
+        self._settle(stream, now)
+
+    def _stop(self, stream: Stream) -> None:
         ended = stream.stop()
         if ended is not None:
             self._told.append((stream, ended))
-        self._settle(stream, now)
 
     def send_keys(self, stream: Stream, digits: str, now: float) -> None:
         """Send keys after those that are being sent. To a far end that takes no telephone events nothing is sent."""
@@ -131,23 +139,17 @@ class Engine:
         self._decoder = self._decoder or Decoder()
         stream.hearing.detect(detector(name), self._decoder, now)
 
-    def close(self, stream: Stream, now: float) -> tuple[MediaFigures, tuple[bytes, Address] | None]:
-        """End a session; return what it did, and its farewell with the address that it is for (section 6.3.7)."""
+    def close(self, stream: Stream, now: float) -> tuple[bytes, Address] | None:
+        """End a session; return its farewell and the address that it is for (section 6.3.7), where it needs one."""
         self._leave(stream)
         stream.stop()
-        stream.keys = stream.look_at = None
-        hearing = stream.hearing
-        hearing.record(None, now)
-        figures = MediaFigures(
-            sent=stream.sent,
-            received=hearing.received,
-            lost=hearing.lost,
-            jitter_ms=hearing.jitter_ms,
-            late_ms_p99=stream.late_ms_p99(),
-            strangers=hearing.strangers,
-        )
+        stream.keys = None
+        if stream.look_at is not None:
+            del self._looks[stream.look_at][stream]
+            stream.look_at = None
+        stream.hearing.record(None, now)
         to = self._rtcp_remote(stream) if stream.sent and self._reports else None
-        return figures, None if to is None else (self._report(stream, now, bye=True), to)
+        return None if to is None else (self._report(stream, now, bye=True), to)
 
     def received(self, stream: Stream, data: bytes, address: Address, now: float) -> None:
         """Take what came to the RTP port of a session."""
@@ -164,7 +166,7 @@ class Engine:
 
     def next_due(self, now: float) -> float | None:
         """Return the instant at which there is something to do, at the earliest; None = nothing, until one is told."""
-        at = self._looks[0][0] if self._looks else None
+        at = self._looks_at[0] / _LOOKS if self._looks_at else None
         if not self._turning:
             return at
         tick = max(self._tick + 1, int(now * 1000) - self._catch_up_ms)
@@ -232,19 +234,18 @@ class Engine:
     def reports(self, now: float) -> list[tuple[Stream, bytes, Address]]:
         """Return the reports that are due, and look after whoever is silent."""
         out: list[tuple[Stream, bytes, Address]] = []
-        while self._looks and self._looks[0][0] <= now:
-            at, _, stream = heappop(self._looks)
-            if stream.look_at != at:
-                continue  # it was closed, or is looked at some other time
-            stream.look_at = None
-            for event in stream.hearing.look(now):
-                self._told.append((stream, event))
-            if stream.report_at is not None and stream.report_at <= now:
-                stream.report_at = now + rtcp.spread(self._random)
-                to = self._rtcp_remote(stream)
-                if to is not None:
-                    out.append((stream, self._report(stream, now), to))
-            self._look_later(stream)
+        last = int(now * _LOOKS + 1e-6)  # as in `due`
+        while self._looks_at and self._looks_at[0] <= last:
+            for stream in self._looks.pop(heappop(self._looks_at)):
+                stream.look_at = None
+                for event in stream.hearing.look(now):
+                    self._told.append((stream, event))
+                if stream.report_at is not None and stream.report_at <= now:
+                    stream.report_at = now + rtcp.spread(self._spreading)
+                    to = self._rtcp_remote(stream)
+                    if to is not None:
+                        out.append((stream, self._report(stream, now), to))
+                self._look_later(stream)
         return out
 
     def events(self) -> list[tuple[Stream, MediaEvent]]:
@@ -253,11 +254,23 @@ class Engine:
         return told
 
     def _look_later(self, stream: Stream) -> None:
-        wanted = [at for at in (stream.report_at, stream.hearing.silent_at()) if at is not None]
-        at = min(wanted, default=None)
-        if at is not None and (stream.look_at is None or at < stream.look_at):
-            stream.look_at = at
-            heappush(self._looks, (at, next(self._number), stream))
+        at, silent_at = stream.report_at, stream.hearing.silent_at()
+        if silent_at is not None and (at is None or silent_at < at):
+            at = silent_at
+        if at is None:
+            return
+        look = int(at * _LOOKS) + 1
+        if stream.look_at is not None:
+            if stream.look_at <= look:
+                return
+            del self._looks[stream.look_at][stream]
+        stream.look_at = look
+        others = self._looks.get(look)
+        if others is None:
+            self._looks[look] = {stream: None}
+            heappush(self._looks_at, look)
+        else:
+            others[stream] = None
 
     def _settle(self, stream: Stream, now: float) -> None:
         """Give a session the turns that it needs, or take them."""
@@ -267,16 +280,23 @@ class Engine:
             self._leave(stream)
         elif stream.phase < 0 or stream.ptime != stream.turns:
             self._leave(stream)
-            # the emptiest of the slots in reach, so that calls that begin together do not send together
             if not self._turning:
                 self._tick = max(self._tick, int(now * 1000))  # the wheel stood still
-            first = self._tick + 1
-            phase = min(range(first, first + stream.ptime), key=lambda tick: len(self._wheel[tick % SLOTS])) % SLOTS
-            stream.phase, stream.turns = phase % stream.ptime, stream.ptime
+                self._filling = (self._tick + 1) % SLOTS
+            stream.phase, stream.turns = self._phase(stream.ptime), stream.ptime
             stream.kind |= MARKER
             for slot in range(stream.phase, SLOTS, stream.ptime):
                 self._wheel[slot].append(stream)
             self._turning += 1
+
+    def _phase(self, ptime: int) -> int:
+        """Return the turn of one more session: with a few others, since each slot in use wakes the process up; then in
+        the emptiest slot, so that calls that begin together do not send together."""
+        if len(self._wheel[self._filling]) >= _COMPANY:
+            first = self._tick + 1
+            sizes = [len(self._wheel[tick % SLOTS]) for tick in range(first, first + ptime)]
+            self._filling = (first + sizes.index(min(sizes))) % SLOTS
+        return self._filling % ptime
 
     def _leave(self, stream: Stream) -> None:
         if stream.phase >= 0:

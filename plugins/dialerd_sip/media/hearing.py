@@ -85,7 +85,9 @@ class Hearing:
         """Record from now on, instead of into what was recorded into before; None = no more."""
         if self._recording is not None:
             self._recording.end()
-        self._recording, self._recording_line = recording, Timeline(now)
+        self._recording = recording
+        if recording is not None:
+            self._recording_line = Timeline(now)
 
     def detect(self, detector: Detector, decoder: Decoder, now: float) -> None:
         """Have a detector listen from now on, instead of the one before."""

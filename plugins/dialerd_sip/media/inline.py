@@ -19,7 +19,7 @@ from dialerd.model.instants import Duration
 from dialerd_sip.core.sdp import Negotiated
 from dialerd_sip.media.contract import Clip, MediaError, MediaEvent, MediaFigures, MediaLost
 from dialerd_sip.media.engine import Engine
-from dialerd_sip.media.ports import Pair, Ports, receive
+from dialerd_sip.media.ports import Pair, Ports
 from dialerd_sip.media.recording import Recording
 from dialerd_sip.media.stream import Stream
 
@@ -29,13 +29,17 @@ _AT_ONCE: Final = 64
 
 
 class InlineSession:
-    """The media of one call; see `dialerd_sip.media.contract.Session`."""
+    """The media of one call; see `dialerd_sip.media.contract.Session`.
+
+    Attributes:
+        stream: the engine's side of it.
+    """
 
     def __init__(self, media: "InlineMedia", pair: Pair, silence_ms: Duration) -> None:
         self._media: InlineMedia | None = media
         self._pair = pair
         self._silence_ms = silence_ms
-        self._stream = media.engine.open(self)
+        self.stream = media.engine.open(self)
         self._told: Callable[[MediaEvent], None] | None = None
 
     @property
@@ -54,53 +58,43 @@ class InlineSession:
 
     def connect(self, media: Negotiated) -> None:
         """Send there from now on."""
-        self._do(lambda engine, now: engine.connect(self._stream, media, now, self._silence_ms))
+        self._do(lambda engine, now: engine.connect(self.stream, media, now, self._silence_ms))
 
     def play(self, clips: Sequence[Clip], mark: int) -> None:
         """Play clips one after the other."""
         names = [str(clip.path) for clip in clips]
-        self._do(lambda engine, now: engine.play(self._stream, names, mark, now))
+        self._do(lambda engine, now: engine.play(self.stream, names, mark, now))
 
     def stop(self) -> None:
         """Stop what is played."""
-        self._do(lambda engine, now: engine.stop(self._stream, now))
+        self._do(lambda engine, now: engine.stop(self.stream, now))
 
     def send_keys(self, digits: str) -> None:
         """Send keys."""
-        self._do(lambda engine, now: engine.send_keys(self._stream, digits, now))
+        self._do(lambda engine, now: engine.send_keys(self.stream, digits, now))
 
     def record(self, path: Path) -> None:
         """Record what is received."""
         recording = Recording(str(path), _at_once, _troubled)
-        self._do(lambda engine, now: engine.record(self._stream, recording, now))
+        self._do(lambda engine, now: engine.record(self.stream, recording, now))
 
     def detect(self, name: str) -> None:
         """Have a detector listen."""
-        self._do(lambda engine, now: engine.detect(self._stream, name, now))
+        self._do(lambda engine, now: engine.detect(self.stream, name, now))
 
     def close(self, told: Callable[[MediaFigures], None] | None = None) -> None:
         """End the session."""
         media, self._media, self._told = self._media, None, None
         if media is not None:
-            figures = media.end(self._stream, self._pair)
+            figures = media.end(self.stream, self._pair)
             if told is not None:
                 told(figures)
 
-    def read(self, *, reports: bool) -> None:
-        """Take what has come to one of the ports."""
-        if self._media is None:
-            return
-        engine, now = self._media.engine, trio.current_time()
-        take = engine.received_report if reports else engine.received
-        packet = receive(self._pair.rtcp if reports else self._pair.rtp)
-        if packet is not None:
-            take(self._stream, *packet, now)
-
     def send(self, packet: bytes) -> None:
         """Send a packet."""
-        if self._stream.remote is not None:
+        if self.stream.remote is not None:
             with suppress(OSError):  # as packets are lost that nobody takes
-                self._pair.rtp.sendto(packet, self._stream.remote)
+                self._pair.rtp.sendto(packet, self.stream.remote)
 
     def _do(self, act: Callable[[Engine, float], None]) -> None:
         if self._media is None:
@@ -122,11 +116,10 @@ class InlineMedia:
     """
 
     def __init__(self, first_port: int, last_port: int, *, turn_ms: int = 20, fills: bool = False) -> None:
-        self._ports = Ports(first_port, last_port)
+        self._range = first_port, last_port
         self._turn_s = turn_ms / 1000
         self._fills = fills
         self._turn_ms = turn_ms
-        self._readers: dict[int, tuple[InlineSession, bool]] = {}
         self._scope = trio.CancelScope()
         self._over = trio.Event()
         self._awake = trio.Event()
@@ -139,6 +132,7 @@ class InlineMedia:
             now, random=Random(1), fills=self._fills, reports=False, catch_up_ms=max(60, 2 * self._turn_ms)
         )
         self._epoll = select.epoll()
+        self._ports = Ports(*self._range, self._epoll)
         trio.lowlevel.spawn_system_task(self._run)
         return self
 
@@ -162,9 +156,7 @@ class InlineMedia:
             raise MediaError(f"no port for sound can be had on {host}: {error}") from error
         session = InlineSession(self, pair, silence_ms)
         self._sessions.add(session)
-        for one, reports in ((pair.rtp, False), (pair.rtcp, True)):
-            self._readers[one.fileno()] = session, reports
-            self._epoll.register(one.fileno(), select.EPOLLIN)
+        pair.owner = session.stream
         return session
 
     def wake(self) -> None:
@@ -174,14 +166,11 @@ class InlineMedia:
     def end(self, stream: Stream, pair: Pair) -> MediaFigures:
         """End a session; return what it did."""
         now = trio.current_time()
-        for one in (pair.rtp, pair.rtcp):
-            del self._readers[one.fileno()]
-            self._epoll.unregister(one.fileno())
-        figures, _ = self.engine.close(stream, now)
+        self.engine.close(stream, now)
         self._sessions.discard(stream.owner)
         stream.owner = None
         self._ports.give_back(pair, now)
-        return figures
+        return stream.figures()
 
     async def _run(self) -> None:
         try:
@@ -200,9 +189,11 @@ class InlineMedia:
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
             for descriptor, _ in self._epoll.poll(0, _AT_ONCE):
-                found = self._readers.get(descriptor)
-                if found is not None:
-                    found[0].read(reports=found[1])
+                now = trio.current_time()
+                packet = self._ports.receive(descriptor, now)
+                if packet is not None:
+                    stream, reports, data, address = packet
+                    (self.engine.received_report if reports else self.engine.received)(stream, data, address, now)
             self._tell()
             self._awake.set()
 

@@ -1,12 +1,16 @@
 """What the daemon and its media process say to each other, over a socketpair that keeps messages apart.
 
 A message is a list of these, in msgpack. Sessions are called by numbers that are never used again in a process's life.
+A session begins with the first command for it: a lease that comes to nothing is a `Close`.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
 import msgspec
+
+from dialerd_sip.core.sdp import Negotiated
+from dialerd_sip.media.contract import MediaEvent, MediaFigures
 
 SIZE: Final = 1 << 17
 """Bytes of a message at most; a socketpair takes it whole or not at all."""
@@ -28,25 +32,11 @@ class Stock(_Said, frozen=True):
     count: int
 
 
-class Open(_Said, frozen=True):
-    """A port was leased: hear what comes."""
-
-    id: int
-
-
 class Connect(_Said, frozen=True):
-    """Send as agreed; the fields of `Negotiated`, and the silence that is borne, in milliseconds."""
+    """Send as agreed; the silence that is borne is in milliseconds."""
 
     id: int
-    host: str
-    port: int
-    rtcp_port: int | None
-    codec: str
-    payload: int
-    dtmf_payload: int | None
-    ptime_ms: int
-    sends: bool
-    receives: bool
+    media: Negotiated
     silence_ms: int
 
 
@@ -92,7 +82,7 @@ class Close(_Said, frozen=True):
     wanted: bool
 
 
-Command = Stock | Open | Connect | Play | Stop | Keys | Record | Detect | Close
+Command = Stock | Connect | Play | Stop | Keys | Record | Detect | Close
 
 
 class Stocked(_Said, frozen=True):
@@ -103,58 +93,18 @@ class Stocked(_Said, frozen=True):
     reason: str | None
 
 
-class Pressed(_Said, frozen=True):
-    """`Digit`."""
+class Told(_Said, frozen=True):
+    """Something happened in a session."""
 
     id: int
-    digit: str
-
-
-class Ended(_Said, frozen=True):
-    """`PlayEnded`."""
-
-    id: int
-    mark: int
-    whole: bool
-
-
-class WasSilent(_Said, frozen=True):
-    """`Silent`."""
-
-    id: int
-
-
-class WasHeard(_Said, frozen=True):
-    """`Heard`."""
-
-    id: int
-
-
-class Found(_Said, frozen=True):
-    """`Detected`."""
-
-    id: int
-    kind: str
-    at_ms: int
-
-
-class Failed(_Said, frozen=True):
-    """`MediaLost`, of one session."""
-
-    id: int
-    reason: str
+    event: MediaEvent
 
 
 class Closed(_Said, frozen=True):
-    """`MediaFigures` of a session that was closed."""
+    """What a session did that was closed."""
 
     id: int
-    sent: int
-    received: int
-    lost: int
-    jitter_ms: float
-    late_ms_p99: float
-    strangers: int
+    figures: MediaFigures
 
 
 class Trouble(_Said, frozen=True):
@@ -164,8 +114,7 @@ class Trouble(_Said, frozen=True):
     reason: str
 
 
-Happening = Pressed | Ended | WasSilent | WasHeard | Found | Failed
-Reply = Stocked | Closed | Trouble | Happening
+Reply = Stocked | Closed | Trouble | Told
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_commands: Final = msgspec.msgpack.Decoder(list[Command]).decode

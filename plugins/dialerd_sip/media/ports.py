@@ -1,19 +1,22 @@
 """Pairs of sockets on even and odd ports, opened ahead (RFC 3550 section 11). Knows nothing of sessions.
 
-A pair that is given back stays open and rests for a while: nobody else gets its port, what still comes from the call
-before is thrown away with it, and no call has to wait for the system. A pair costs two descriptors.
+A pair stays open and is heard for good. One that is given back rests for a while: nobody else gets its port, what still
+comes from the call before is thrown away, and makes the rest longer. A pair costs two descriptors.
 """
 
+import select
 import socket
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from errno import EADDRINUSE
-from typing import Final
+from typing import Any, Final
 
 from dialerd_sip.media.sources import Address
 
 REST_S: Final = 5.0
-"""How long a pair rests: longer than what is under way, and than a far end that has not understood the BYE at once."""
+"""How long nothing may have come while a pair rests: longer than what is under way, and than a far end takes a breath
+that has not understood the BYE."""
 
 LEAST_REST_S: Final = 1.0
 """How long it rests at least, where all others are in use."""
@@ -28,13 +31,17 @@ class Pair:
 
     Attributes:
         host, port: where they are bound; RTCP is at the next port.
+        owner: who hears what comes, or None.
+        stirred_at: when a packet came that nobody heard.
     """
 
-    __slots__ = ("host", "port", "rtcp", "rtp")
+    __slots__ = ("host", "owner", "port", "rtcp", "rtp", "stirred_at")
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port
+        self.owner: Any = None
+        self.stirred_at = float("-inf")
         self.rtp = _socket(host, port)
         try:
             self.rtcp = _socket(host, port + 1)
@@ -57,9 +64,8 @@ class Pair:
 
 def _socket(host: str, port: int) -> socket.socket:
     sixth = ":" in host
-    made = socket.socket(socket.AF_INET6 if sixth else socket.AF_INET, socket.SOCK_DGRAM)
+    made = socket.socket(socket.AF_INET6 if sixth else socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
-        made.setblocking(False)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         with suppress(OSError):  # a sandbox may forbid it; sound flows all the same
             if sixth:
@@ -73,27 +79,44 @@ def _socket(host: str, port: int) -> socket.socket:
     return made
 
 
-def receive(one: socket.socket) -> tuple[bytes, Address] | None:
-    """Return a packet that waits and where it comes from, or None."""
-    try:
-        data, address = one.recvfrom(2_048)
-    except OSError:  # nothing waits, or an ICMP error is told; the next packet says more than either
-        return None
-    return data, address if len(address) == 2 else address[:2]
-
-
 class Ports:
     """The pairs of a range of ports, on any of the machine's addresses.
 
     Args:
         first, last: the range, ends included.
+        poll: where their sockets are registered for reading.
     """
 
-    def __init__(self, first: int, last: int) -> None:
+    def __init__(self, first: int, last: int, poll: select.epoll) -> None:
         self._first = first + first % 2
         self._count = max(0, (last - self._first + 1) // 2)
+        self._poll = poll
+        self._readers: dict[int, tuple[Callable[[int], tuple[bytes, Any]], Pair, bool]] = {}
         self._next: dict[str, int] = {}
         self._resting: dict[str, deque[tuple[float, Pair]]] = {}
+        self._restless: dict[str, deque[Pair]] = {}  # at which something came while they rested
+
+    def receive(self, descriptor: int, now: float) -> tuple[Any, bool, bytes, Address] | None:
+        """Return a packet that waits at a socket, for its owner; None = there is none, or nobody wants it.
+
+        One at a time: the next look tells at once of what is left, and a flood at one port holds up nobody.
+
+        Args:
+            descriptor: the socket's.
+            now: the instant.
+
+        Returns:
+            The owner, whether it came to the RTCP port, the packet, and where it came from.
+        """
+        read, pair, reports = self._readers[descriptor]
+        try:
+            data, address = read(2_048)
+        except OSError:  # nothing waits, or an ICMP error is told; the next packet says more than either
+            return None
+        if pair.owner is None:
+            pair.stirred_at = now
+            return None
+        return pair.owner, reports, data, address if len(address) == 2 else address[:2]
 
     def take(self, host: str, now: float) -> Pair:
         """Return a pair on a local address.
@@ -101,41 +124,54 @@ class Ports:
         Raises:
             OSError: none can be had; the message says why.
         """
-        resting = self._resting.setdefault(host, deque())
-        if resting and now - resting[0][0] >= REST_S:
-            return self._rested(resting)
+        resting, restless = self._resting.setdefault(host, deque()), self._restless.setdefault(host, deque())
+        while resting and now - resting[0][0] >= REST_S:
+            _, pair = resting.popleft()
+            if now - pair.stirred_at >= REST_S:
+                return pair
+            restless.append(pair)
+        restless.rotate(-1)  # whoever goes on speaking hides nobody
+        if restless and now - restless[-1].stirred_at >= REST_S:
+            return restless.pop()
         try:
             return self._open(host)
         except OSError:
             if resting and now - resting[0][0] >= LEAST_REST_S:
-                return self._rested(resting)
-            raise
+                _, pair = resting.popleft()
+            elif restless:
+                pair = restless.popleft()
+            else:
+                raise
+        pair.drain()
+        return pair
 
     def _open(self, host: str) -> Pair:
         for _ in range(min(_TRIES, self._count)):
             place = self._next.get(host, 0)
             self._next[host] = (place + 1) % self._count
             try:
-                return Pair(host, self._first + 2 * place)
+                pair = Pair(host, self._first + 2 * place)
             except OSError as error:
                 if error.errno != EADDRINUSE:
                     self._next[host] = place
                     raise
+                continue
+            for one, reports in ((pair.rtp, False), (pair.rtcp, True)):
+                self._readers[one.fileno()] = one.recvfrom, pair, reports
+                self._poll.register(one, select.EPOLLIN)
+            return pair
         raise OSError(EADDRINUSE, "ports are in use, by calls or by other programs; widen rtp_ports")
 
     def give_back(self, pair: Pair, now: float) -> None:
-        """Let a pair rest."""
+        """Let a pair rest; nobody owns it any more."""
+        pair.owner = None
         self._resting.setdefault(pair.host, deque()).append((now, pair))
 
     def close(self) -> None:
-        """Close all pairs that rest."""
-        for resting in self._resting.values():
-            for _, pair in resting:
-                pair.close()
+        """Close all pairs."""
+        for _, pair, _ in self._readers.values():
+            pair.close()
+        self._readers.clear()
         self._resting.clear()
+        self._restless.clear()
         self._next.clear()
-
-    def _rested(self, resting: deque[tuple[float, Pair]]) -> Pair:
-        _, pair = resting.popleft()
-        pair.drain()
-        return pair

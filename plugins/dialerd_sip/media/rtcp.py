@@ -17,6 +17,10 @@ _SR: Final = 200
 _RR: Final = 201
 _SDES: Final = 202
 _BYE: Final = 203
+_RECEIVER: Final = struct.Struct("!BBHI")  # the head of all parts, with its words after the first, and a source
+_SENDER: Final = struct.Struct("!BBHIIIIII")
+_BLOCK: Final = struct.Struct("!IIIIII")
+_ITEM: Final = struct.Struct("!BBHIBB")
 _NTP_SHIFT: Final = 2_208_988_800  # seconds from 1900 to 1970 (RFC 5905 section 6)
 
 
@@ -92,21 +96,24 @@ def build(ssrc: int, cname: bytes, *, sent: Sent | None = None, block: Block | N
         block: what we received, or None.
         bye: whether we leave.
     """
-    body = struct.pack("!I", ssrc)
-    if sent is not None:
+    blocks = 0 if block is None else 1
+    if sent is None:
+        packet = _RECEIVER.pack(0x80 | blocks, _RR, 1 + 6 * blocks, ssrc)
+    else:
         whole = int(sent.unix_s)
-        fraction = int((sent.unix_s - whole) * (1 << 32))
-        body += struct.pack(
-            "!IIIII",
+        packet = _SENDER.pack(
+            0x80 | blocks,
+            _SR,
+            6 + 6 * blocks,
+            ssrc,
             whole + _NTP_SHIFT & 0xFFFF_FFFF,
-            fraction,
+            int((sent.unix_s - whole) * (1 << 32)),
             sent.timestamp & 0xFFFF_FFFF,
             sent.packets & 0xFFFF_FFFF,
             sent.octets & 0xFFFF_FFFF,
         )
     if block is not None:
-        body += struct.pack(
-            "!IIIIII",
+        packet += _BLOCK.pack(
             block.ssrc,
             block.fraction_lost << 24 | min(block.lost, 0x7F_FFFF),
             block.highest,
@@ -114,16 +121,10 @@ def build(ssrc: int, cname: bytes, *, sent: Sent | None = None, block: Block | N
             block.last_report,
             block.since_last_report & 0xFFFF_FFFF,
         )
-    packet = _packet(_RR if sent is None else _SR, 0 if block is None else 1, body)
-    item = struct.pack("!IBB", ssrc, 1, len(cname)) + cname
-    packet += _packet(_SDES, 1, item + bytes(4 - len(item) % 4))  # at least one zero ends the list of items
-    if bye:
-        packet += _packet(_BYE, 1, struct.pack("!I", ssrc))
-    return packet
-
-
-def _packet(kind: int, count: int, body: bytes) -> bytes:
-    return struct.pack("!BBH", 0x80 | count, kind, len(body) // 4) + body
+    # a CNAME is item 1; at least one zero ends the list of items, which fills words
+    words = (6 + len(cname)) // 4 + 1
+    packet += _ITEM.pack(0x81, _SDES, words, ssrc, 1, len(cname)) + cname + bytes(4 * words - 6 - len(cname))
+    return packet + _RECEIVER.pack(0x81, _BYE, 1, ssrc) if bye else packet
 
 
 def parse(data: bytes) -> tuple[Report, ...] | None:
@@ -159,7 +160,7 @@ def _report(kind: int, count: int, body: bytes) -> Report | None:
         return None
     blocks = []
     for at in range(start, start + 24 * count, 24):
-        ssrc, loss, highest, jitter, last, since = struct.unpack_from("!IIIIII", body, at)
+        ssrc, loss, highest, jitter, last, since = _BLOCK.unpack_from(body, at)
         block = Block(
             ssrc=ssrc,
             fraction_lost=loss >> 24,

@@ -56,21 +56,7 @@ class RemoteSession:
 
     def connect(self, media: Negotiated) -> None:
         """Send there from now on."""
-        self._say(
-            messages.Connect(
-                self.number,
-                media.host,
-                media.port,
-                media.rtcp_port,
-                media.codec.value,
-                media.payload,
-                media.dtmf_payload,
-                media.ptime_ms,
-                media.sends,
-                media.receives,
-                self._silence_ms,
-            )
-        )
+        self._say(messages.Connect(self.number, media, self._silence_ms))
 
     def play(self, clips: Sequence[Clip], mark: int) -> None:
         """Play clips one after the other."""

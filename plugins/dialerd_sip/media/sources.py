@@ -12,6 +12,7 @@ though, and whoever is believed hears the call. So:
 Knows nothing of sockets.
 """
 
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
@@ -125,8 +126,15 @@ class Sources:
 
 
 def _address(host: str, port: int) -> Address | None:
+    written = _written(host) if 0 < port <= 65_535 else None
+    return None if written is None else (written, port)
+
+
+@lru_cache(maxsize=1_024)
+def _written(host: str) -> str | None:
+    """Return an IP address as a socket writes it; None = it is none, or the one that means nobody."""
     try:
         address = ip_address(host)
     except ValueError:
         return None
-    return None if address.is_unspecified or not 0 < port <= 65_535 else (str(address), port)
+    return None if address.is_unspecified else str(address)

@@ -7,10 +7,11 @@ what is played next begins without a gap in numbers.
 
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from dialerd_sip.core.sdp import Codec, Negotiated
-from dialerd_sip.media.contract import PlayEnded
+from dialerd_sip.media.contract import MediaFigures, PlayEnded
 from dialerd_sip.media.events import KeySender
 from dialerd_sip.media.hearing import Hearing
 from dialerd_sip.media.law import ALAW_SILENCE, ULAW_SILENCE
@@ -25,9 +26,11 @@ LATE_MS: Final = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 1_000.0)
 MARKER: Final = 0x80
 
 
-def fitting(ptime_ms: int) -> int:
-    """Return the longest length of packets that is sent and not above `ptime_ms`."""
-    return next((ptime for ptime in PTIMES if ptime <= ptime_ms), PTIMES[-1])
+@lru_cache(maxsize=64)
+def fitting(ptime_ms: int, *, alaw: bool) -> tuple[int, bytes]:
+    """Return the longest length of packets that is sent and not above `ptime_ms`, and the silence of one."""
+    ptime = next((ptime for ptime in PTIMES if ptime <= ptime_ms), PTIMES[-1])
+    return ptime, bytes((ALAW_SILENCE if alaw else ULAW_SILENCE,)) * (ptime * 8)
 
 
 class Stream:
@@ -52,7 +55,7 @@ class Stream:
         keys: keys that are sent, or None.
         sent, octets: packets and bytes of sound that were sent.
         late: packets by how late they left, in the classes of `LATE_MS`.
-        look_at: when it is to be looked at next, apart from its turns.
+        look_at: when the engine looks at it next, apart from its turns; None = not at all.
         report_at: when its next report leaves.
     """
 
@@ -111,7 +114,7 @@ class Stream:
         self.sent = 0
         self.octets = 0
         self.late = [0] * len(LATE_MS)
-        self.look_at: float | None = None
+        self.look_at: int | None = None
         self.report_at: float | None = None
 
     @property
@@ -122,9 +125,8 @@ class Stream:
     def agree(self, media: Negotiated) -> None:
         """Send as agreed from now on. What is played goes on where it is; its bytes are changed by the engine."""
         self.media = media
-        self.ptime = fitting(media.ptime_ms)
-        self.size = self.ptime * 8
-        self.silence = bytes((ALAW_SILENCE if self.alaw else ULAW_SILENCE,)) * self.size
+        self.ptime, self.silence = fitting(media.ptime_ms, alaw=self.alaw)
+        self.size = len(self.silence)
         self.kind = media.payload & 0x7F | MARKER
 
     def play(self, names: Sequence[str], sounds: Sequence[bytes], mark: int) -> None:
@@ -170,7 +172,19 @@ class Stream:
         first, begun_at, payload = step
         return media.dtmf_payload & 0x7F | (MARKER if first else 0), begun_at, payload
 
-    def late_ms_p99(self) -> float:
+    def figures(self) -> MediaFigures:
+        """Return what the session did."""
+        hearing = self.hearing
+        return MediaFigures(
+            sent=self.sent,
+            received=hearing.received,
+            lost=hearing.lost,
+            jitter_ms=hearing.jitter_ms,
+            late_ms_p99=self._late_ms_p99(),
+            strangers=hearing.strangers,
+        )
+
+    def _late_ms_p99(self) -> float:
         """Return the upper bound of the class that 99 of 100 packets left within."""
         wanted, count = sum(self.late) * 0.99, 0
         for bound, found in zip(LATE_MS, self.late, strict=True):
