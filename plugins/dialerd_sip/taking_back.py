@@ -15,11 +15,13 @@ from dialerd.model.errors import DialerdError
 from dialerd_sip.core.call_invite import via_of
 from dialerd_sip.core.digest import Credentials
 from dialerd_sip.core.events import Event, FormerTold, Sent
-from dialerd_sip.core.former import Former, FormerCall
+from dialerd_sip.core.former import Former
+from dialerd_sip.core.former_call import FormerCall
 from dialerd_sip.core.identifiers import call_id_of, tag_of
 from dialerd_sip.core.plan import Target
+from dialerd_sip.core.via import Via
 from dialerd_sip.identity import addresses_of
-from dialerd_sip.options import SipOptions
+from dialerd_sip.options import Redirects, SipOptions
 from dialerd_sip.shell.endpoint import LONGEST_DATAGRAM, Endpoint
 from dialerd_sip.state import CallState, from_bytes
 from dialerd_sip.trunk import NoTarget, Trunk
@@ -143,6 +145,7 @@ class TakingBack:
             dialog=state.dialog,
             answered=state.answered,
             credentials=self._credentials,
+            redirects=self._options.redirects is Redirects.FOLLOW,
         )
 
 
@@ -154,14 +157,12 @@ def guessed(seed: str, sent: Iterable[Sent], targets: Iterable[Target]) -> list[
         sent: those of which there is one.
         targets: where it may have been tried.
     """
-    known = {one.branch: one for one in sent}
+    known = {Via.parse(one.via).branch: one for one in sent}
     found = []
     for target in targets:
         last = max((one.cseq for one in known.values() if one.flow == target.flow), default=0)
         for cseq in range(1, max(_CSEQS, last + 1) + 1):
             branch, via = via_of(seed, cseq, target)
             if branch not in known:
-                found.append(
-                    Sent(cseq=cseq, branch=branch, uri=target.uri, via=via, flow=target.flow, routes=target.routes)
-                )
+                found.append(Sent(cseq=cseq, uri=target.uri, via=via, flow=target.flow, routes=target.routes))
     return found

@@ -209,6 +209,14 @@ LOCAL: Final = {
     "credentials": _row(_FAILED, _TRUNK, 21, _REST, _CREDENTIALS, f"{_RFC3261}.4.2 and 4.8"),
     "ring_timeout": _row(_NO_ANSWER, _CALLEE, 19, _END, "nobody answered within the ring timeout", _OWN),
     "hangup": _row(Outcome.CANCELLED, _US, 16, _END, "the call was taken back", _OWN),
+    "former_life": _row(
+        Outcome.CANCELLED,
+        _US,
+        41,
+        _END,
+        "dialerd was restarted while it rang, or before whoever answered had heard anything",
+        _OWN,
+    ),
     "no_media": _row(_FAILED, _PROVIDER, 88, _END, _CODEC, "RFC 3264, section 6"),
     "media_failed": _row(_FAILED, _US, 41, _END, "our sound failed; see the daemon's log", _OWN),
     "session_expired": _row(

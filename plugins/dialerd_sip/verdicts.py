@@ -87,8 +87,8 @@ def former_end(ending: Ending) -> CallEnd:
 def judge(ending: Ending, *, talked: Duration | None = None) -> Row:
     """Return the row of the table that holds for an ending.
 
-    The order: what was answered, unless that crossed our CANCEL, so that nobody heard anything; what ended it on our
-    side; what a flood protection or a filter says in words; answers that Q.850 has no number for; Q.850; the answer.
+    The order: what was answered, unless nobody heard anything (`Ending.crossed`); what ended it on our side; what a
+    flood protection or a filter says in words; answers that Q.850 has no number for; Q.850; the answer.
 
     Args:
         ending: the facts.

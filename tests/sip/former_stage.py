@@ -2,7 +2,8 @@
 
 from dialerd_sip.core.events import DialogState, FormerTold, Sent
 from dialerd_sip.core.flow import Flow, Transport
-from dialerd_sip.core.former import Former, FormerCall
+from dialerd_sip.core.former import Former
+from dialerd_sip.core.former_call import FormerCall
 from dialerd_sip.core.identifiers import branch_of
 from dialerd_sip.core.message import Request, Response, parse_message
 from dialerd_sip.core.timing import Timing
@@ -20,7 +21,6 @@ def sent(cseq=1, flow=TRUNK):
     branch = branch_of(SEED, "INVITE", cseq, f"{flow.host}")
     return Sent(
         cseq=cseq,
-        branch=branch,
         uri="sip:+447111000001@trunk.test",
         via=f"SIP/2.0/UDP 127.0.0.1:5060;branch={branch};rport",
         flow=flow,

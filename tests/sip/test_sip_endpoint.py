@@ -126,7 +126,7 @@ async def test_what_an_invite_is_is_told_before_it_leaves(clock):
         peer, flow = await udp_peer()
         sent_by_then = []
         endpoint.listen("call", lambda event: sent_by_then.append(endpoint.counts["udp_sent"]))
-        sent = Sent(cseq=1, branch="z9hG4bK", uri="sip:x", via="", flow=flow)
+        sent = Sent(cseq=1, uri="sip:x", via="", flow=flow)
         endpoint.ua.send(b"INVITE", flow)
         endpoint.ua.emit(InviteReady(call_id="call", sent=sent))
         endpoint.pump()

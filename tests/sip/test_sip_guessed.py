@@ -20,6 +20,7 @@ from trio.testing import MockClock
 
 from dialerd.model.call import AttemptRef, CannotTell, WasPlaced
 from dialerd.model.settings import AgentSettings
+from dialerd.model.states import Outcome
 from dialerd.model.structuring import structure
 from dialerd.plugin.provider import CallOrder, TrunkSite
 
@@ -87,6 +88,7 @@ class Far:
         heard: transport and message of all that came.
         nonce: the only one that is taken.
         deaf: nothing is answered.
+        word: what an INVITE that rings is answered when it is cancelled.
         ringing: the INVITEs that ring.
     """
 
@@ -94,6 +96,8 @@ class Far:
         self.heard: list[tuple[str, str]] = []
         self.nonce = "one"
         self.deaf = False
+        self.word = "487 Request Terminated"
+        self._contact = ""
         self.ringing: list[str] = []
 
     def of(self, method: str) -> list[tuple[str, str]]:
@@ -104,6 +108,7 @@ class Far:
         """Take messages."""
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         port = listener.socket.getsockname()[1]
+        self._contact = f"Contact: <sip:callee@127.0.0.1:{port}>"
         with trio.socket.socket(type=socket.SOCK_DGRAM) as sock:
             await sock.bind(("127.0.0.1", port))
             async with trio.open_nursery() as nursery:
@@ -136,14 +141,14 @@ class Far:
             return [_answer(message, "200 OK")]
         if method == "CANCEL":
             invites = [invite for invite in self.ringing if essence(invite) == essence(message)]
-            ended = [_answer(invite, "487 Request Terminated") for invite in invites]
+            ended = [_answer(invite, self.word, self._contact) for invite in invites]
             return [_answer(message, "200 OK"), *ended] if ended else []
         if method != "INVITE":
             return []
         if f'nonce="{self.nonce}"' not in message:
             return [_answer(message, "407 Who Are You", CHALLENGE.format(nonce=self.nonce))]
         self.ringing.append(message)
-        return [_answer(message, "180 Ringing", "Contact: <sip:callee@127.0.0.1>")]
+        return [_answer(message, "180 Ringing", self._contact)]
 
 
 def _answer(message: str, status: str, *headers: str) -> str:
@@ -254,6 +259,31 @@ async def test_what_was_kept_is_used_and_what_may_have_followed_is_guessed(clock
         first = next(state for state in report.states if len(from_bytes(state).sent) == 1)
         async with stage.trunk() as trunk:
             assert isinstance(await trunk.reconcile(ref(UIDS[0], first)), WasPlaced)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("word", "redirects", "outcome"),
+    [
+        ("487 Request Terminated", "refuse", Outcome.CANCELLED),
+        ("200 OK", "refuse", Outcome.CANCELLED),
+        ("486 Busy Here", "refuse", Outcome.BUSY),
+        ("302 Moved", "refuse", Outcome.FAILED),
+        ("302 Moved", "follow", None),
+    ],
+)
+async def test_what_the_far_end_says_of_a_call_decides(clock, tmp_path, word, redirects, outcome):
+    """Whoever picks up as they are cancelled is as little reached as whoever rings; None = nobody can tell."""
+    far = Far()
+    async with trio.open_nursery() as nursery:
+        stage = Stage(far, tmp_path, {"server": await nursery.start(far.serve), "redirects": redirects})
+        (report,) = await stage.ring(UIDS[0])
+        far.word = word
+        async with stage.trunk() as trunk:
+            answer = await trunk.reconcile(ref(UIDS[0], report.states[-1]))
+            assert isinstance(answer, CannotTell if outcome is None else WasPlaced)
+            assert outcome is None or answer.end.outcome is outcome
+        assert far.of("BYE") or word != "200 OK"
         nursery.cancel_scope.cancel()
 
 

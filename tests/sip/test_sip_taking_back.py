@@ -29,7 +29,7 @@ def test_whatever_left_last_is_guessed() -> None:
     for kept in range(len(sent)):  # a crash took away the state of one INVITE, and of none
         guesses = guessed(SEED, sent[:kept], targets)
         assert sent[kept] in guesses
-        assert not {one.branch for one in guesses} & {one.branch for one in sent[:kept]}
+        assert not {one.via for one in guesses} & {one.via for one in sent[:kept]}
     s.call.hang_up("hangup", s.link.now)
     s.done()
 
@@ -38,4 +38,4 @@ def test_where_nothing_is_known_each_target_may_have_had_three() -> None:
     """Where nothing is known each target may have had three."""
     guesses = guessed(SEED, (), (target(), target(OTHERS)))
     assert [one.cseq for one in guesses] == [1, 2, 3, 1, 2, 3]
-    assert len({one.branch for one in guesses}) == 6
+    assert len({one.via for one in guesses}) == 6

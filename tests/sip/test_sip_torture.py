@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import pytest
-from dialerd_sip.core import headers
 from dialerd_sip.core.headers import addresses, content_type, max_forwards, reasons, retry_after
 from dialerd_sip.core.message import BadMessage, Request, Response, parse_message
 from dialerd_sip.core.refusing import answer_to, dropped, refusal
 from dialerd_sip.core.uri import Uri
+from dialerd_sip.core.via import Via
 from torture_invalid import INVALID
 from torture_meaning import MEANING
 from torture_valid import VALID
@@ -143,7 +143,7 @@ def check_wsinv() -> None:
     assert message.call_id == "wsinv.ndaksdj@192.0.2.1"
     assert (message.via.transport, message.via.host, message.branch) == ("UDP", "192.0.2.2", "390skdjuw")
     assert not message.via.unique
-    assert [(via.transport, via.host, via.branch) for via in headers.vias(message)[1:]] == [
+    assert [(via.transport, via.host, via.branch) for via in map(Via.parse, message.values("Via")[1:])] == [
         ("TCP", "spindle.example.com", "z9hG4bK9ikj8"),
         ("UDP", "192.168.255.111", "z9hG4bK30239"),
     ]

@@ -116,6 +116,7 @@ OWN_ENDS = {
     "credentials": (*REST, 21),
     "ring_timeout": (*NO_ANSWER, 19),
     "hangup": ("cancelled", "us", 16),
+    "former_life": ("cancelled", "us", 41),
 }
 
 
@@ -255,12 +256,14 @@ def test_an_answer_that_crossed_our_cancel():
     crossing = {"answered": True, "rang": True, "crossed": True, "ender": Ender.US}
     assert told(ending(200, why="ring_timeout", **crossing)) == OWN_ENDS["ring_timeout"]
     assert told(ending(200, why="hangup", **crossing)) == OWN_ENDS["hangup"]
+    assert told(ending(200, why="former_life", **crossing)) == OWN_ENDS["former_life"]
 
 
 def test_answered_calls():
     """An ordinary one has no cause; what ended it on our side, or at once, is said."""
     assert told(ending(200, answered=True, rang=True, ender=Ender.CALLEE)) == ("answered", None, None)
     assert told(ending(200, answered=True, why="hangup")) == ("answered", None, None)
+    assert told(ending(answered=True, why="former_life")) == ("answered", None, None)
     assert told(ending(200, answered=True, why="max_duration")) == ("answered", None, None)
     assert told(ending(200, answered=True, certain=False)) == ("answered", None, None)
     assert told(ending(200, answered=True, why="session_expired")) == ("answered", "provider", 102)

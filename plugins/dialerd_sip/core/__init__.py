@@ -20,7 +20,8 @@ Layers, imports downwards:
                    call_answered: until it is over, with call_requests, call_refresh, farewell, and
                    call_keys, call_keys_sent: keys by INFO, heard and pressed
                    call_leg, call_media: what both have
-    former         a call of a former life, taken back
+    former         a call of a former life, taken back; former_call: what is known of it,
+                   former_proof: what is proven, former_partings: its BYEs
     registration   REGISTER with refresh; registrar reads its answers
     health         OPTIONS to each target; presence asks once; out_of_dialog writes the requests of both
     dialog         route sets, remote target, CSeq (RFC 3261 section 12); next_hop, identifiers

@@ -82,7 +82,8 @@ class Inviting:
         self._call = call
         self._plan = plan
         self._invite = Invite(plan)
-        self._targets = list(dict.fromkeys(plan.targets))  # one that stands there twice would get the same branch twice
+        targets = plan.targets  # one that stands there twice would get the same branch twice
+        self._targets = list(targets if len(targets) == 1 else dict.fromkeys(targets))
         self._target: Target = plan.targets[0]
         self._transaction: ClientTransaction | None = None
         self._sent: dict[str, tuple[Request, Target]] = {}  # by branch
@@ -331,7 +332,7 @@ class Inviting:
         credentials = call.authenticator.headers("INVITE", target.uri, self._invite.body)
         branch, via = via_of(self._plan.seed, self.cseq, target)
         request = self._invite.request(target, self.cseq, via, credentials)
-        sent = Sent(cseq=self.cseq, branch=branch, uri=target.uri, via=via, flow=target.flow, routes=target.routes)
+        sent = Sent(cseq=self.cseq, uri=target.uri, via=via, flow=target.flow, routes=target.routes)
         self._sent[branch] = (request, target)
         call.emit(InviteReady(call_id=call.call_id, sent=sent))
         self._transaction = call.ua.transactions.request(request, target.flow, self, now)

@@ -13,7 +13,6 @@ class Sent(Struct, frozen=True, kw_only=True, gc=False):
 
     Args:
         cseq: its CSeq number.
-        branch: branch of its Via.
         uri: its Request-URI.
         via: its whole Via value.
         flow: where it goes.
@@ -21,7 +20,6 @@ class Sent(Struct, frozen=True, kw_only=True, gc=False):
     """
 
     cseq: int
-    branch: str
     uri: str
     via: str
     flow: Flow
@@ -123,10 +121,11 @@ class Ending(Struct, frozen=True, kw_only=True, gc=False):
         retry_after: seconds of its Retry-After, as told, or None.
         rang: whether anything told that it rings (180, 183 with media, or a 18x at all).
         answered: whether a 2xx came.
-        crossed: whether it crossed our CANCEL, so that whoever answered heard nothing.
+        crossed: whether it crossed our CANCEL, or the end of a former life, so that whoever answered heard nothing.
         certain: False = an INVITE may have reached somebody and nobody knows what became of it.
         why: what happened where the status does not say it: `timeout`, `connection`, `refused` (ICMP), `credentials`,
-            `ring_timeout`, `hangup`, `max_duration`, `session_expired`, `no_media`, `media_failed`.
+            `ring_timeout`, `hangup`, `max_duration`, `session_expired`, `no_media`, `media_failed`,
+            `former_life`.
         detail: for people.
         tried: how many targets got an INVITE.
     """

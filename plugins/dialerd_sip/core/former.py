@@ -1,15 +1,14 @@
 """A call of a former life, taken back: every INVITE that may still ring is cancelled, a dialog that may be up is ended.
 
-What proves what (RFC 3261 sections 9, 13.3, 15):
+What is waited for (RFC 3261 sections 9, 13.3, 15; what it proves: `core.former_proof`):
 
-- any final answer to one of its INVITEs proves that it was placed, 487 too: the far end had it; but a challenge that
-  could be met proves nothing, for an INVITE that met it may have left and rung;
-- a 2xx that comes is acknowledged, and its dialog ended by a BYE;
-- an answer to a CANCEL proves nothing: 481 says that the INVITE never came, or was over long ago, and 2xx that the far
-  end had it, though it may have refused it by then; where it had not, its 487 follows;
-- what is answered to a BYE adds nothing: an established dialog that is known proves that the call was placed;
-- an early dialog may be up by now, its answer acknowledged, and only that not kept: where no final answer comes, it
-  gets a BYE as well, and a 2xx to that proves that it was up, since a CANCEL had come before.
+- the final answer to each INVITE, 487 where its CANCEL came in time. A 2xx is acknowledged, and its dialog ended by a
+  BYE;
+- the answer to a CANCEL, which proves nothing: 481 says that the INVITE never came, or was over long ago, and 2xx that
+  the far end had it, though it may have refused it by then; where it had not, its 487 follows;
+- the answer to a BYE. An early dialog may be up by now: where it was on the disk, the ACK to an answer left at once,
+  and a kill in the next fifth of a second took away that there was one. So it gets a BYE as well, where no final answer
+  comes.
 
 The INVITEs to one place went one after the other: the next one left when the one before had its final answer, and none
 left after an answer that is no challenge, redirection or failover. So one that is answered like that now was the last
@@ -25,28 +24,18 @@ Knows nothing of attempts and agents; what it finds out is told by one `FormerTo
 
 from typing import Final
 
-from attrs import frozen
-
-from dialerd_sip.core.call_forks import MOST_LEGS
 from dialerd_sip.core.dialog import Dialog, tag_in
-from dialerd_sip.core.digest import Authenticator, Credentials
-from dialerd_sip.core.events import DialogState, Ender, Ending, FormerTold, Sent
+from dialerd_sip.core.events import DialogState, Ender, FormerTold
 from dialerd_sip.core.farewell import Farewell
 from dialerd_sip.core.flow import Flow
-from dialerd_sip.core.headers import reason_values
-from dialerd_sip.core.identifiers import call_id_of, tag_of
+from dialerd_sip.core.former_call import FormerCall
+from dialerd_sip.core.former_partings import REASONS, FormerPartings
+from dialerd_sip.core.former_proof import FormerProof, goes_on
 from dialerd_sip.core.message import BadMessage, Request, Response
-from dialerd_sip.core.out_of_dialog import request_to
-from dialerd_sip.core.plan import Target
 from dialerd_sip.core.presence import ask
 from dialerd_sip.core.timing import Timer
 from dialerd_sip.core.transactions import ClientTransaction, ServerTransaction
 from dialerd_sip.core.ua import UserAgent
-from dialerd_sip.core.uri import NameAddr
-
-_CSEQ_STEP: Final = 1_000
-"""How far a BYE's CSeq is beyond the last one that is known: refreshes of the former life have counted on, and the far
-end takes any higher number (RFC 3261 section 12.2.2)."""
 
 _STRAYS: Final = 1.5
 """For how many T2 a 2xx is still waited for when all else was answered: the far end sends it again every T2 until it
@@ -64,44 +53,8 @@ _PARTING_T1: Final = 2
 _EARLY_T1: Final = 2
 """T1s for which the 487 of an INVITE whose CANCEL was taken is waited for until its early dialog is ended by a BYE."""
 
-_CHALLENGES: Final = frozenset((401, 407, 420, 422))
-_GO_ON: Final = _CHALLENGES | {503}
-"""Answers that another INVITE may have followed, as may one to 3xx."""
-
 _REFUSALS: Final = 3
-"""The same for the 487 of an INVITE whose CANCEL was taken: RFC 3261 section 17.2.1, timer G."""
-
-_WHY: Final = "former_life"
-_REASONS: Final = ('SIP;cause=503;text="the dialer was restarted"',)
-
-
-@frozen(kw_only=True)
-class FormerCall:
-    """What is known of a call of a former life.
-
-    Args:
-        seed: the attempt's id.
-        call_id: its Call-ID.
-        from_: value of its From, with tag.
-        to: value of its To, without tag.
-        sent: the INVITEs that may have left, in order.
-        contact: our Contact.
-        sent_by: host and port of our Via.
-        dialog: its dialog, where one was reached, early or established.
-        answered: whether that dialog is established.
-        credentials: what challenges are answered with, or None.
-    """
-
-    seed: str
-    call_id: str
-    from_: str
-    to: str
-    sent: tuple[Sent, ...]
-    contact: str
-    sent_by: str
-    dialog: DialogState | None = None
-    answered: bool = False
-    credentials: Credentials | None = None
+"""For how many T2 that 487 is waited for at all: RFC 3261 section 17.2.1, timer G."""
 
 
 class Former:
@@ -116,33 +69,31 @@ class Former:
     def __init__(self, ua: UserAgent, call: FormerCall, now: float) -> None:
         self._ua = ua
         self._call = call
-        self._tag = NameAddr.parse(call.from_).params.get("tag") or ""
+        self._proof = FormerProof(call)
+        self._tag = call.tag
         self._invites: dict[ClientTransaction, ClientTransaction | None] = {}  # that are awaited, with their CANCELs
         self._silent: set[ClientTransaction] = set()  # to whose CANCEL nothing was said
         self._began = now
         self._resumed: list[ClientTransaction] = []
-        self._farewells: dict[str, Farewell] = {}  # by the far end's tag
-        self._ending: Ending | None = None
+        self._partings = FormerPartings(ua, call.credentials, self._said_goodbye)
         self._heard = False
         self._over = False
         self._open = 0  # requests whose final answer is awaited
         self._timer: Timer | None = None
-        self._parting: dict[Farewell, Flow] = {}  # whose end is awaited
         self._early: DialogState | None = None  # that is to be ended, where no final answer says that it is over
         self._doubtful: Farewell | None = None  # the one that ends it
         ua.adopt(call.call_id, self)
         ua.timers.at(now + _DOUBT_T1 * ua.timing.t1, self._ask)
-        if call.answered and call.dialog is not None:
-            self._ending = Ending(ender=Ender.US, answered=True, rang=True, why=_WHY)
-            self._end_known(call.dialog, now)
+        if call.established is not None:
+            self._end_known(call.established, now)
             return
         self._early = call.dialog
         for sent in call.sent:
-            invite = ua.transactions.resume(self._invite(sent), sent.flow, self, now)
+            invite = ua.transactions.resume(call.invite(sent), sent.flow, self, now)
             self._resumed.append(invite)
             self._silent.add(invite)
             self._open += 1
-            self._invites[invite] = ua.transactions.cancel(invite, now, _REASONS, _Cancel(self, invite))
+            self._invites[invite] = ua.transactions.cancel(invite, now, REASONS, _Cancel(self, invite))
 
     # what is said to the INVITEs
 
@@ -154,17 +105,9 @@ class Former:
             return
         if response.status < 300:
             self._accept(transaction.request, response, transaction.flow, now)
-        elif not self._settled:
-            ours = response.status == 487
-            self._ending = Ending(
-                ender=Ender.US if ours else Ender.NETWORK,
-                status=response.status,
-                phrase=response.phrase,
-                reasons=reason_values(response),
-                rang=True,  # nobody knows; whoever may have been rung is not rung again as if nothing had been
-                why=_WHY,
-            )
-        if not _goes_on(response.status):
+        else:
+            self._proof.refused(response, transaction.flow)
+        if not goes_on(response.status):
             for other in tuple(self._invites):
                 if other is not transaction and other.flow == transaction.flow:
                     self._close_quietly(other, now)
@@ -201,23 +144,8 @@ class Former:
     def _ask(self, now: float) -> None:
         """Ask those who have said nothing whether they are there."""
         flows = {invite.flow for invite in self._silent if invite in self._invites}
-        flows |= {flow for farewell, flow in self._parting.items() if not farewell.heard}
-        for flow in flows:
-            ask(self._ua, self._question(flow), flow, self._is_there, now)
-
-    def _question(self, flow: Flow) -> Request:
-        """Return an OPTIONS to whoever is at the end of a flow, and to nobody behind it."""
-        call, seed = self._call, f"{self._call.seed} there"
-        host = f"[{flow.host}]" if ":" in flow.host else flow.host
-        uri = f"sip:{host}:{flow.port}"
-        return request_to(
-            Target(flow=flow, uri=uri, contact=call.contact, sent_by=call.sent_by),
-            "OPTIONS",
-            seed=call_id_of(seed, "dialerd"),
-            cseq=1,
-            from_=f"<sip:dialerd@{call.sent_by}>;tag={tag_of(seed)}",
-            to=f"<{uri}>",
-        )
+        for flow in flows | self._partings.silent:
+            ask(self._ua, self._call.question(flow), flow, self._is_there, now)
 
     def _is_there(self, flow: Flow, now: float) -> None:
         """Take it that a far end answers, and may still answer a CANCEL for a while."""
@@ -228,9 +156,7 @@ class Former:
     def _parted(self, flow: Flow, now: float) -> None:
         """Wait no longer for the answer to a BYE."""
         self._heard = True
-        for farewell, way in tuple(self._parting.items()):
-            if way == flow and not farewell.heard:
-                self._said_goodbye(farewell, now)
+        self._partings.give_up(flow, now)
 
     def _nothing_known(self, flow: Flow, now: float) -> None:
         """Take it that a far end that is there knows nothing of an INVITE of which it says nothing."""
@@ -249,11 +175,8 @@ class Former:
             return
         self._heard = True
         transaction.answer(Response.to_request(request, 200, "OK"), now)
-        self._ending = Ending(ender=Ender.CALLEE, answered=True, rang=True, why=_WHY)
-        farewell = self._farewells.pop(tag_in(request, of="from"), None)
-        if farewell is not None:
-            farewell.stop()
-            self._said_goodbye(farewell, now)
+        self._proof.picked_up(Ender.CALLEE)
+        self._partings.left(tag_in(request, of="from"), now)
 
     def concerns(self, request: Request) -> bool:
         """Whether a request of an unknown source knows the tag that the former life drew."""
@@ -267,8 +190,7 @@ class Former:
         if tag_in(response, of="from") != self._tag:
             return False
         self._heard = True
-        invite = Request("INVITE", self._call.sent[-1].uri, self._headers(response.cseq.number))
-        self._accept(invite, response, flow, now)
+        self._accept(self._call.unknown_invite(response.cseq.number), response, flow, now)
         return True
 
     # how it ends
@@ -281,62 +203,37 @@ class Former:
             ack, towards = dialog.request("ACK", response.cseq.number)
         except BadMessage:
             return  # it cannot be acknowledged, and the far end gives it up: RFC 3261 section 13.3.1.4
-        if dialog.remote_tag in self._farewells or len(self._farewells) < MOST_LEGS:
+        begun = self._partings.begun(dialog.remote_tag)
+        if begun or not self._partings.full:
             self._ua.send(ack.to_bytes(), towards)
-        self._ending = Ending(ender=Ender.US, status=response.status, answered=True, rang=True, why=_WHY)
-        if dialog.remote_tag not in self._farewells and len(self._farewells) < MOST_LEGS:
-            dialog.local_cseq += _CSEQ_STEP
+        self._proof.picked_up(status=response.status)
+        if not begun and not self._partings.full:
             self._end(dialog, flow, now)
 
     def _end_early(self, now: float) -> None:
         """End the early dialog that is known, unless it is over: RFC 3261 section 15 lets callers do so."""
         state, self._early = self._early, None
-        if state is None or self._over or self._settled or state.remote_tag in self._farewells:
+        if state is None or self._over or self._proof.settled or self._partings.begun(state.remote_tag):
             return
         self._doubtful = self._end_known(state, now)
         self._ua.timers.at(now + _PARTING_T1 * self._ua.timing.t1, lambda then: self._parted(state.flow, then))
 
-    @property
-    def _settled(self) -> bool:
-        """Whether the last INVITE has its final answer."""
-        return self._ending is not None and (self._ending.status is None or not _goes_on(self._ending.status))
-
-    @property
-    def _proof(self) -> Ending | None:
-        """How it ended, where that is proven."""
-        ending, may_be_met = self._ending, _CHALLENGES if self._call.credentials else _CHALLENGES - {401, 407}
-        return None if ending is not None and ending.status in may_be_met else ending
-
     def _end_known(self, state: DialogState, now: float) -> Farewell:
-        call = self._call
-        dialog = Dialog(
-            seed=call.seed,
-            state=state,
-            call_id=call.call_id,
-            contact=call.contact,
-            sent_by=call.sent_by,
-            invite_flow=state.flow,
-        )
-        dialog.local_cseq += _CSEQ_STEP
-        return self._end(dialog, state.flow, now)
+        return self._end(self._call.dialog_of(state), state.flow, now)
 
     def _end(self, dialog: Dialog, flow: Flow, now: float) -> Farewell:
-        authenticator = Authenticator(self._call.credentials)
-        farewell = Farewell(self._ua, dialog, authenticator, _REASONS, lambda then: self._said_goodbye(farewell, then))
-        self._farewells[dialog.remote_tag] = farewell
-        self._parting[farewell] = flow
         self._open += 1
-        farewell.send(now)
-        return farewell
+        return self._partings.end(dialog, flow, now)
 
-    def _said_goodbye(self, farewell: Farewell, now: float) -> None:
+    def _said_goodbye(self, farewell: Farewell, flow: Flow | None, now: float) -> None:
+        """Take the answer to a BYE, or that it is waited for no longer."""
         self._heard = self._heard or farewell.heard
-        if farewell is self._doubtful and farewell.taken and not self._settled:
-            self._ending = Ending(ender=Ender.US, answered=True, rang=True, why=_WHY)
+        if farewell is self._doubtful and farewell.taken and not self._proof.settled:
+            self._proof.picked_up()
             for invite in tuple(self._invites):
-                if invite.flow == self._parting.get(farewell):
+                if invite.flow == flow:
                     self._close_quietly(invite, now)
-        if self._parting.pop(farewell, None) is not None:
+        if flow is not None:
             self._done(now)
 
     def _closed(self, invite: ClientTransaction, now: float) -> None:
@@ -351,7 +248,7 @@ class Former:
             self._end_early(now)
         if self._over or self._open > 0:
             return
-        if self._proof is not None or not self._heard:
+        if self._proof.ending is not None or not self._heard:
             self._finish(now)
         elif self._timer is None:
             self._timer = self._ua.timers.at(max(now, self._began + _STRAYS * self._ua.timing.t2), self._finish)
@@ -364,23 +261,9 @@ class Former:
             if invite.open:  # its CANCEL was answered, or not, and nothing more may ever come of it
                 invite.stop()
         self._ua.release(self._call.call_id, self._tag)
-        told, proof = self._call.call_id, self._proof
-        self._ua.emit(FormerTold(call_id=told, placed=None if proof is None else True, heard=self._heard, ending=proof))
-
-    def _invite(self, sent: Sent) -> Request:
-        """Return as much of an INVITE of the former life as its CANCEL and its answers need."""
-        routes = [("Route", route) for route in sent.routes]
-        return Request("INVITE", sent.uri, [("Via", sent.via), *routes, *self._headers(sent.cseq)])
-
-    def _headers(self, cseq: int) -> list[tuple[str, str]]:
-        call = self._call
-        own = [("Max-Forwards", "70"), ("From", call.from_), ("To", call.to), ("Call-ID", call.call_id)]
-        return [*own, ("CSeq", f"{cseq} INVITE")]
-
-
-def _goes_on(status: int) -> bool:
-    """Tell whether another INVITE may have followed an answer."""
-    return status in _GO_ON or 300 <= status < 400
+        call_id, ending = self._call.call_id, self._proof.ending
+        placed = None if ending is None else True
+        self._ua.emit(FormerTold(call_id=call_id, placed=placed, heard=self._heard, ending=ending))
 
 
 class _Cancel:

@@ -13,14 +13,11 @@ from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.fields import Fields
 from dialerd_sip.core.grammar import number, parameters, split
 from dialerd_sip.core.message import Response
-from dialerd_sip.core.reasons import Notice, Reason, RetryAfter, notices, reasons, retry_after
+from dialerd_sip.core.reasons import Reason, RetryAfter, reasons, retry_after
 from dialerd_sip.core.uri import NameAddr
-from dialerd_sip.core.via import CSeq, Via
 
 __all__ = [
     "ContentType",
-    "Notice",
-    "RAck",
     "Reason",
     "RetryAfter",
     "SessionExpires",
@@ -31,16 +28,13 @@ __all__ = [
     "content_type",
     "max_forwards",
     "min_se",
-    "notices",
     "option_tags",
-    "rack",
     "reason_values",
     "reasons",
     "retry_after",
     "rseq",
     "seconds",
     "session_expires",
-    "vias",
 ]
 
 _LARGEST = 2**32 - 1  # RFC 3261 section 20.19: an Expires of up to 2**32 - 1
@@ -54,13 +48,6 @@ class SessionExpires(Struct, frozen=True, kw_only=True, gc=False):
 
     seconds: int
     refresher: str | None = None
-
-
-class RAck(Struct, frozen=True, kw_only=True, gc=False):
-    """RAck (RFC 3262 section 7.2): which provisional answer a PRACK is for."""
-
-    rseq: int
-    cseq: CSeq
 
 
 class ContentType(Struct, frozen=True, kw_only=True, gc=False):
@@ -106,15 +93,6 @@ def rseq(message: Fields) -> int | None:
     return None if text is None else number(text, _LARGEST, "RSeq")
 
 
-def rack(message: Fields) -> RAck | None:
-    """Return RAck, or None."""
-    text = message.first("RAck")
-    if text is None:
-        return None
-    first, _, rest = text.partition(" ")
-    return RAck(rseq=number(first, _LARGEST, "RAck"), cseq=CSeq.parse(rest))
-
-
 def reason_values(message: Fields) -> tuple[str, ...]:
     """Return the values of Reason (RFC 3326); none where they cannot be read: what they explain happens anyway."""
     try:
@@ -136,11 +114,6 @@ def allowed(message: Fields) -> frozenset[str]:
 def addresses(message: Fields, name: str) -> tuple[NameAddr, ...]:
     """Return all values of Contact, Route, Record-Route, P-Asserted-Identity and the like, in order."""
     return tuple(NameAddr.parse(value) for value in message.values(name))
-
-
-def vias(message: Fields) -> tuple[Via, ...]:
-    """Return all values of Via, topmost first."""
-    return tuple(Via.parse(value) for value in message.values("Via"))
 
 
 def content_type(message: Fields) -> ContentType | None:

@@ -1,4 +1,4 @@
-"""Why something failed, as headers tell it: Reason (RFC 3326), Warning and Retry-After (RFC 3261 20.43, 20.33).
+"""Why something failed, as headers tell it: Reason (RFC 3326) and Retry-After (RFC 3261 section 20.33).
 
 All of it is told by others for information: what cannot be read is left out and spoils nothing. Knows nothing of what
 follows from it.
@@ -11,10 +11,9 @@ from msgspec import Struct, field
 
 from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.fields import Fields
-from dialerd_sip.core.grammar import parameters, split, unquote
+from dialerd_sip.core.grammar import parameters, split
 
 LONGEST_RETRY = 2**31 - 1  # a larger number of seconds is read as this one (RFC 4475 section 3.1.2.5)
-_WARNING = re.compile(r'(\d{3})[ \t]+(\S+)[ \t]+("(?:[^"\\]|\\.)*+")', re.DOTALL)
 _RETRY = re.compile(r"(\d+)[ \t]*(\(.*\))?[ \t]*(;.*)?", re.DOTALL)
 
 
@@ -60,20 +59,6 @@ class Reason(Struct, frozen=True, kw_only=True, gc=False):
         return cls(protocol=protocol, cause=int(cause) if known else None, text=params.get("text"), params=params)
 
 
-class Notice(Struct, frozen=True, kw_only=True, gc=False):
-    """A value of Warning: its code (300 to 399, RFC 3261 section 27.2), who warns, and the words, unquoted."""
-
-    code: int
-    agent: str
-    text: str
-
-    @classmethod
-    def parse_all(cls, lines: Iterable[str]) -> tuple["Notice", ...]:
-        """Read values of Warning headers; what cannot be read is left out."""
-        found = (_WARNING.fullmatch(value) for value in _values(lines))
-        return tuple(cls(code=int(each[1]), agent=each[2], text=unquote(each[3])) for each in found if each)
-
-
 class RetryAfter(Struct, frozen=True, kw_only=True, gc=False):
     """A value of Retry-After (RFC 3261 section 20.33).
 
@@ -108,11 +93,6 @@ class RetryAfter(Struct, frozen=True, kw_only=True, gc=False):
 def reasons(message: Fields) -> tuple[Reason, ...]:
     """Return all values of Reason that can be read."""
     return Reason.parse_all(message.all("Reason"))
-
-
-def notices(message: Fields) -> tuple[Notice, ...]:
-    """Return all values of Warning that can be read."""
-    return Notice.parse_all(message.all("Warning"))
 
 
 def retry_after(message: Fields) -> RetryAfter | None:
