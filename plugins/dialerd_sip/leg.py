@@ -13,7 +13,7 @@ import trio
 from dialerd.model.errors import DialerdError
 from dialerd.model.instants import SECOND, Duration
 from dialerd.plugin.provider import Accepted, Answered, CallOrder, Digits, Report, Ringing
-from dialerd_sip.conversation import Action, Conversation, EndCall, OptOut, Play, StopPlaying, WaitFor
+from dialerd_sip.conversation import Action, Conversation, EndCall, OptOut, Play, PressKeys, StopPlaying, WaitFor
 from dialerd_sip.core.call import Call
 from dialerd_sip.core.events import (
     CallOver,
@@ -30,6 +30,7 @@ from dialerd_sip.core.events import (
 from dialerd_sip.core.plan import CallPlan
 from dialerd_sip.core.timing import Timer
 from dialerd_sip.media.contract import Detected, Digit, MediaEvent, MediaLost, PlayEnded, Session, Silent
+from dialerd_sip.pressing import Pressing
 from dialerd_sip.shell.endpoint import Endpoint
 from dialerd_sip.state import CallState, to_bytes
 
@@ -118,8 +119,8 @@ class Leg:
         self._accepted = False
         self._answered = False
         self._answered_s = 0.0
-        self._storing: str | None = None  # tag of the far end whose dialog is being stored
-        self._stored: str | None = None  # of the one whose dialog is durable
+        self._storing: DialogState | None = None  # that is being stored
+        self._stored: DialogState | None = None  # that is durable
         self._rings = False
         self._gathering: Timer | None = None  # until the early dialog is stored without being hurried
         self._patience: Timer | None = None  # with the store, once somebody has answered
@@ -186,17 +187,17 @@ class Leg:
         dialog = self._dialog
         if dialog is None:
             return
-        if self._answered and self._patience is None and self._stored != dialog.remote_tag:
+        if self._answered and self._patience is None and self._stored != dialog:
             self._patience = self._endpoint.ua.timers.at(self._endpoint.now + _PATIENCE_S, self._impatient)
-        if dialog.remote_tag not in (self._storing, self._stored):
-            self._storing = dialog.remote_tag
+        if dialog not in (self._storing, self._stored):
+            self._storing = dialog
             self._report.notify_stored(self._is_stored)
 
     def _is_stored(self, done: bool) -> None:
         """Take it that the dialog is durable, or that it never will be: somebody has answered all the same."""
         if not done:  # told by the store itself
             _log.debug("sip.dialog_not_stored", call_id=self._order.attempt_id)
-        self._stored, self._storing = self._storing, None
+        self._stored, self._storing = self._dialog, None  # all that was handed over so far is durable
         self._acknowledge()
         self._endpoint.pump()
 
@@ -204,7 +205,7 @@ class Leg:
         """Acknowledge without the store: somebody waits for us to speak."""
         self._patience = None
         if self._dialog is not None:
-            self._stored = self._dialog.remote_tag
+            self._stored = self._dialog
         self._acknowledge()
 
     async def _opt_out(self) -> None:
@@ -263,7 +264,7 @@ class Leg:
         if event.media is not None:
             self._session.connect(event.media)
         if event.dialog is not None and event.dialog != self._dialog:
-            self._dialog = event.dialog
+            self._dialog, self._stored, self._storing = event.dialog, None, None  # one state is kept, of the last
             self._keep()
             if self._gathering is None:
                 self._gathering = self._endpoint.ua.timers.at(self._endpoint.now + _GATHERED_S, self._gathered)
@@ -294,7 +295,7 @@ class Leg:
 
     def _acknowledge(self) -> None:
         """Acknowledge the answer, if there is one whose dialog is durable."""
-        if self._answered and self._dialog is not None and self._stored == self._dialog.remote_tag:
+        if self._answered and self._dialog is not None and self._stored == self._dialog:
             self._call.acknowledge(self._endpoint.now)
 
     def _keep(self) -> None:
@@ -349,37 +350,39 @@ class Leg:
         for action in actions:
             if self._ending is not None:
                 return
-            self._expect(None)
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             match action:
                 case Play(clips=clips, mark=mark):
                     self._session.play(clips, mark)
                 case StopPlaying():
                     self._session.stop()
-                case WaitFor():
-                    self._expect(action)
+                case PressKeys(keys=keys, mark=mark):
+                    self._go_on(0.0, mark, Pressing(self._call, self._session, keys))
+                case WaitFor(ms=ms, mark=mark):
+                    self._go_on(ms / SECOND, mark)
                 case OptOut():
-                    self._stop_asked = True
+                    self._stop_asked = self.opted_out = True
                     self._woken.set()
                 case EndCall():
                     self._call.hang_up("agent", self._endpoint.now)
 
-    def _expect(self, wait: WaitFor | None) -> None:
-        """Wait for what an agent waits for, instead of what it waited for before."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if wait is None:
-            return
-        mark, endpoint = wait.mark, self._endpoint
+    def _go_on(self, wait_s: float, mark: int, pressing: Pressing | None = None) -> None:
+        """Have the agent go on after a while, and where it presses keys, once that is done."""
 
-        def due(_now: float) -> None:
+        def due(now: float) -> None:
             try:
-                self._do(self._conversation.timed_out(mark))
+                left_s = None if pressing is None else pressing.step(now)
+                if left_s is None:
+                    self._do(self._conversation.timed_out(mark))
+                else:
+                    self._go_on(left_s, mark, pressing)
             except Exception:
                 self._stumbled()
                 raise
 
-        self._timer = endpoint.ua.timers.at(endpoint.now + wait.ms / SECOND, due)
+        self._timer = self._endpoint.ua.timers.at(self._endpoint.now + wait_s, due)
 
     def _hang_up(self) -> None:
         self._call.hang_up("hangup", self._endpoint.now)

@@ -107,3 +107,102 @@ async def test_a_lost_store_is_told(monkeypatch, autojump_clock):
                 await trio.sleep(1)
         assert told == [False, False]
         monkeypatch.setattr(bench.store, "write", write)
+
+
+async def test_one_that_fails_when_it_is_told_costs_nobody_else(autojump_clock):
+    """A provider's error stays its own."""
+    told = []
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        report.state(b"state")
+        fails = len(phone.left) % 2
+
+        def say(done):
+            told.append(done)
+            if fails:
+                raise RuntimeError("made to fail")
+
+        report.notify_stored(say)
+        await trio.sleep(1)
+        return ANSWERED
+
+    async with rig(Phone(script)) as bench:
+        row = await bench.add(10)
+        await bench.over(row)
+    assert told == [True] * 10
+
+
+async def test_one_may_ask_again_when_it_is_told(autojump_clock):
+    """Each time it is told of what it handed over last."""
+    stage, kept = [], []
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        over = trio.Event()
+        states = iter((b"one", b"two", b"three"))
+
+        def go_on(done):
+            assert done
+            state = next(states, None)
+            if state is None:
+                over.set()
+            else:
+                report.state(state)
+                report.notify_stored(go_on)
+
+        go_on(True)
+        await over.wait()
+        kept.extend(row[0] for row in await stage[0].rows(STATES))
+        return ANSWERED
+
+    async with rig(Phone(script)) as bench:
+        stage.append(bench)
+        row = await bench.add(1)
+        await bench.over(row)
+    assert kept == [b64encode(b"three").decode()]
+
+
+async def test_what_comes_while_it_is_written_is_waited_for(autojump_clock, monkeypatch):
+    """Told is what the last state before the asking said, or one after it; never one before."""
+    stage, kept = [], []
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        report.state(b"one")
+        report.notify_stored(lambda _: None)
+        await trio.sleep(0.02)  # its write is under way
+        report.state(b"two")
+        await stored(report)
+        kept.extend(row[0] for row in await stage[0].rows(STATES))
+        return ANSWERED
+
+    async with rig(Phone(script)) as bench:
+        stage.append(bench)
+        write = bench.store.write
+
+        async def slow(operation, *args):
+            await trio.sleep(0.05)
+            return await write(operation, *args)
+
+        monkeypatch.setattr(bench.store, "write", slow)
+        row = await bench.add(1)
+        await bench.over(row)
+    assert kept == [b64encode(b"two").decode()]
+
+
+async def test_nobody_is_told_whose_call_is_over(autojump_clock):
+    """Its end says everything, and nothing of it is kept."""
+    told = []
+
+    async def script(phone, order, report):
+        phone.leave(order)
+        report.state(b"state")
+        report.notify_stored(told.append)
+        return ANSWERED
+
+    async with rig(Phone(script)) as bench:
+        row = await bench.add(5)
+        await bench.over(row)
+        await trio.sleep(5)
+    assert told == []

@@ -79,6 +79,9 @@ def test_answers_that_are_not_ours_are_dropped() -> None:
     assert dropped(answer) == "more than one Via"
     answer.set("Via", 'SIP/2.0/UDP a.test;note="one, and the same"')
     assert dropped(answer) is None
+    answer.set("Via", "SIP/2.0/UDP a.test,")
+    answer.add("Via", "")
+    assert dropped(answer) is None
     answer.remove("Via")
     assert dropped(answer) == "no Via"
     answer.add("Via", "SIP/2.0/UDP b.test")

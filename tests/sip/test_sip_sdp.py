@@ -4,6 +4,8 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
+from dialerd_sip.core import sdp as reading
+from dialerd_sip.core import sdp_text
 from dialerd_sip.core.sdp import BadDescription, Codec, LocalMedia, accept, answer, offer
 from dialerd_sip.core.sdp_text import read
 from hypothesis import given
@@ -182,6 +184,21 @@ def test_what_cannot_be_used_says_why(lines, why):
         accept(OURS, sdp(*lines))
     with pytest.raises(BadDescription, match=why):
         answer(OURS, sdp(*lines), 1)
+
+
+@pytest.mark.parametrize("formats", ["0 " + "9" * 9_000, "0 " + "1 " * 200, "0 101"])
+def test_far_ends_cannot_fill_what_is_remembered(formats):
+    """Only short lists of formats are remembered, and encodings and addresses as long as real ones are."""
+    before = reading._known_formats.cache_info().misses
+    long = ["a=rtpmap:101 " + "X" * 9_000, "c=IN IP4 " + "1" * 9_000]
+    found = accept(OURS, sdp(f"m=audio 6000 RTP/AVP {formats}", *long[:1]))
+    assert found.codec is Codec.PCMU
+    assert found.dtmf_payload is None
+    assert reading._known_formats.cache_info().misses - before == (formats == "0 101")
+    known = sdp_text._address.cache_info().misses
+    with pytest.raises(BadDescription, match="no IP address"):
+        accept(OURS, sdp("m=audio 6000 RTP/AVP 0", *long[1:]))
+    assert sdp_text._address.cache_info().misses == known
 
 
 def test_other_lines_are_refused_in_their_places():
