@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from dialerd.daemon.full_numbers import number_fault
 from dialerd.model.errors import Fault
 from dialerd.model.settings import AgentSettings, MenuChoice
-from dialerd.model.wording import dotted
+from dialerd.model.wording import dotted, shown
+from dialerd.plugin.facts import OWN_FACTS
+from dialerd.rules.keys import NoKeys, check_keys
 from dialerd.rules.templates import BadTemplate, places
 
 VOICES: Final = ("say", "play", "stream", "bridge", "twiml")
@@ -45,8 +47,23 @@ def voice_faults(place: _Place, agent: AgentSettings) -> Iterator[Fault]:
         yield _at((*place, "stream"), 'must be a WebSocket URL such as "wss://agent.example.com/call"')
     if not _is_url(agent.twiml, ("http", "https")):
         yield _at((*place, "twiml"), 'must be a web address such as "https://agent.example.com/twiml"')
+    yield from _press((*place, "press"), agent.press)
     yield from _keys(place, agent, speaks=not given or agent.say is not None or agent.play is not None)
     yield from _manner(place, agent)
+
+
+def _press(place: _Place, press: str | None) -> Iterator[Fault]:
+    """What is pressed are keys, whatever the recipient's variables are to be."""
+    if press is None:
+        return
+    try:
+        check_keys(press)
+        own = sorted(places(press) & OWN_FACTS)
+    except (BadTemplate, NoKeys) as error:
+        yield _at(place, str(error))
+    else:
+        if own:
+            yield _at(place, f"has a place for {shown(own[0])}, which is no keys; use a variable of the recipient's")
 
 
 def _keys(place: _Place, agent: AgentSettings, *, speaks: bool) -> Iterator[Fault]:

@@ -59,6 +59,8 @@ class TrunkSettings:
         provider: name under which a plugin offers its provider.
         max_concurrent: calls in progress at once.
         calls_per_second: calls started per second, evenly spaced; None = no limit.
+        account: name under which the carrier counts its calls; trunks of one account share the pace, the least of
+            theirs. None = what its provider says, if it does.
         countries: ISO 3166 countries it may ring; empty = the countries of its own numbers.
         options: the provider's own settings, read by the plugin.
     """
@@ -66,6 +68,7 @@ class TrunkSettings:
     provider: str
     max_concurrent: int = field(default=10, validator=[validators.ge(1), validators.le(100_000)])
     calls_per_second: float | None = field(default=None, validator=validators.optional(validators.gt(0)))
+    account: str | None = field(default=None, validator=validators.optional(validators.min_len(1)))
     countries: tuple[str, ...] = ()
     options: dict[str, Any] = field(factory=dict)
 
@@ -119,6 +122,8 @@ class AgentSettings:
         bridge: SIP URI or number to connect the call with.
         twiml: URL from which a carrier that understands TwiML gets what is to be done; the recipient's variables are
             in its query.
+        press: keys to press when the call is answered, before anything else: 0 to 9, `*`, `#`, A to D, `w` for half a
+            second's pause and `W` for a whole one, with `{variable}` places; None = none.
         voice: voice that speaks, as the trunk's provider calls it; None = its own.
         language: language that is spoken, as in `en-GB`; None = the provider's own.
         menu: what follows when the called person presses a key, by key; of an agent that says or plays.
@@ -136,6 +141,7 @@ class AgentSettings:
     stream: str | None = None
     bridge: str | None = None
     twiml: str | None = None
+    press: str | None = None
     voice: str | None = None
     language: str | None = None
     menu: dict[str, MenuChoice] = field(factory=dict)

@@ -30,7 +30,7 @@ def facts_of(order: CallOrder) -> dict[str, Any]:
 
 
 def places_of(agent: AgentSettings) -> frozenset[str]:
-    """Return the names of the facts that an agent speaks: the places of all its texts.
+    """Return the names of the facts that an agent speaks or presses: the places of all its texts.
 
     Args:
         agent: the agent.
@@ -38,5 +38,5 @@ def places_of(agent: AgentSettings) -> frozenset[str]:
     Raises:
         BadTemplate: a text has braces that are no place.
     """
-    texts = (agent.say, agent.opt_out_say, *(choice.say for choice in agent.menu.values()))
+    texts = (agent.press, agent.say, agent.opt_out_say, *(choice.say for choice in agent.menu.values()))
     return frozenset().union(*(places(text) for text in texts if text is not None))

@@ -1,11 +1,11 @@
 """What an agent does in a call, without loop and clock: events in, what is to be done out.
 
-    answered ──▶ saying ──▶ waiting ──▶ over          said twice where there is a menu, once without one
-                   ▲  └──────┬─┘
-                   │         ├─ a key without meaning, or `repeat`: said again
-                   │         ├─ a key of the menu ──▶ answering ──▶ over
-                   │         └─ the key to opt out ──▶ storing ──▶ taking leave ──▶ over
-                   └──────────── it could not be stored ──┘
+    answered [──▶ pressing] ──▶ saying ──▶ waiting ──▶ over     said twice where there is a menu, once without one
+                                  ▲  └──────┬─┘
+                                  │         ├─ a key without meaning, or `repeat`: said again
+                                  │         ├─ a key of the menu ──▶ answering ──▶ over
+                                  │         └─ the key to opt out ──▶ storing ──▶ taking leave ──▶ over
+                                  └──────────── it could not be stored ──┘
 
 It is what the same agent does over carriers that are told by TwiML (`dialerd_twilio.script`), but for one thing: the
 key to opt out also counts while the answer to another key is said. Somebody who asks not to be called again is never
@@ -44,6 +44,14 @@ class StopPlaying:
 
 
 @frozen
+class PressKeys:
+    """Press keys; `timed_out(mark)` is called when that is done. Any action that follows leaves the rest unpressed."""
+
+    keys: str
+    mark: int
+
+
+@frozen
 class WaitFor:
     """Call `timed_out(mark)` after so many milliseconds; a later WaitFor, or any action at all, replaces it."""
 
@@ -61,7 +69,7 @@ class EndCall:
     """Hang up: the agent has finished."""
 
 
-Action = Play | StopPlaying | WaitFor | OptOut | EndCall
+Action = Play | StopPlaying | PressKeys | WaitFor | OptOut | EndCall
 
 
 @frozen(kw_only=True)
@@ -69,12 +77,14 @@ class Script:
     """What an agent says in a call, all of it made.
 
     Args:
+        press: keys that are pressed before that; empty = none.
         opening: what is said first.
         answers: what a key is answered with, by key; None says the opening again.
         opt_out: key by which the called person asks never to be called again, or None.
         opt_out_said: what is said when that is done; None = nothing.
     """
 
+    press: str = ""
     opening: Clip
     answers: Mapping[str, Clip | None] = field(factory=dict)
     opt_out: str | None = None
@@ -90,6 +100,7 @@ class _Stage(Enum):
     """Where a conversation is."""
 
     UNANSWERED = auto()
+    PRESSING = auto()
     SAYING = auto()
     WAITING = auto()
     ANSWERING = auto()
@@ -98,7 +109,7 @@ class _Stage(Enum):
     OVER = auto()
 
 
-_HEARS: Final = frozenset({_Stage.SAYING, _Stage.WAITING})
+_HEARS: Final = frozenset({_Stage.PRESSING, _Stage.SAYING, _Stage.WAITING})
 _HEARS_WISHES: Final = _HEARS | {_Stage.ANSWERING}
 
 
@@ -121,7 +132,10 @@ class Conversation:
 
     def answered(self) -> Sequence[Action]:
         """The media flow."""
-        return self._begin() if self._stage is _Stage.UNANSWERED else ()
+        if self._stage is not _Stage.UNANSWERED:
+            return ()
+        press = self._script.press
+        return (PressKeys(press, self._enter(_Stage.PRESSING)),) if press else self._begin()
 
     def pressed(self, digit: str) -> Sequence[Action]:
         """A key was pressed."""
@@ -132,7 +146,9 @@ class Conversation:
         if self._stage not in _HEARS or not script.takes_keys:
             return ()
         answer = script.answers.get(digit)
-        return self._begin() if answer is None else self._play(answer, _Stage.ANSWERING)
+        if answer is not None:
+            return self._play(answer, _Stage.ANSWERING)
+        return () if self._stage is _Stage.PRESSING else self._begin()  # nothing was said that could be said again
 
     def play_ended(self, mark: int, *, whole: bool) -> Sequence[Action]:
         """What was played is over."""
@@ -143,9 +159,11 @@ class Conversation:
         return self._end()
 
     def timed_out(self, mark: int) -> Sequence[Action]:
-        """What was waited for did not come."""
+        """What was waited for did not come, or what was to be pressed is."""
         if mark != self._mark:
             return ()
+        if self._stage is _Stage.PRESSING:
+            return self._begin()
         if self._stage is _Stage.WAITING and self._turns:
             return self._say()
         return self._end()

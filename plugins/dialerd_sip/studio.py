@@ -13,16 +13,18 @@ from attrs import frozen
 from dialerd.model.settings import AgentSettings, MenuChoice
 from dialerd.plugin.facts import facts_of, places_of
 from dialerd.plugin.provider import CallOrder
+from dialerd.rules.keys import NoKeys, check_keys, keys_in
 from dialerd.rules.templates import BadTemplate, MissingVariable, fill, places, spelled
 from dialerd_sip.conversation import Conversation, Script
 from dialerd_sip.media.contract import Clip
-from dialerd_sip.speech.cache import CACHE_BYTES, ClipCache
+from dialerd_sip.speech.cache import ClipCache
 from dialerd_sip.speech.places import fault_of
 from dialerd_sip.speech.prompts import LOOKED_S, Prompts
-from dialerd_sip.speech.speaking import SPOKEN_S, Speaker
+from dialerd_sip.speech.speaking import Speaker
 from dialerd_sip.speech.unfit import UnfitAgent
 
 _AGENTS: Final = 256  # remembered; a reload of the settings brings new ones
+_SPEAKERS: Final = 2  # commands that run at once: each may take a whole processor
 _READERS: Final = 2  # files read at once: they are few, and most are known
 
 
@@ -48,9 +50,6 @@ class Studio:
         cache: folder where clips are kept.
         sounds: folder of sound files that agents name without a path; None = absolute paths alone.
         command: text-to-speech command, see `dialerd_sip.speech.speaking`; None = nobody says anything.
-        renderings: how many such commands run at once.
-        timeout_s: how long one may take.
-        cache_bytes: how much is kept.
 
     Raises:
         ValueError: the command has a fault.
@@ -62,18 +61,15 @@ class Studio:
         cache: Path,
         sounds: Path | None = None,
         command: Sequence[str] | None = None,
-        renderings: int = 2,
-        timeout_s: float = SPOKEN_S,
-        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if command is not None and (fault := fault_of(command)) is not None:
             raise ValueError(f"speech_command {fault}")
-        clips = ClipCache(cache, most_bytes=cache_bytes)
+        clips = ClipCache(cache)
         self._sounds = sounds
         self._prompts = Prompts(clips, trio.CapacityLimiter(_READERS))
         self._speaker: Speaker | None = None
         if command is not None:
-            self._speaker = Speaker(command, clips, trio.CapacityLimiter(renderings), timeout_s=timeout_s)
+            self._speaker = Speaker(command, clips, trio.CapacityLimiter(_SPEAKERS))
         self._known: dict[int, _Known] = {}
 
     async def conversation(self, order: CallOrder) -> Conversation:
@@ -111,6 +107,7 @@ class Studio:
         if agent.opt_out_say is not None:
             said = await self._said(agent, agent.opt_out_say, facts)
         return Script(
+            press="" if agent.press is None else _keys(agent.press, facts),
             opening=await self._clip(agent, agent, facts),
             answers={
                 key: None if choice.repeat else await self._clip(agent, choice, facts)
@@ -158,9 +155,22 @@ def objection(agent: AgentSettings, *, speaks: bool, sounds: bool = True) -> str
         return _SPEECHLESS
     try:
         places_of(agent)
+        if agent.press is not None:
+            check_keys(agent.press)
     except BadTemplate as error:
         return f"its text {error}"
+    except NoKeys as error:
+        return f"what it presses {error}"
     return None
+
+
+def _keys(press: str, facts: Mapping[str, Any]) -> str:
+    try:
+        return keys_in(press, facts)
+    except (BadTemplate, MissingVariable) as error:
+        raise UnfitAgent(f"what it presses cannot be filled: {error}") from error
+    except NoKeys as error:
+        raise UnfitAgent(f"what it presses {error}") from error
 
 
 _SPEECHLESS: Final = (

@@ -18,7 +18,9 @@ __all__ = ["TwilioOptions", "dialerd_providers"]
 def dialerd_providers() -> Iterable[ProviderFactory]:
     """Offer the provider `twilio`."""
     return [
-        ProviderFactory(name="twilio", options=TwilioOptions, make=_make, pace=_pace, objection=_objection),
+        ProviderFactory(
+            name="twilio", options=TwilioOptions, make=_make, pace=_pace, account=_account, objection=_objection
+        ),
     ]
 
 
@@ -32,8 +34,12 @@ def _pace(options: TwilioOptions) -> float:
     return options.account_cps
 
 
+def _account(options: TwilioOptions) -> str:
+    return f"{options.account} {options.base_url or 'twilio'}"
+
+
 def _objection(options: TwilioOptions, site: TrunkSite, agent: AgentSettings) -> str | None:
     from dialerd_twilio.script import objection  # noqa: PLC0415  # slow to load
 
     callbacks = site.callbacks is not None and options.takes_callbacks and options.signed_with is not None
-    return objection(agent, callbacks=callbacks)
+    return objection(agent, callbacks=callbacks, presses=options.presses_keys)

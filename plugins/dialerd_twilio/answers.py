@@ -86,6 +86,7 @@ class NewCall:
         caller_id: number to show, E.164.
         twiml: what the call does when it is answered, or None where `url` says it.
         url: where the carrier gets that, or None.
+        press: keys that are pressed before that, or None.
         timeout_s: how long the phone may ring, 1 to 600.
         time_limit_s: how long the call may last.
         detect: None = nobody listens for a machine; else `Enable` or `DetectMessageEnd`.
@@ -98,6 +99,7 @@ class NewCall:
     caller_id: str
     twiml: str | None = None
     url: str | None = None
+    press: str | None = None
     timeout_s: int
     time_limit_s: int
     detect: str | None = None

@@ -122,6 +122,8 @@ class Carrier:
             asked["twiml"] = call.twiml
         else:
             asked.update(url=call.url, method="POST")
+        if call.press is not None:
+            asked["send_digits"] = call.press
         if call.detect is not None:
             asked.update(self._listening, machine_detection=call.detect)
             if call.detection_callback is not None:

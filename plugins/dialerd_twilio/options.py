@@ -167,6 +167,11 @@ class TwilioOptions:
             raise ValueError('api = "texml" has no call_reason, and signs callbacks otherwise than signing_token does')
 
     @property
+    def presses_keys(self) -> bool:
+        """Whether the carrier presses keys itself: Telnyx' "Initiate an outbound call" has nothing for it."""
+        return self.api is not Api.TEXML
+
+    @property
     def account(self) -> str:
         """The account whose calls they are."""
         return self.subaccount_sid or self.account_sid

@@ -106,10 +106,11 @@ class Twilio:
             raise NotPlaced(_HUNG_UP_FIRST)
         base = self._base
         keys_url = None if base is None else callback_url(base, KEYS, order.attempt_id)
+        presses = self._options.presses_keys
         try:
-            script = write_script(order, keys_url)
+            script = write_script(order, keys_url, presses=presses)
         except UnfitAgent as error:
-            always = objection(order.agent, callbacks=keys_url is not None) is not None
+            always = objection(order.agent, callbacks=keys_url is not None, presses=presses) is not None
             code = UNFIT_AGENT if always else UNFIT_CALL
             raise NotPlaced(Cause(fault=AtFault.US, code=code, detail=str(error))) from error
         turn_s = await self._pace.turn()
@@ -241,6 +242,7 @@ class Twilio:
             caller_id=order.caller_id,
             twiml=script.twiml,
             url=script.url,
+            press=script.press,
             timeout_s=min(max(ring_s, _RING_S[0]), _RING_S[1]),
             time_limit_s=max(order.max_duration // SECOND, 1),
             detect=detect,

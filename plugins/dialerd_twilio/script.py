@@ -19,6 +19,7 @@ from dialerd.model.settings import AgentSettings, MenuChoice
 from dialerd.model.states import Amd, OnVoicemail
 from dialerd.plugin.facts import facts_of, places_of
 from dialerd.plugin.provider import STATE_BYTES, CallOrder
+from dialerd.rules.keys import NoKeys, keys_in
 from dialerd.rules.templates import BadTemplate, MissingVariable, fill
 from dialerd_twilio.twiml import (
     DOCUMENT_CHARACTERS,
@@ -42,6 +43,7 @@ STOP: Final = "stop"
 """Query parameter of the URL that is told keys: which of them opts out, for a later life that knows nothing else."""
 
 _VERSION: Final = 1
+_MOST_KEYS: Final = 32  # Twilio, "Create a Call resource", SendDigits
 
 
 @frozen(kw_only=True)
@@ -51,6 +53,7 @@ class Script:
     Args:
         twiml: what it does when it is answered, or None where `url` says it.
         url: where the carrier gets that, the agent's own address, or None.
+        press: keys that are pressed before that, or None.
         keys: TwiML that answers a key, by key.
         otherwise: TwiML that answers a key without a choice; None where no key is asked for.
         opt_out: key by which the called person asks never to be called again, or None.
@@ -60,6 +63,7 @@ class Script:
 
     twiml: str | None = None
     url: str | None = None
+    press: str | None = None
     keys: Mapping[str, str] = field(factory=dict)
     otherwise: str | None = None
     opt_out: str | None = None
@@ -86,9 +90,9 @@ class Script:
     def to_state(self) -> bytes:
         """Return it as bytes for `report.state`.
 
-        `twiml` and `url` are not among them: of a call that is placed, the carrier has them. What is too much is left
-        out: keys, the last ones first, then what is otherwise answered. Which key opts out, and what to do with a
-        machine, always stay.
+        `twiml`, `url` and `press` are not among them: of a call that is placed, the carrier has them. What is too much
+        is left out: keys, the last ones first, then what is otherwise answered. Which key opts out, and what to do with
+        a machine, always stay.
         """
         kept = _Kept(
             version=_VERSION,
@@ -136,18 +140,20 @@ class _Kept:
     on_voicemail: OnVoicemail
 
 
-def write_script(order: CallOrder, keys_url: str | None) -> Script:
+def write_script(order: CallOrder, keys_url: str | None, *, presses: bool = True) -> Script:
     """Write what a call does.
 
     Args:
         order: the call.
         keys_url: public URL that is told which keys are pressed; None where there is none.
+        presses: whether the carrier presses keys itself.
 
     Raises:
         UnfitAgent: the agent cannot speak in this call.
     """
     agent = order.agent
-    bare = Script(amd=order.amd, on_voicemail=agent.on_voicemail)
+    press = None if agent.press is None else _pressed(agent.press, order, presses=presses)
+    bare = Script(press=press, amd=order.amd, on_voicemail=agent.on_voicemail)
     if agent.twiml is not None:
         return evolve(bare, url=asking(agent.twiml, facts_of(order)))
     if agent.stream is not None:
@@ -170,16 +176,17 @@ def write_script(order: CallOrder, keys_url: str | None) -> Script:
     return evolve(bare, twiml=twiml, keys=dict(writer.answers(twiml)), otherwise=twiml, opt_out=agent.opt_out)
 
 
-def objection(agent: AgentSettings, *, callbacks: bool) -> str | None:
+def objection(agent: AgentSettings, *, callbacks: bool, presses: bool = True) -> str | None:
     """Return why an agent cannot speak in any call of a trunk, or None.
 
     Args:
         agent: the agent.
         callbacks: whether keys can be told to this daemon.
+        presses: whether the carrier presses keys itself.
     """
     try:
-        # what it would do in the call that asks least of it: whatever its texts have places for has one letter
-        variables = dict.fromkeys(places_of(agent), "x")
+        # what it would do in the call that asks least of it: whatever its texts have places for has one digit
+        variables = dict.fromkeys(places_of(agent), "0")
         order = CallOrder(
             attempt_id="00000000-0000-7000-8000-000000000000",
             trunk="",
@@ -189,10 +196,33 @@ def objection(agent: AgentSettings, *, callbacks: bool) -> str | None:
             agent=agent,
             variables=variables,
         )
-        write_script(order, "https://x/" if callbacks else None)
+        write_script(order, "https://x/" if callbacks else None, presses=presses)
     except (UnfitAgent, BadTemplate) as error:
         return str(error)
     return None
+
+
+def _pressed(press: str, order: CallOrder, *, presses: bool) -> str:
+    """Return the keys of a call, for `SendDigits`, which has the same alphabet (Twilio, "Create a Call resource").
+
+    Raises:
+        UnfitAgent: they are none, or the carrier cannot press them.
+    """
+    if not presses:
+        raise UnfitAgent("it presses keys, which this carrier does not do where a call is created; leave press out")
+    if order.amd is Amd.DETECT:  # the same page: MachineDetection is ignored then
+        raise UnfitAgent(
+            'the carrier listens for no machine where it presses keys; set amd to "off", or leave out press'
+        )
+    try:
+        keys = keys_in(press, facts_of(order))
+    except (BadTemplate, MissingVariable) as error:
+        raise UnfitAgent(f"what it presses cannot be filled: {error}") from error
+    except NoKeys as error:
+        raise UnfitAgent(f"what it presses {error}") from error
+    if len(keys) > _MOST_KEYS:
+        raise UnfitAgent(f"what it presses has {len(keys)} keys, of {_MOST_KEYS} that the carrier presses; shorten it")
+    return keys
 
 
 class _Writer:

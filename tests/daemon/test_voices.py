@@ -28,6 +28,9 @@ def faults(agent: AgentSettings) -> dict[str, str]:
         AgentSettings(bridge="tel:+12125550123"),
         AgentSettings(bridge="+12125550123"),
         AgentSettings(twiml="http://127.0.0.1/twiml?x=1"),
+        AgentSettings(say="x", press="wW0123456789*#ABCD"),
+        AgentSettings(stream="wss://agent.example.com/call", press="ww{extension}#"),
+        AgentSettings(play="/sounds/x.wav", press="1" * 64),
         AgentSettings(
             say="x",
             voice="v",
@@ -65,6 +68,13 @@ def test_every_way_to_speak_can_be_shown():
     ("changes", "path", "part"),
     [
         ({"say": "Hello {{name}}"}, "a.say", "brace"),
+        ({"press": ""}, "a.press", "must be keys: 0 to 9"),
+        ({"press": "1, 2"}, "a.press", "must be keys: 0 to 9"),
+        ({"press": "ext {extension}"}, "a.press", "must be keys: 0 to 9"),
+        ({"press": "abcd"}, "a.press", "must be keys: 0 to 9"),
+        ({"press": "1" * 65}, "a.press", "64 keys at most"),
+        ({"press": "{}"}, "a.press", "brace"),
+        ({"press": "1{number}"}, "a.press", 'has a place for "number", which is no keys'),
         ({"menu": {"10": MenuChoice(say="x")}}, "a.menu.10", "no key of a phone"),
         ({"menu": {"": MenuChoice(say="x")}}, 'a.menu.""', "no key of a phone"),
         ({"menu": {"1": MenuChoice()}}, "a.menu.1", "must have one of say, play, bridge and repeat"),

@@ -48,6 +48,7 @@ def test_whoever_lacks_a_variable_is_counted_and_the_first_is_named(tmp_path):
         ({"say": "{prompt}"}, ["prompt"]),
         ({"stream": "wss://x.example.com"}, []),
         ({"say": "plain"}, []),
+        ({"say": "plain", "press": "w{e}#"}, ["e"]),
     ],
 )  # fmt: skip
 def test_all_that_an_agent_says_is_looked_at(tmp_path, agent, lacked):
@@ -63,6 +64,24 @@ def test_what_the_campaign_gives_nobody_lacks_but_who_takes_it_away(tmp_path):
     (found,) = gaps(drop(tmp_path, text, "r.jsonl", 'variables = {name = "you"}\n'), say="{name}")
     assert found.startswith('r.jsonl:2:28: variables: lacks the variable "name", which')
     assert gaps(drop(tmp_path, f"phone,name\n{ANN},\n"), say="{name}") == []
+
+
+def test_whoever_has_no_keys_is_counted(tmp_path):
+    """An extension that is none is told when the list is read, as one that is missing is; its text is not shown."""
+    rows = [{"extension": 204}, {"extension": "secret"}, {"extension": None}, {"extension": ""}, {}]
+    rows = [{"phone": f"+44711100000{at}", "variables": row} for at, row in enumerate(rows)]
+    text = "\n".join(map(json.dumps, rows))
+    file = drop(tmp_path, text, "r.jsonl", 'variables = {extension = "7"}\n')
+    lacks, keyless = gaps(file, say="x", press="{extension}")
+    assert lacks.startswith('r.jsonl:3:28: variables: lacks the variable "extension", which')
+    assert keyless == (
+        'r.jsonl:2:28: variables: fill what the agent "reminder" presses with what is no keys (so do 1 after it): it '
+        'must be keys: 0 to 9, "*", "#", A to D, "w" to wait for half a second, "W" for a whole one; no such call can '
+        "be placed: correct the recipients' variables, or what the agent presses"
+    )
+    (found,) = gaps(drop(tmp_path, f"phone\n{ANN}\n", more="variables = {e = 'x'}\n"), say="x", press="{e}")
+    assert "presses with what is no keys: it must" in found
+    assert gaps(drop(tmp_path, text, "r.jsonl"), say="x", press="1") == []
 
 
 def test_prompts_are_spoken_by_their_place(tmp_path):

@@ -42,6 +42,7 @@ IN_WORDS: Final[dict[str, Any]] = {
     "MachineDetectionSilenceTimeout": {"minimum": 2_000, "maximum": 10_000},
     "AsyncAmd": {"enum": ["true", "false"]},
     "CallReason": {"maxLength": 50},
+    "SendDigits": {"maxLength": 32, "pattern": "^[0-9*#A-DwW]+$"},
     "StatusCallbackEvent": {
         "items": {"type": "string", "enum": ["initiated", "ringing", "answered", "completed"]},
         "uniqueItems": True,

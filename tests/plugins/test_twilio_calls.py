@@ -186,6 +186,18 @@ async def test_machines(clock, callbacks, policy):
         assert heard, "the message was never said"
 
 
+async def test_keys_are_pressed_by_the_carrier(clock):
+    """It is told them where the call is created; without any it is told nothing."""
+    async with rig(behaviour=Behaviour(ring_s=2, talk_s=9)) as carrier, carrier.life():
+        agent = AgentSettings(say="Hello.", press="ww{extension}#")
+        ends = [await carrier.place(order(agent=agent, variables={"extension": 204}))]
+        ends.append(await carrier.place(order(agent=AgentSettings(say="Hello."))))
+        with pytest.raises(NotPlaced, match="what it presses must be keys"):
+            await carrier.place(order(agent=agent, variables={"extension": "front desk"}))
+    assert [end.outcome for end in ends] == [Outcome.ANSWERED] * 2
+    assert [call.params.get("SendDigits") for call in carrier.double.placed(NUMBER)] == ["ww204#", None]
+
+
 async def test_a_message_that_is_shorter_than_the_greeting_is_left_after_the_beep(clock):
     """It is not said into the greeting, and the call is not over before anybody knows that a machine listens."""
     behaviour = Behaviour(ring_s=2, talk_s=60, answered_by="machine", greeting_s=14)

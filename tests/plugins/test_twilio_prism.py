@@ -93,6 +93,7 @@ def instant(text: str) -> int:
 
 WHAT_IT_DOES = [
     {"twiml": TWIML},
+    {"press": "ww1234#W*ABCD"},
     {"twiml": None, "url": "https://agent.example.com/twiml?call_id=a%201&first=J%C3%BCrg"},
 ]
 DETECTIONS = [
@@ -135,6 +136,7 @@ def form_for(call: NewCall, options: TwilioOptions) -> dict[str, list[str]]:
         "Url": call.url,
         "Method": call.url and "POST",
         "CallReason": options.call_reason,
+        "SendDigits": call.press,
         "StatusCallback": call.status_callback,
         "StatusCallbackMethod": call.status_callback and "POST",
         "MachineDetection": call.detect,

@@ -261,6 +261,46 @@ def test_an_agent_that_can_speak_in_no_call_is_objected_to(agent, part):
     assert part in (objection(agent, callbacks=True) or "")
 
 
+@pytest.mark.parametrize(
+    ("agent", "variables"),
+    [
+        (AgentSettings(say="x", press="ww{extension}#"), {"extension": 204}),
+        (AgentSettings(stream="wss://agent.example.com/call", press="ww{extension}#"), {"extension": "204"}),
+        (AgentSettings(twiml="https://agent.example.com/", press="ww204#"), {}),
+    ],
+)
+def test_keys_are_pressed_whatever_follows(agent, variables):
+    """An extension for each recipient; the carrier presses it before it does anything else."""
+    assert script(agent, variables=variables).press == "ww204#"
+    assert objection(agent, callbacks=False) is None
+    assert script(REMINDER, variables={"name": "Ada"}).press is None
+
+
+@pytest.mark.parametrize(
+    ("press", "part"),
+    [
+        ("{extension}", 'there is no variable "extension"'),
+        ("{empty}", "must be keys"),
+        ("{words}", "must be keys"),
+        ("1" * 33, "33 keys, of 32"),
+        ("1" * 65, "64 keys at most"),
+    ],
+)
+def test_what_is_no_keys_is_not_pressed(press, part):
+    """Nor is half of it; the reason does not show it, since it may be a code."""
+    with pytest.raises(UnfitAgent, match=part) as caught:
+        script(AgentSettings(say="x", press=press), variables={"empty": "", "words": "secret 12"})
+    assert "secret" not in str(caught.value)
+    always = objection(AgentSettings(say="x", press=press), callbacks=True) is not None
+    assert always is ("{" not in press)
+
+
+def test_nobody_listens_for_machines_where_keys_are_pressed():
+    """The carrier would do one of the two without a word."""
+    with pytest.raises(UnfitAgent, match="listens for no machine"):
+        script(AgentSettings(say="x", press="1"), amd=Amd.DETECT)
+
+
 def test_agents_that_may_speak_are_not_objected_to():
     """What depends on the recipient is not known yet; keys need callbacks."""
     asks = AgentSettings(say="{prompt}{a b}", opt_out="9", opt_out_say="{c}", menu={"1": MenuChoice(say="{d}")})

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+from attrs import evolve
 from dialerd_twilio import _objection
 from dialerd_twilio.manner import Texml
 from dialerd_twilio.options import TwilioOptions
@@ -228,3 +229,6 @@ def test_keys_need_callbacks_that_are_taken(changes, taken):
     assert (_objection(known, SITE, MENU) is None) is taken
     assert _objection(known, SITE, SPEAKER) is None
     assert _objection(options(), SITE, MENU) is not None
+    presses = evolve(SPEAKER, press="1")
+    assert _objection(known, SITE, presses) is None
+    assert "presses keys" in (_objection(options(), SITE, presses) or "")

@@ -14,6 +14,7 @@ text handling, so that a mistake of one is not made by both; what a caller does 
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 import trio
 from attrs import define, field
@@ -27,6 +28,7 @@ from callee_wire import Served, Wire
 __all__ = ["Ask", "Auth", "Behaviour", "Call", "Callee"]
 
 _ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, NOTIFY")
+_FIND_THEMSELVES = ("ACK", "CANCEL", "PRACK")  # what they mean; all else within dialogs means a leg that is up
 
 
 @define(eq=False)
@@ -124,10 +126,14 @@ class Callee:
         request = served.request
         within = request.to_tag or request.method == "ACK"
         handler = getattr(self, f"_{request.method.lower()}_{'within' if within else 'new'}", None)
+        if within and request.method not in _FIND_THEMSELVES:
+            found = self._leg(served)
+            if found is None:
+                self.wire.reply(served, 481)
+                return
+            handler = handler and partial(handler, *found)
         if handler is not None:
             handler(served)
-        elif within and self._leg(served) is None:
-            self.wire.reply(served, 481)
         else:
             status = 200 if within and request.method == "NOTIFY" else 405
             self.wire.reply(served, status, tag="none", headers=[_ALLOW])
@@ -244,39 +250,21 @@ class Callee:
         else:
             self.faults.append("ACK has another CSeq than its INVITE (RFC 3261 section 13.2.2.4)")
 
-    def _bye_within(self, served: Served) -> None:
-        found = self._leg(served)
-        if found is None:
-            self.wire.reply(served, 481)
-            return
-        call, leg = found
+    def _bye_within(self, call: Call, leg: Leg, served: Served) -> None:
         call.byes += 1
         leg.ended_by = leg.ended_by or "caller"
         leg.up = False
         leg.scope.cancel()
         self.wire.reply(served, 200)
 
-    def _invite_within(self, served: Served) -> None:
-        found = self._leg(served)
-        if found is None:
-            self.wire.reply(served, 481)
-            return
-        call, leg = found
+    def _invite_within(self, call: Call, leg: Leg, served: Served) -> None:
         call.refreshes += 1
         acked = leg.reacked[served.request.number] = trio.Event()
         headers = [("Contact", f"<{call.contact}>"), *self._timer(call, served.request)]
         data = self.wire.reply(served, 200, headers=headers, body=call.describe(served.request))
-        self.wire.start(self._repeat, data, served.source, acked)
+        self.wire.start(self.wire.repeat, data, served.source, acked)
 
-    async def _repeat(self, data: bytes, to: tuple[str, int], acked: trio.Event) -> None:
-        await self.wire.repeat(data, to, acked)
-
-    def _update_within(self, served: Served) -> None:
-        found = self._leg(served)
-        if found is None:
-            self.wire.reply(served, 481)
-            return
-        call, _ = found
+    def _update_within(self, call: Call, _leg: Leg, served: Served) -> None:
         call.refreshes += 1
         body = call.describe(served.request) if served.request.body else b""
         headers = [("Contact", f"<{call.contact}>"), *self._timer(call, served.request)]
@@ -288,16 +276,12 @@ class Callee:
             return []
         return [("Session-Expires", f"{seconds};refresher={call.behaviour.refresher}"), ("Require", "timer")]
 
-    def _info_within(self, served: Served) -> None:
-        found = self._leg(served)
-        if found is None:
-            self.wire.reply(served, 481)
-            return
-        found[0].infos.append(served.request.body)
+    def _info_within(self, call: Call, _leg: Leg, served: Served) -> None:
+        call.infos.append(served.request.body)
         self.wire.reply(served, 200)
 
-    def _options_within(self, served: Served) -> None:
-        self.wire.reply(served, 481 if self._leg(served) is None else 200, headers=[_ALLOW])
+    def _options_within(self, _call: Call, _leg: Leg, served: Served) -> None:
+        self.wire.reply(served, 200, headers=[_ALLOW])
 
     def _prack_within(self, served: Served) -> None:
         """Take the acknowledgement of a reliable provisional answer (RFC 3262 section 3)."""

@@ -77,6 +77,7 @@ class Behaviour:
         min_se: Session-Expires below it are answered 422.
         asks: requests of the callee within the answered call.
         bye_headers: further headers of the callee's BYE, such as Reason.
+        events: it takes telephone events (RFC 4733).
         hears: it listens to RTP: `Call.sound` counts what comes.
         speaks: it sends silence, a packet each 20 ms, for as long as the call is up.
         digits: keys that it presses by RFC 4733.
@@ -109,6 +110,7 @@ class Behaviour:
     min_se: int = 0
     asks: tuple[Ask, ...] = ()
     bye_headers: tuple[tuple[str, str], ...] = ()
+    events: bool = True
     hears: bool = False
     speaks: bool = False
     digits: str = ""

@@ -271,6 +271,7 @@ class Call:
             answering=offered,
             codec=codec,
             direction=direction,
+            takes_events=self.behaviour.events,
         )
 
 

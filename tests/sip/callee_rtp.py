@@ -34,6 +34,7 @@ class Sound:
         packets, octets: what came, by payload type: packets, and bytes of payload.
         payloads: the payloads themselves, in order of arrival, for those who want to listen.
         keys: keys that the caller pressed by RFC 4733.
+        events: their packets: timestamp, key, and whether it tells the key's end.
         sources: where packets came from.
         sent: packets that were sent.
     """
@@ -43,6 +44,7 @@ class Sound:
     octets: Counter[int] = field(factory=Counter)
     payloads: list[bytes] = field(factory=list)
     keys: str = ""
+    events: list[tuple[int, str, bool]] = field(factory=list)
     sources: set[tuple[str, int]] = field(factory=set)
     sent: int = 0
     theirs: Offered | None = None
@@ -100,7 +102,10 @@ class Sound:
         self.octets[payload_type] += len(payload)
         if self.theirs is not None and str(payload_type) == self.theirs.events:
             (timestamp,) = struct.unpack("!I", data[4:8])
-            if timestamp != self._event_at and len(payload) >= 4 and payload[0] < len(_KEYS):
+            if len(payload) < 4 or payload[0] >= len(_KEYS):
+                return
+            self.events.append((timestamp, _KEYS[payload[0]], bool(payload[1] & 0x80)))
+            if timestamp != self._event_at:
                 self._event_at = timestamp
                 self.keys += _KEYS[payload[0]]
         else:

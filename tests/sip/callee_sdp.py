@@ -48,6 +48,7 @@ def describe(
     answering: Offered | None = None,
     codec: str | None = None,
     direction: str = "sendrecv",
+    takes_events: bool = True,
 ) -> bytes:
     """Write a description.
 
@@ -57,6 +58,7 @@ def describe(
         answering: the offer that is answered; None = this is an offer.
         codec: what is spoken; None = what was offered first, both where this is an offer.
         direction: which way sound goes; on an offer that holds, the matching one is answered.
+        takes_events: whether telephone events are taken.
     """
     payloads, events = ["0", "8"], "101"
     if answering is not None:
@@ -65,6 +67,8 @@ def describe(
         direction = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}.get(
             answering.direction, direction
         )
+    if not takes_events:
+        events = ""
     if codec is not None:
         payloads = [payload for payload in payloads if _CODECS[payload] == codec]
     elif answering is not None:

@@ -10,6 +10,7 @@ from dialerd_sip.conversation import (
     EndCall,
     OptOut,
     Play,
+    PressKeys,
     Script,
     StopPlaying,
     WaitFor,
@@ -30,6 +31,9 @@ MENU = Script(opening=OPENING, answers={"1": PRICES, "2": None})
 STOP = Script(opening=OPENING, opt_out="9", opt_out_said=BYE)
 BOTH = Script(opening=OPENING, answers={"1": PRICES, "2": None}, opt_out="9", opt_out_said=BYE)
 SILENT = Script(opening=OPENING, opt_out="9")
+DIALS = Script(press="w12#", opening=OPENING)
+DIALS_BOTH = Script(press="w12#", opening=OPENING, answers={"1": PRICES, "2": None}, opt_out="9", opt_out_said=BYE)
+SCRIPTS = [PLAIN, MENU, STOP, BOTH, SILENT, DIALS, DIALS_BOTH]
 
 
 class Rig:
@@ -59,6 +63,9 @@ class Rig:
                 case WaitFor(ms=ms, mark=mark):
                     self.waiting = mark
                     short.append(ms)
+                case PressKeys(keys=keys, mark=mark):
+                    self.waiting = mark
+                    short.append(f"press {keys}")
                 case OptOut():
                     short.append("opt out")
                 case EndCall():
@@ -166,6 +173,37 @@ LADDERS = {
         ("1", []),
         ("not stored", []),
     ),
+    "keys are pressed before anything is said": (
+        DIALS,
+        ("answered", ["press w12#"]),
+        ("answered", []),
+        ("1", []),
+        ("waited", ["opening"]),
+        ("played", ["end"]),
+    ),
+    "keys are pressed once": (
+        DIALS_BOTH,
+        ("answered", ["press w12#"]),
+        ("waited", ["opening"]),
+        ("played", KEY),
+        ("waited", ["opening"]),
+        ("2", ["opening"]),
+    ),
+    "a menu is heard while keys are pressed": (
+        DIALS_BOTH,
+        ("answered", ["press w12#"]),
+        ("2", []),
+        ("5", []),
+        ("1", ["prices"]),
+        ("played", ["end"]),
+    ),
+    "an opt-out is heard while keys are pressed": (
+        DIALS_BOTH,
+        ("answered", ["press w12#"]),
+        ("9", WISH),
+        ("stored", ["bye"]),
+        ("played", ["end"]),
+    ),
     "an answer counts once": (PLAIN, ("answered", ["opening"]), ("answered", [])),
 }
 
@@ -212,7 +250,7 @@ EVENTS = st.one_of(
 
 
 @given(
-    st.sampled_from([PLAIN, MENU, STOP, BOTH, SILENT]),
+    st.sampled_from(SCRIPTS),
     st.lists(st.one_of(EVENTS, st.sampled_from(["played", "waited"])), max_size=40),
 )
 def test_whatever_happens(script, events):
@@ -268,17 +306,17 @@ class Seen:
         """Look at what is to be done."""
         assert not done or (self.begun and not self.over)
         assert EndCall() not in done[:-1]
-        assert not done or isinstance(done[-1], (Play, WaitFor, EndCall))
+        assert not done or isinstance(done[-1], (Play, PressKeys, WaitFor, EndCall))
         self.over = self.over or EndCall() in done
         self.asked = (self.asked or OptOut() in done) and not self.over
         played = [clip for action in done if isinstance(action, Play) for clip in action.clips]
         assert played in ([], [BYE]) if self.stored else BYE not in played
-        marks = [action.mark for action in done if isinstance(action, (Play, WaitFor))]
+        marks = [action.mark for action in done if isinstance(action, (Play, PressKeys, WaitFor))]
         assert all(mark > self.latest() for mark in marks)
         self.marks += marks
 
 
-@given(st.sampled_from([PLAIN, MENU, STOP, BOTH, SILENT]), st.lists(KEYS, max_size=20))
+@given(st.sampled_from(SCRIPTS), st.lists(KEYS, max_size=20))
 def test_who_presses_no_more_keys_is_let_go(script, keys):
     """After any keys, a call in which nothing else happens than that things end comes to its end."""
     rig = Rig(script)

@@ -86,6 +86,14 @@ async def test_say_is_said(folder, studio):
     ]
 
 
+async def test_keys_are_pressed_first(studio):
+    """The same for everybody, or an extension for each."""
+    for press, keys in (("ww1#", "ww1#"), ("ww{extension}#", "ww204#")):
+        talk = await studio.conversation(order(AgentSettings(play="one.wav", press=press), extension=204))
+        (first,) = talk.answered()
+        assert first.keys == keys
+
+
 async def test_all_is_made_before_the_call_leaves(folder, studio):
     """Opening, each answer, and what is said to who opts out; a conversation says them without the studio."""
     agent = AgentSettings(
@@ -160,6 +168,10 @@ async def test_the_second_call_costs_next_to_nothing(studio):
         (AgentSettings(play="one.wav", opt_out="9", opt_out_say="fail"), {}, "ended with status 1", True),
         (AgentSettings(stream="wss://agent.example.com/call"), {}, "use a Twilio trunk", True),
         (AgentSettings(say="a {b"), {}, "brace", True),
+        (AgentSettings(play="one.wav", press="{e}"), {}, 'cannot be filled: there is no variable "e"', False),
+        (AgentSettings(play="one.wav", press="{e}"), {"e": "x"}, "what it presses must be keys: 0 to 9", False),
+        (AgentSettings(play="one.wav", press="{e}"), {"e": "1" * 65}, "what it presses must be 64 keys", False),
+        (AgentSettings(play="one.wav", press="1 2"), {}, "what it presses must be keys: 0 to 9", True),
     ],
 )
 async def test_agents_that_cannot_speak(studio, agent, variables, why, always):
@@ -198,6 +210,9 @@ def test_a_command_with_a_fault(tmp_path):
         (AgentSettings(play="https://a.example.com/a.mp3"), "not as a URL"),
         (AgentSettings(say="a", menu={"1": MenuChoice(play="https://a.example.com/a.mp3")}), "not as a URL"),
         (AgentSettings(say="a {b"), "its text has a brace"),
+        (AgentSettings(say="a", press="ww{b}#"), None),
+        (AgentSettings(say="a", press="{b"), "its text has a brace"),
+        (AgentSettings(say="a", press="hash"), "what it presses must be keys"),
         (AgentSettings(), "nothing to say"),
         (AgentSettings(say="a", menu={"1": MenuChoice()}), "nothing to say"),
     ],

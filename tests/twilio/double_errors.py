@@ -17,6 +17,7 @@ _WORDS: Final = {
     20500: "Internal Server Error",
     21201: "No 'To' number is specified",
     21205: "Url parameter is required.",
+    21206: "Invalid SendDigits",
     21208: "Invalid Timeout",
     21210: "The source phone number provided, {}, is not yet verified for your account.",
     21211: "The phone number you are attempting to call, {}, is not valid.",

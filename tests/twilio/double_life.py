@@ -92,7 +92,7 @@ class Life:
 
     async def _talk(self, call: DoubleCall) -> None:
         """Execute the call's document, listening for a machine meanwhile or before, if that is wanted."""
-        if "MachineDetection" not in call.params:
+        if "MachineDetection" not in call.params or "SendDigits" in call.params:  # the former is ignored then
             await self._execute(call, waits=False)
             return
         async with trio.open_nursery() as nursery:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TWIML_CHARACTERS: Final = 4_000
 _NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}|sip:\S+|client:\S+")
+_DIGITS: Final = re.compile(r"[0-9*#A-DwW]{0,32}")
 _EVENTS: Final = frozenset({"initiated", "ringing", "answered", "completed"})
 _RANGES: Final = {  # of parameters, with the code of one that is out of it
     "Timeout": (1, 600, 21208),
@@ -156,6 +157,7 @@ class Rest:
             (21219, to, double.trial and to not in double.verified),
             (21215, to, to.startswith(tuple(double.forbidden))),
             (32018, "", not url and len(twiml) > TWIML_CHARACTERS),
+            (21206, "", not _DIGITS.fullmatch(form.get("SendDigits", ""))),
             (20001, "", form.get("MachineDetection", "Enable") not in ("Enable", "DetectMessageEnd")),
             *((21609, callback, callback != "" and not _absolute(callback)) for callback in callbacks),
             *((code, "", not within(form.get(name), low, high)) for name, (low, high, code) in _RANGES.items()),

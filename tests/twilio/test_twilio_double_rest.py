@@ -26,6 +26,8 @@ REFUSED: list[tuple[dict[str, Any], int]] = [
     ({"Timeout": 601}, 21208),
     ({"Timeout": "x"}, 21208),
     ({"TimeLimit": 0}, 20001),
+    ({"SendDigits": "12 34"}, 21206),
+    ({"SendDigits": "1" * 33}, 21206),
     ({"MachineDetection": "yes"}, 20001),
     ({"MachineDetectionTimeout": 60}, 20001),
     ({"MachineDetectionSpeechThreshold": 999}, 20001),

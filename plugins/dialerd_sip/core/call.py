@@ -27,7 +27,7 @@ from dialerd_sip.core.headers import reason_values, retry_after
 from dialerd_sip.core.late import Late
 from dialerd_sip.core.message import Request, Response
 from dialerd_sip.core.plan import CallPlan
-from dialerd_sip.core.sdp import BadDescription
+from dialerd_sip.core.sdp import BadDescription, Negotiated
 from dialerd_sip.core.transactions import ServerTransaction
 from dialerd_sip.core.ua import UserAgent
 
@@ -108,6 +108,19 @@ class Call:
         """
         if self._answered is not None and self._parting is None:
             self._answered.send_keys(keys, now)
+
+    @property
+    def agreed(self) -> Negotiated | None:
+        """What is agreed upon; None before the answer is acknowledged, and once the call is being ended."""
+        inviting = self._late() if self._late is not None else None
+        if self._answered is None or self._parting is not None or (inviting is not None and inviting.holds_ack):
+            return None
+        return self._answered.leg.media.agreed
+
+    @property
+    def is_pressing(self) -> bool:
+        """Whether the far end has not yet taken a key of `send_keys`."""
+        return self._answered is not None and self._answered.is_pressing
 
     def media_failed(self, detail: str, now: float) -> None:
         """End the call because its sound cannot be sent or is not heard.

@@ -60,6 +60,11 @@ class Answered:
             self._keys = KeysSent(self._call, self.leg)
         self._keys.add(keys, now)
 
+    @property
+    def is_pressing(self) -> bool:
+        """Whether a key was not taken yet."""
+        return self._keys is not None and self._keys.busy
+
     def acknowledged(self, request: Request, now: float) -> None:
         """Take the ACK to a 2xx of ours; it has the answer where that had an offer (RFC 3264 section 4)."""
         if request.cseq.number != self.offering:

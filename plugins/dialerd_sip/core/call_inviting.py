@@ -108,6 +108,11 @@ class Inviting:
         """Our tag."""
         return self._invite.tag
 
+    @property
+    def holds_ack(self) -> bool:
+        """Whether the answer is yet to be acknowledged."""
+        return self._holds
+
     def start(self, now: float) -> None:
         """Send the first INVITE."""
         self._ring = self._call.ua.timers.at(now + self._plan.ring_for, self._rang_long)

@@ -36,6 +36,11 @@ class KeysSent:
         self._tries = 0
         self._transaction: ClientTransaction | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether a key was not taken yet."""
+        return bool(self._waiting)
+
     def add(self, keys: str, now: float) -> None:
         """Have keys sent after those that wait; what is no key is left out."""
         self._waiting = (self._waiting + "".join(key for key in keys.upper() if key in KEYS))[:_MOST]
