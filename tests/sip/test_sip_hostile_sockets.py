@@ -24,6 +24,7 @@ from dialerd_sip.shell.endpoint import endpoint_at
 from dialerd_sip.shell.tls import Security
 from hostile_mutation import mutated
 from hostile_trace import traces
+from rtp_packets import build
 from sip_peers import accept, ask, certificate, dial, message, tcp_peer, tidy
 from trio.testing import MockClock
 
@@ -217,7 +218,7 @@ async def test_sprayed_ports_do_not_disturb_a_stream():
             for number in range(60):
                 data, _ = await far.recvfrom(2_048)
                 heard.append((time.monotonic(), rtp.parse(data)[1]))
-                await far.sendto(rtp.build(0, number, number * 160, 7, bytes(160)), (HOST, session.port))
+                await far.sendto(build(0, number, number * 160, 7, bytes(160)), (HOST, session.port))
 
         before = 0
         with trio.fail_after(20):
@@ -228,7 +229,7 @@ async def test_sprayed_ports_do_not_disturb_a_stream():
                     for sock in strangers:
                         for port in (session.port, session.port + 1):
                             number += 1
-                            junk = rtp.build(
+                            junk = build(
                                 chance.choice((0, 101)), number & 0xFFFF, number * 160, number % 9, b"\x0a\x8a\x03\x20"
                             )
                             with suppress(ConnectionRefusedError, BlockingIOError):

@@ -161,6 +161,11 @@ def test_next_target_is_tried_and_kept() -> None:
     assert at == [0, 0, 2, 2, 7, 7, 22, 22, 52, 52, 112, 112]
     assert told(link) == [(False, "nobody listens there (ICMP)")]
 
+    link = Link()
+    begin(link, THEM)
+    link.run(33)
+    assert told(link) == [(False, "it does not answer")]
+
 
 def test_lost_connection_is_made_good_at_once() -> None:
     """Calls come by the flow of the registration (RFC 5626): without it there is none."""

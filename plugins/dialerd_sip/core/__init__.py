@@ -24,7 +24,7 @@ Layers, imports downwards:
                    former_proof: what is proven, former_partings: its BYEs
     registration   REGISTER with refresh; registrar reads its answers
     health         OPTIONS to each target; presence asks once; out_of_dialog writes the requests of both
-    dialog         route sets, remote target, CSeq (RFC 3261 section 12); next_hop, identifiers
+    dialog         route sets, remote target, CSeq (RFC 3261 section 12); next_hop, identifiers, request_headers
     transactions   all of them; client_transactions, server_transactions, machines, invite_siblings
                    (RFC 3261 section 17, RFC 6026)
     refusing       what is refused unread; source, answer_flow: where a request came from, and where answers go; phrases

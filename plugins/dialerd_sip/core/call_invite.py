@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from dialerd_sip.core.bad import BadMessage
-from dialerd_sip.core.call_leg import ALLOW
-from dialerd_sip.core.call_media import SDP
 from dialerd_sip.core.call_refresh import SHORTEST
-from dialerd_sip.core.dialog import MAX_FORWARDS, via_at
 from dialerd_sip.core.flow import Transport
 from dialerd_sip.core.headers import addresses, min_se, option_tags
 from dialerd_sip.core.identifiers import branch_of, tag_of
 from dialerd_sip.core.message import Request, Response
 from dialerd_sip.core.plan import CallPlan, Target
-from dialerd_sip.core.sdp import offer
+from dialerd_sip.core.refusing import ALLOW
+from dialerd_sip.core.request_headers import request_headers, via_at
+from dialerd_sip.core.sdp import SDP, offer
 from dialerd_sip.core.uri import Uri
 
 
@@ -52,16 +51,11 @@ class Invite:
             credentials: Authorization headers.
         """
         plan = self._plan
-        headers = [("Via", via), ("Max-Forwards", MAX_FORWARDS)]
-        headers += [("Route", route) for route in target.routes]
-        headers += [
-            ("From", f"{plan.from_};tag={self.tag}"),
-            ("To", plan.to),
-            ("Call-ID", plan.call_id),
-            ("CSeq", f"{cseq} INVITE"),
-            ("Contact", target.contact),
-            ("Allow", ALLOW),
-        ]
+        from_ = f"{plan.from_};tag={self.tag}"
+        headers = request_headers(
+            "INVITE", cseq, via=via, routes=target.routes, from_=from_, to=plan.to, call_id=plan.call_id
+        )
+        headers += [("Contact", target.contact), ("Allow", ALLOW)]
         timer = bool(self.session_expires) and "timer" not in self.without
         supported = [option for option in ("timer" if timer else "", "100rel") if option and option not in self.without]
         if supported:

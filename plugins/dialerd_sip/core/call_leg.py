@@ -1,17 +1,10 @@
 """A leg: a dialog of a call with its media, early or answered. Forked calls have several until one answers."""
 
-from typing import Final
-
 from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.call_media import CallMedia
 from dialerd_sip.core.dialog import Dialog
 from dialerd_sip.core.headers import allowed, option_tags, rseq
 from dialerd_sip.core.message import Message, Response
-from dialerd_sip.core.refusing import SPOKEN
-
-ALLOW: Final = ", ".join(SPOKEN)
-"""What a far end may ask for within a dialog, the same everywhere. PRACK is among them, though nothing of ours waits
-for one: there are trunks that send reliable provisional answers only to whoever names it beside `100rel`."""
 
 
 class Leg:

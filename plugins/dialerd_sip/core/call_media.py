@@ -3,9 +3,7 @@
 from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.headers import content_type
 from dialerd_sip.core.message import Message
-from dialerd_sip.core.sdp import LocalMedia, Negotiated, accept, answer, offer
-
-SDP = "application/sdp"
+from dialerd_sip.core.sdp import SDP, LocalMedia, Negotiated, accept, answer, offer
 
 
 class CallMedia:

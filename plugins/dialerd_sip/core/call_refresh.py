@@ -4,12 +4,13 @@ from hashlib import blake2s
 from typing import TYPE_CHECKING, Final
 
 from dialerd_sip.core.bad import BadMessage
-from dialerd_sip.core.call_leg import ALLOW, Leg
-from dialerd_sip.core.call_media import SDP, description_in
+from dialerd_sip.core.call_leg import Leg
+from dialerd_sip.core.call_media import description_in
 from dialerd_sip.core.events import MediaChanged
 from dialerd_sip.core.headers import SessionExpires, challenges_of, min_se, session_expires
 from dialerd_sip.core.message import Message, Response
-from dialerd_sip.core.sdp import BadDescription
+from dialerd_sip.core.refusing import ALLOW
+from dialerd_sip.core.sdp import SDP, BadDescription
 from dialerd_sip.core.timing import Timer
 from dialerd_sip.core.transactions import ClientTransaction
 
@@ -52,7 +53,7 @@ class Refreshing:
         "inviting",
         "ours",
         "seconds",
-    )  # fmt: skip
+    )
 
     def __init__(self, call: "Call", leg: Leg, seed: str, wished: int) -> None:
         self._call = call

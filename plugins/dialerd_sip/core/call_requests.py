@@ -5,25 +5,24 @@ from typing import TYPE_CHECKING, Final
 
 from dialerd_sip.core.call_answered import Answered
 from dialerd_sip.core.call_keys import KINDS, keys_in
-from dialerd_sip.core.call_leg import ALLOW, Leg
-from dialerd_sip.core.call_media import SDP, description_in
+from dialerd_sip.core.call_leg import Leg
+from dialerd_sip.core.call_media import description_in
 from dialerd_sip.core.call_refresh import SHORTEST, session_in
 from dialerd_sip.core.events import KeysPressed, MediaChanged
 from dialerd_sip.core.headers import option_tags
 from dialerd_sip.core.message import Request, Response
 from dialerd_sip.core.phrases import PHRASES
-from dialerd_sip.core.sdp import BadDescription
+from dialerd_sip.core.refusing import ALLOW, SUPPORTED
+from dialerd_sip.core.sdp import SDP, BadDescription
 from dialerd_sip.core.transactions import ServerTransaction
 
 if TYPE_CHECKING:
     from dialerd_sip.core.call import Call
 
 
-def reply(
-    transaction: ServerTransaction, status: int, now: float, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
-) -> None:
+def reply(transaction: ServerTransaction, status: int, now: float, headers: Sequence[tuple[str, str]] = ()) -> None:
     """Answer a request without more ado."""
-    transaction.answer(response_to(transaction.request, status, headers, body), now)
+    transaction.answer(response_to(transaction.request, status, headers), now)
 
 
 def response_to(request: Request, status: int, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Response:
@@ -125,8 +124,7 @@ class Asked:
             reply(transaction, 200, now)  # RFC 6086 section 4.2.2: a legacy one that asks whether we are there
 
     def _say_options(self, transaction: ServerTransaction, now: float) -> None:
-        headers = [("Allow", ALLOW), ("Accept", SDP), ("Supported", "timer, 100rel")]
-        reply(transaction, 200, now, headers)
+        reply(transaction, 200, now, [("Allow", ALLOW), ("Accept", SDP), ("Supported", SUPPORTED)])
 
     def _no_subscription(self, transaction: ServerTransaction, now: float) -> None:
         """Answer a NOTIFY: nobody subscribed; of packages other than REFER's own we know none (RFC 6665, 4.1.3)."""

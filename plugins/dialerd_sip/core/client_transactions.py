@@ -15,6 +15,13 @@ from dialerd_sip.core.timing import Timer
 if TYPE_CHECKING:
     from dialerd_sip.core.transactions import Transactions
 
+UNANSWERED: Final = {
+    "timeout": "it does not answer",
+    "refused": "nobody listens there (ICMP)",
+    "connection": "its connection cannot be opened, or was lost",
+}
+"""What it means that no final answer comes, for people."""
+
 
 class ClientOwner(Protocol):
     """Who sent a request."""
@@ -27,7 +34,7 @@ class ClientOwner(Protocol):
         """
 
     def unanswered(self, transaction: "ClientTransaction", why: str, now: float) -> None:
-        """Take it that no final answer comes: `timeout`, `connection` (lost), or `refused` (ICMP)."""
+        """Take it that no final answer comes: one of `UNANSWERED`."""
 
 
 Key = tuple[str, str]

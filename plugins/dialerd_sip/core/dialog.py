@@ -11,10 +11,8 @@ from dialerd_sip.core.flow import Flow
 from dialerd_sip.core.identifiers import branch_of
 from dialerd_sip.core.message import BadMessage, Message, Request, Response
 from dialerd_sip.core.next_hop import flow_towards
+from dialerd_sip.core.request_headers import request_headers, via_at
 from dialerd_sip.core.uri import NameAddr, Uri
-
-MAX_FORWARDS = "70"
-"""RFC 3261 section 8.1.1.6."""
 
 
 def tag_in(message: Message, *, of: str) -> str:
@@ -29,11 +27,6 @@ def tag_in(message: Message, *, of: str) -> str:
     except BadMessage:
         return ""
     return address.params.get("tag") or ""
-
-
-def via_at(flow: Flow, sent_by: str, branch: str) -> str:
-    """Return a Via value of ours, which asks for the port that we are seen at (RFC 3581)."""
-    return f"SIP/2.0/{flow.transport.upper()} {sent_by};branch={branch};rport"
 
 
 class Dialog:
@@ -176,9 +169,8 @@ class Dialog:
         flow = self.flow
         target = f"{flow.transport} {flow.host} {flow.port} {self.remote_tag}"
         branch = branch_of(self.seed, method, cseq, target)
-        own = [("Via", via_at(flow, self.sent_by, branch)), ("Max-Forwards", MAX_FORWARDS)]
-        own += [("Route", route) for route in routes]
-        own += [("From", self.from_), ("To", self.to), ("Call-ID", self.call_id), ("CSeq", f"{cseq} {method}")]
+        via = via_at(flow, self.sent_by, branch)
+        own = request_headers(method, cseq, via=via, routes=routes, from_=self.from_, to=self.to, call_id=self.call_id)
         own += headers
         return Request.of_ours(method, uri, own, body), flow
 

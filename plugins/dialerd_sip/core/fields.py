@@ -72,7 +72,9 @@ class Fields:
             BadMessage: a quote or a bracket is never closed.
         """
         value = (self._firsts or self._look()).get(name)
-        return name in self._repeated or (value is not None and "," in value and len(split(value)) > 1)
+        if name not in self._repeated and (value is None or "," not in value):
+            return False
+        return len(self.values(name)) > 1
 
     def values(self, name: str) -> list[str]:
         """Return all values of a header that is a comma-separated list, split with respect to quotes and brackets.

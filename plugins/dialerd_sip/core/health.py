@@ -16,12 +16,14 @@ from typing import Final
 
 from attrs import define
 
+from dialerd_sip.core.client_transactions import UNANSWERED
 from dialerd_sip.core.events import TargetChanged
 from dialerd_sip.core.flow import Flow
 from dialerd_sip.core.identifiers import tag_of
 from dialerd_sip.core.message import Response
 from dialerd_sip.core.out_of_dialog import request_to
 from dialerd_sip.core.plan import Target
+from dialerd_sip.core.sdp import SDP
 from dialerd_sip.core.timing import Timer
 from dialerd_sip.core.transactions import ClientTransaction
 from dialerd_sip.core.ua import UserAgent
@@ -152,7 +154,7 @@ class Health:
             to=f"<{watched.target.uri}>",
             headers=(
                 ("Contact", watched.target.contact),
-                ("Accept", "application/sdp"),
+                ("Accept", SDP),
             ),
         )
         wait = min(_WAIT_T1 * self._ua.timing.t1, self._interval)
@@ -206,11 +208,7 @@ class Health:
             watched.question.stop()
 
 
-_REASONS: Final = {
-    "timeout": "it does not answer OPTIONS",
-    "refused": "nobody listens there (ICMP)",
-    "connection": "its connection cannot be opened, or was lost",
-}
+_REASONS: Final = {**UNANSWERED, "timeout": "it does not answer OPTIONS"}
 
 
 def _spread(watched: _Watched) -> float:

@@ -1,6 +1,7 @@
 """What is made from an INVITE and shares its branch: ACK to a refusal, CANCEL (RFC 3261 sections 17.1.1.3 and 9.1)."""
 
 from dialerd_sip.core.message import Request, Response
+from dialerd_sip.core.request_headers import request_headers
 
 
 def acknowledgement(invite: Request, response: Response) -> Request:
@@ -22,13 +23,13 @@ def cancellation(invite: Request, reasons: tuple[str, ...] = ()) -> Request:
 
 
 def _sibling(invite: Request, method: str, to: str) -> Request:
-    headers = [("Via", invite.values("Via")[0])]
-    headers += [("Route", route) for route in invite.all("Route")]
-    headers += [
-        ("Max-Forwards", "70"),
-        ("From", invite.first("From") or ""),
-        ("To", to),
-        ("Call-ID", invite.call_id),
-        ("CSeq", f"{invite.cseq.number} {method}"),
-    ]
+    headers = request_headers(
+        method,
+        invite.cseq.number,
+        via=invite.values("Via")[0],
+        routes=invite.all("Route"),
+        from_=invite.first("From") or "",
+        to=to,
+        call_id=invite.call_id,
+    )
     return Request(method, invite.uri, headers)

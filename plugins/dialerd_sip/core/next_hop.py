@@ -8,9 +8,7 @@ from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.core.message import BadMessage
 from dialerd_sip.core.uri import Uri
 
-_LONGEST: Final = (
-    300  # characters of a URI whose way is remembered: whoever makes up long ones must not fill the memory
-)
+_LONGEST: Final = 300  # characters of a URI whose way is remembered: long ones must not fill the memory
 
 
 def flow_towards(uri: str, over: Flow) -> Flow:

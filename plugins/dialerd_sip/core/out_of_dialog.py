@@ -1,9 +1,9 @@
 """Requests that open no dialog and belong to none: REGISTER and OPTIONS (RFC 3261 sections 10.2 and 11.1)."""
 
-from dialerd_sip.core.dialog import MAX_FORWARDS, via_at
 from dialerd_sip.core.identifiers import branch_of
 from dialerd_sip.core.message import Request
 from dialerd_sip.core.plan import Target
+from dialerd_sip.core.request_headers import request_headers, via_at
 
 
 def request_to(
@@ -22,7 +22,6 @@ def request_to(
     """
     flow = target.flow
     branch = branch_of(seed, method, cseq, f"{flow.transport} {flow.host} {flow.port}")
-    own = [("Via", via_at(flow, target.sent_by, branch)), ("Max-Forwards", MAX_FORWARDS)]
-    own += [("Route", route) for route in target.routes]
-    own += [("From", from_), ("To", to), ("Call-ID", seed), ("CSeq", f"{cseq} {method}")]
+    via = via_at(flow, target.sent_by, branch)
+    own = request_headers(method, cseq, via=via, routes=target.routes, from_=from_, to=to, call_id=seed)
     return Request(method, target.uri, [*own, *headers])

@@ -8,13 +8,17 @@ from dialerd_sip.core.bad import BadMessage
 from dialerd_sip.core.headers import content_type, max_forwards
 from dialerd_sip.core.message import Request, Response
 from dialerd_sip.core.phrases import PHRASES
+from dialerd_sip.core.sdp import SDP
 from dialerd_sip.core.uri import Uri
 
 # IANA's registry of SIP methods: what is here and not spoken gets 405, other methods 501 (RFC 3261, 8.2.1, 21.5.2).
 SPOKEN = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE", "PRACK", "NOTIFY")
 METHODS = frozenset((*SPOKEN, "MESSAGE", "PUBLISH", "REFER", "REGISTER", "SUBSCRIBE"))
 EXTENSIONS = ("timer", "100rel")
-_SDP = "application/sdp"
+ALLOW = ", ".join(SPOKEN)
+"""What a far end may ask for, the same everywhere. PRACK is among them, though nothing of ours waits for one: there are
+trunks that send reliable provisional answers only to whoever names it beside `100rel`."""
+SUPPORTED = ", ".join(EXTENSIONS)
 
 
 def refusal(request: Request) -> Response | None:
@@ -73,10 +77,10 @@ def _refused(request: Request) -> Response | None:
     if request.first("Via") is None:
         raise BadMessage("no Via", 400)
     if request.method not in METHODS:
-        return _answer(request, 501, ("Allow", ", ".join(SPOKEN)))
+        return _answer(request, 501, ("Allow", ALLOW))
     _check_required(request)
     if request.method not in SPOKEN:
-        return _answer(request, 405, ("Allow", ", ".join(SPOKEN)))
+        return _answer(request, 405, ("Allow", ALLOW))
     scheme = request.uri.partition(":")[0].lower()
     if scheme not in ("sip", "sips", "tel"):
         return _answer(request, 416)
@@ -85,7 +89,7 @@ def _refused(request: Request) -> Response | None:
         if unknown:
             return _answer(request, 420, ("Unsupported", ", ".join(unknown)))
     if request.method in ("INVITE", "UPDATE", "PRACK") and request.body and not _readable(request):
-        return _answer(request, 415, ("Accept", _SDP))
+        return _answer(request, 415, ("Accept", SDP))
     if request.method == "INVITE" and not _sdp_accepted(request):
         return _answer(request, 406)
     return None
@@ -111,13 +115,13 @@ def _readable(request: Request) -> bool:
     encoding = (request.first("Content-Encoding") or "identity").lower()
     if encoding != "identity":
         return optional
-    return optional or kind is None or kind.media == _SDP or kind.media.startswith("multipart/")
+    return optional or kind is None or kind.media == SDP or kind.media.startswith("multipart/")
 
 
 def _sdp_accepted(request: Request) -> bool:
     accepted = request.values("Accept")
     kinds = {value.partition(";")[0].strip().lower() for value in accepted}
-    return not kinds or bool(kinds & {_SDP, "application/*", "*/*"})
+    return not kinds or bool(kinds & {SDP, "application/*", "*/*"})
 
 
 def _answer(request: Request, status: int, *headers: tuple[str, str]) -> Response:

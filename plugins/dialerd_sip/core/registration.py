@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
+from dialerd_sip.core.client_transactions import UNANSWERED
 from dialerd_sip.core.digest import Authenticator, Credentials
 from dialerd_sip.core.events import RegistrationChanged
 from dialerd_sip.core.flow import Flow
@@ -165,7 +166,7 @@ class Registration:
         if self._stopping:
             self._over()
         else:
-            self._failed(_WHYS.get(why, why), now)
+            self._failed(UNANSWERED.get(why, why), now)
 
     # attempts
 
@@ -261,7 +262,7 @@ class Registration:
         """Register again at once where the way by which calls would come is lost; a pause goes on, if there is one."""
         if self.registered and self._request is None and flow == self._targets[self._at].flow:
             self.registered = False
-            self._tell(False, _WHYS.get(why, why))
+            self._tell(False, UNANSWERED.get(why, why))
             if self._expiry is not None:
                 self._expiry.cancel()
             self._attempt(now)
@@ -285,10 +286,3 @@ class Registration:
         if self._told is not registered:
             self._told = registered
             self._ua.emit(RegistrationChanged(name=self._name, registered=registered, reason=reason, refused=refused))
-
-
-_WHYS: Final = {
-    "timeout": "it does not answer",
-    "refused": "nobody listens there (ICMP)",
-    "connection": "its connection cannot be opened, or was lost",
-}

@@ -15,6 +15,9 @@ from msgspec import Struct
 from dialerd_sip.core.sdp_text import BadDescription as BadDescription  # noqa: PLC0414  # callers find it here
 from dialerd_sip.core.sdp_text import Medium, read
 
+SDP: Final = "application/sdp"
+"""The media type of session descriptions (RFC 8866, section 8.1)."""
+
 
 class Codec(StrEnum):
     """Codecs that are spoken."""
@@ -185,7 +188,7 @@ def _usable(media: Sequence[Medium], known: Sequence[Codec]) -> tuple[Medium, li
 def _spoken(medium: Medium) -> tuple[tuple[tuple[Codec, int], ...], int | None]:
     """Return the codecs of an audio line that we know, in its order, and its payload type of telephone-events."""
     formats, rtpmaps = medium.formats, tuple(medium.rtpmaps.items())
-    if len(formats) + len(rtpmaps) > _FEW:  # strangers must not fill the memory
+    if len(formats) + len(rtpmaps) > _FEW or max(map(len, formats)) > 3:  # strangers must not fill the memory
         return _read_formats(formats, rtpmaps)
     return _known_formats(formats, rtpmaps)
 

@@ -16,6 +16,12 @@ _DIRECTIONS: Final = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
 _MOST_LINES: Final = 64
 """Media lines that are read: an answer repeats each, so that a description of thousands is not answered in kind."""
 
+_LONGEST_ADDRESS: Final = 128
+"""Characters of a c= line's value: an IPv6 address with all that may stand around it has some sixty."""
+
+_LONGEST_RTPMAP: Final = 64
+"""Characters of a payload type with its encoding: longer ones are none of ours."""
+
 _MOST_BYTES: Final = 65_536
 """Bytes that a description may have: what a datagram can hold."""
 
@@ -95,7 +101,7 @@ def read(body: bytes) -> Description:
         elif letter == "a":
             _attribute(media[-1] if media else session, value)
         elif letter == "c":
-            (media[-1] if media else session).host = _address(value)
+            (media[-1] if media else session).host = _address(value) if len(value) <= _LONGEST_ADDRESS else None
         elif letter == "o":
             words = value.split()
             description.version = int(words[2]) if len(words) > 2 and _is_number(words[2]) else 0
@@ -129,7 +135,8 @@ def _attribute(medium: Medium, value: str) -> None:
     name = name.lower()
     if name == "rtpmap":
         payload, _, encoding = rest.strip().partition(" ")
-        medium.rtpmaps[payload] = encoding.strip().upper()
+        if len(rest) <= _LONGEST_RTPMAP:
+            medium.rtpmaps[payload] = encoding.strip().upper()
     elif name in _DIRECTIONS:
         medium.direction = name
     elif name == "ptime":

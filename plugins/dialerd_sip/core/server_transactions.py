@@ -14,6 +14,9 @@ from dialerd_sip.core.timing import Timer
 if TYPE_CHECKING:
     from dialerd_sip.core.transactions import Transactions
 
+AGENT: Final = "dialerd"
+"""What we call ourselves in the headers User-Agent and Server (RFC 3261 sections 20.41 and 20.35)."""
+
 Key = tuple[object, ...]
 """What retransmitted requests are matched by (RFC 3261 section 17.2.3)."""
 
@@ -108,7 +111,7 @@ class ServerTransaction:
         if coming is Input.SAY_SUCCESS and self.open and self._table is _INVITE:
             self.acknowledged_key = acknowledged_key_of(self.request)
             self._all.accepted(self)
-        response.extend((("Server", self._all.agent),))  # RFC 3261 section 20.35
+        response.extend(_SIGNATURE)
         self._data = response.to_bytes()
         self._unacknowledged = unacknowledged
         self._step(coming, now)
@@ -203,6 +206,7 @@ class ServerTransaction:
         self._linger(Input.TIMER_L, self._all.timing.patience, now, self._all.timing.t1)
 
 
+_SIGNATURE: Final = (("Server", AGENT),)
 _DOES: Final = {
     Do.SEND: ServerTransaction._send,
     Do.BACK_OFF: ServerTransaction._back_off,

@@ -5,14 +5,11 @@ with the same To tag, however often it comes. So whoever floods us makes us work
 """
 
 from hashlib import blake2s
-from typing import Final
 
 from dialerd_sip.core.message import Request, Response
 from dialerd_sip.core.recent import Recent
-from dialerd_sip.core.refusing import EXTENSIONS, SPOKEN
-
-ALLOW: Final = ", ".join(SPOKEN)
-SUPPORTED: Final = ", ".join(EXTENSIONS)
+from dialerd_sip.core.refusing import ALLOW, SUPPORTED
+from dialerd_sip.core.sdp import SDP
 
 
 class Strays:
@@ -47,7 +44,7 @@ class Strays:
             return answer(request, 482, "Merged Request")
         if request.method == "OPTIONS":  # RFC 3261 section 11.2
             found = answer(request, 200, "OK")
-            for name, value in (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", SUPPORTED)):
+            for name, value in (("Allow", ALLOW), ("Accept", SDP), ("Supported", SUPPORTED)):
                 found.add(name, value)
             return found
         if request.method == "INVITE":

@@ -40,7 +40,7 @@ class Timer:
 
     __slots__ = ("_timers", "at", "due")
 
-    def __init__(self, at: float, due: Callable[[float], None], timers: "Timers | None" = None) -> None:
+    def __init__(self, at: float, due: Callable[[float], None], timers: "Timers") -> None:
         self.at = at
         self.due: Callable[[float], None] | None = due
         self._timers = timers
@@ -49,8 +49,7 @@ class Timer:
         """Have it not done; a second time does nothing."""
         if self.due is not None:
             self.due = None
-            if self._timers is not None:
-                self._timers.forget_one()
+            self._timers.forget_one()
 
 
 class Timers:

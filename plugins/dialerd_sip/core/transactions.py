@@ -11,13 +11,15 @@ from dialerd_sip.core.client_transactions import ClientOwner, ClientTransaction
 from dialerd_sip.core.flow import Flow
 from dialerd_sip.core.invite_siblings import cancellation
 from dialerd_sip.core.message import Request, Response
-from dialerd_sip.core.server_transactions import Key, ServerTransaction, acknowledged_key_of, key_of
+from dialerd_sip.core.server_transactions import AGENT, Key, ServerTransaction, acknowledged_key_of, key_of
 from dialerd_sip.core.timing import Timers, Timing
 
 __all__ = ["ClientOwner", "ClientTransaction", "ServerTransaction", "Transactions"]
 
 MOST_SERVER_TRANSACTIONS: Final = 65_536
 """How many requests of far ends are remembered at once: 2,000 BYEs a second for 32 seconds. The oldest gives way."""
+
+_SIGNATURE: Final = (("User-Agent", AGENT),)
 
 
 class Transactions:
@@ -27,10 +29,8 @@ class Transactions:
         timers: the heap that theirs go into.
         timing: how long they are.
         send: queues what is to go out: `send(data, flow)`.
-        agent: what User-Agent and Server headers say of us.
 
     Attributes:
-        agent: what User-Agent and Server headers say of us.
         now: the last instant that the user agent was told.
         heard: when an answer came last that shows that calls are taken, of flows that somebody put there: neither one
             to OPTIONS, whose asker judges it, nor a 503.
@@ -41,8 +41,6 @@ class Transactions:
         "_clients",
         "_exposed",
         "_servers",
-        "_signature",
-        "agent",
         "heard",
         "now",
         "send",
@@ -50,11 +48,7 @@ class Transactions:
         "timing",
     )
 
-    def __init__(
-        self, timers: Timers, timing: Timing, send: Callable[[bytes, Flow], None], agent: str = "dialerd"
-    ) -> None:
-        self.agent = agent
-        self._signature = (("User-Agent", agent),)  # one for all of them
+    def __init__(self, timers: Timers, timing: Timing, send: Callable[[bytes, Flow], None]) -> None:
         self.timers = timers
         self.timing = timing
         self.send = send
@@ -84,7 +78,7 @@ class Transactions:
             owner: who is told of answers; None = nobody.
             now: the instant.
         """
-        request.extend(self._signature)
+        request.extend(_SIGNATURE)
         transaction = self._open(request, flow, owner, now)
         transaction.start(now)
         return transaction

@@ -20,7 +20,7 @@ from dialerd_sip.core.late import Late
 from dialerd_sip.core.message import BadMessage, Request, Response, parse_message
 from dialerd_sip.core.recent import Recent
 from dialerd_sip.core.refusing import answer_to, dropped, refusal
-from dialerd_sip.core.server_transactions import key_of
+from dialerd_sip.core.server_transactions import AGENT, key_of
 from dialerd_sip.core.source import with_source
 from dialerd_sip.core.strays import Strays, answer
 from dialerd_sip.core.timing import Timers, Timing
@@ -55,11 +55,9 @@ class UserAgent:
 
     Args:
         timing: the timers.
-        agent: what User-Agent and Server headers say.
 
     Attributes:
         timing: the timers' lengths.
-        agent: what User-Agent and Server headers say.
         timers: the heap of all timers.
         transactions: all transactions.
         counts: how many messages were dropped or refused, by why: `unknown_source`, `bad` (cannot be read),
@@ -79,21 +77,19 @@ class UserAgent:
         "_trusted",
         "_trusting",
         "_users",
-        "agent",
         "counts",
         "timers",
         "timing",
         "transactions",
     )
 
-    def __init__(self, timing: Timing, *, agent: str = "dialerd") -> None:
+    def __init__(self, timing: Timing) -> None:
         self.timing = timing
-        self.agent = agent
         self.timers = Timers()
         self.counts: dict[str, int] = {}
         self._out: list[tuple[bytes, Flow]] = []
         self._events: deque[Event] = deque()
-        self.transactions = Transactions(self.timers, timing, self.send, agent)
+        self.transactions = Transactions(self.timers, timing, self.send)
         self._late = Late(self.transactions)
         self._strays = Strays(timing.patience)
         self._released = Recent(timing.patience)
@@ -278,7 +274,7 @@ class UserAgent:
 
     def _refuse(self, refused: Response, flow: Flow) -> None:
         """Send an answer without a transaction."""
-        refused.add("Server", self.agent)
+        refused.add("Server", AGENT)
         self.send(refused.to_bytes(), flow)
 
     def _count(self, why: str) -> None:

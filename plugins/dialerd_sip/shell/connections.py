@@ -46,7 +46,7 @@ class _Opening:
 
 @define
 class _Rest:
-    """A flow that could not be opened: since when, and for how long it is left alone."""
+    """A flow that could not be opened: until when and for how long it is left alone, and why."""
 
     until_s: float
     pause_s: float

@@ -64,11 +64,7 @@ class ClipCache:
             try:
                 frames, *sums = map(int, (place / "made").read_text("ascii").split())
                 laws = [(place / name).read_bytes() for name in ("sound.ulaw", "sound.alaw")]
-            except (
-                FileNotFoundError,
-                NotADirectoryError,
-                ValueError,
-            ):  # a clip comes as a whole: this is none any more
+            except (FileNotFoundError, NotADirectoryError, ValueError):  # it comes as a whole: this is none any more
                 frames, sums, laws = 0, [], []
             if frames > 0 and [len(law) for law in laws] == [frames] * 2 and [crc32(law) for law in laws] == sums:
                 clip = Clip(path=place / "sound.ulaw", frames=frames)
