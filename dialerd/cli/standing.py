@@ -69,11 +69,18 @@ def trunk_rows(trunks: list[Any]) -> list[tuple[Any, ...]]:
             one["provider"],
             one["state"],
             Share(one["in_use"], one["max_concurrent"]),
-            None if one["calls_per_second_now"] is None else f"{one['calls_per_second_now']:.3g}",
+            _pace(one),
             one["why"],
         )
         for one in trunks
     ]
+
+
+def _pace(one: Mapping[str, Any]) -> str | None:
+    if one["calls_per_second_now"] is None:
+        return None
+    shared = ", ".join(one["shares_pace_with"])
+    return f"{one['calls_per_second_now']:.3g}" + (f" with {shared}" if shared else "")
 
 
 TRUNK_HEADS: Final = ("trunk", "provider", "state", "lines", "calls/s", "why")

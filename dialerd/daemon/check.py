@@ -10,6 +10,7 @@ from dialerd.daemon.places import place_warnings
 from dialerd.daemon.settings import load_settings, lowered
 from dialerd.model.settings import Settings
 from dialerd.plugin.host import PluginHost
+from dialerd.rules.accounts import accounts
 
 
 def run(config: Path) -> int:
@@ -45,9 +46,11 @@ def summary(settings: Settings) -> str:
     """Return a line that tells what the settings describe."""
     hours = settings.quiet_hours
     called = f"calls from {hours.start:%H:%M} to {hours.end:%H:%M}" if hours.enabled else "quiet hours are off"
+    sharing = [account.trunks for account in accounts(settings.trunks).values() if len(account.trunks) > 1]
+    together = "; ".join(f"{', '.join(names)} share a pace" for names in sharing)
     return ", ".join(
         [
-            _count(len(settings.trunks), "trunk"),
+            _count(len(settings.trunks), "trunk") + (f" ({together})" if together else ""),
             _count(len(settings.numbers), "number"),
             _count(len(settings.agents), "agent"),
             f"at most {_count(settings.daemon.max_concurrent, 'call')} at once",

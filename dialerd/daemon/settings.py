@@ -14,6 +14,7 @@ from dialerd.model.settings import AgentSettings, NumberSettings, Settings, Trun
 from dialerd.model.structuring import structure
 from dialerd.model.wording import dotted
 from dialerd.plugin.host import PluginHost
+from dialerd.rules.accounts import accounts
 
 _MADE_UP: Final[dict[type[Any], dict[str, Any]]] = {TrunkSettings: {"provider": ""}, NumberSettings: {"trunk": ""}}
 """What stands for required keys that are missing or have faults; nothing is told of it."""
@@ -60,7 +61,7 @@ def load_settings(path: Path, *, host: PluginHost | None = None) -> Settings:
 
 
 def lowered(path: Path, settings: Settings) -> list[Fault]:
-    """Return a warning for every trunk whose table asks for more calls a second than its carrier takes.
+    """Return a warning for every trunk whose table asks for more calls a second than its carrier takes, or its account.
 
     Args:
         path: the settings file.
@@ -70,16 +71,19 @@ def lowered(path: Path, settings: Settings) -> list[Fault]:
         NotFound, InvalidInput: as of `load_settings`.
     """
     written = {name: table.get("calls_per_second") for name, table in _parse(path).get("trunks", {}).items()}
-    return [
-        Fault(
-            dotted("trunks", (name, "calls_per_second")),
-            f"is {wanted:g}, and the trunk starts {trunk.calls_per_second:g} a second: its carrier takes no more",
-        )
-        for name, trunk in settings.trunks.items()
-        if (wanted := written[name]) is not None
-        and trunk.calls_per_second is not None
-        and wanted > trunk.calls_per_second
-    ]
+    found = []
+    for account in accounts(settings.trunks).values():
+        most = account.calls_per_second
+        slowest = [name for name in account.trunks if settings.trunks[name].calls_per_second == most]
+        for name in account.trunks:
+            if (wanted := written[name]) is None or most is None or wanted <= most:
+                continue
+            why = "its carrier takes no more"
+            if name not in slowest:
+                why = f"its carrier counts them together with those of {', '.join(slowest)}, which starts no more"
+            message = f"is {wanted:g}, and the trunk starts {most:g} a second: {why}"
+            found.append(Fault(dotted("trunks", (name, "calls_per_second")), message))
+    return found
 
 
 def _sound_part(data: Mapping[str, Any], record: type[Any] = Settings) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from dialerd.engine.campaign import LiveCampaign
 from dialerd.engine.days import DayCount
-from dialerd.engine.limits import AHEAD_S, Permit, Queue, take
+from dialerd.engine.limits import AHEAD_S, Permit, Queue, Starts, take
 from dialerd.engine.lines import AgentLine, CallerId, Lines, Trunk
 from dialerd.model.instants import SECOND, Instant
 from dialerd.model.states import Rule
@@ -123,7 +123,7 @@ def _release(campaign: LiveCampaign, slots: Sequence[Slot]) -> None:
         if slot.probe:
             trunk.returned_probe(campaign.agent)
     for trunk, n in starts.items():
-        if trunk.last_taker is campaign:  # starts that others have taken since cannot be put back behind them
+        if trunk.starts.last_taker is campaign:  # starts that others have taken since cannot be put back behind them
             trunk.pace.refund(n)
 
 
@@ -134,12 +134,12 @@ def _close_ranks(used: Sequence[Slot], slots: Sequence[Slot]) -> None:
         used: the lines that are used, any of `slots`.
         slots: the lines that were held.
     """
-    starts: dict[Trunk, list[float]] = {}
+    starts: dict[Starts, list[float]] = {}
     for slot in slots:
-        starts.setdefault(slot.trunk, []).append(slot.start_at)
-    free = {trunk: iter(sorted(of_trunk)) for trunk, of_trunk in starts.items()}
+        starts.setdefault(slot.trunk.starts, []).append(slot.start_at)
+    free = {of: iter(sorted(instants)) for of, instants in starts.items()}
     for slot in used:
-        slot.start_at = next(free[slot.trunk])
+        slot.start_at = next(free[slot.trunk.starts])
 
 
 @define(kw_only=True, eq=False, slots=True)
@@ -256,7 +256,7 @@ class _Asking:
         """Take permits and starts for calls over one trunk, as many as there are of both."""
         allowed = min(breaker.allow(self.now_s) for breaker in trunk.breakers(self.agent.name))
         most = min(len(picks), allowed, int(min(trunk.limit.free, len(picks))))
-        trunk.last_taker = self.campaign
+        trunk.starts.last_taker = self.campaign
         if self.campaign.pace.rate is not None:
             return self._hold_paced(trunk, picks[:most], probe=allowed != UNLIMITED)
         starts = trunk.pace.slots(most, self.now_s, AHEAD_S)

@@ -101,27 +101,33 @@ class Starts(Queue):
 
     Args:
         pace: whose.
+
+    Attributes:
+        last_taker: the campaign that took the last of them.
+        trouble: why the pace was slowed last, in words; None = it never was.
     """
 
-    __slots__ = ("_pace",)
+    __slots__ = ("last_taker", "pace", "trouble")
 
     def __init__(self, pace: Pace) -> None:
         super().__init__()
-        self._pace = pace
+        self.pace = pace
+        self.last_taker: LiveCampaign | None = None
+        self.trouble: str | None = None
 
     @property
     def free(self) -> float:
         """Starts that can be had now."""
         now = trio.current_time()
-        room = now + AHEAD_S - self._pace.next_at(now)
+        room = now + AHEAD_S - self.pace.next_at(now)
         if room < 0:
             return 0
-        return math.inf if self._pace.rate is None else int(room * self._pace.rate) + 1
+        return math.inf if self.pace.rate is None else int(room * self.pace.rate) + 1
 
     @property
     def free_at(self) -> float | None:
         """Monotonic seconds at which the next start is."""
-        return self._pace.next_at(trio.current_time())
+        return self.pace.next_at(trio.current_time())
 
 
 class Permit:

@@ -8,6 +8,7 @@ import trio
 
 from dialerd.engine.days import DayCount
 from dialerd.engine.limits import Limit, Starts
+from dialerd.engine.paces import Paces
 from dialerd.engine.unfit import UnfitAgents
 from dialerd.model.settings import AgentSettings, NumberSettings, Settings, TrunkSettings
 from dialerd.plugin.complaints import Complaints
@@ -44,16 +45,14 @@ class Trunk:
         name: its name in the settings.
         settings: its table.
         countries: countries it may ring.
+        starts: those of its pace, which it may share with other trunks.
 
     Attributes:
         provider: who places its calls; None while it has not come up.
         providers: who is up, the last come first; one that a reload has replaced stays until its calls have ended.
-        limit, pace, breaker: what stands between a call and the trunk.
+        limit, pace, breaker: what stands between a call and the trunk; the pace is that of `starts`.
         unfit: the agents that cannot speak in its calls.
-        starts: the pace's, to wait for.
-        last_taker: the campaign that took the last starts of the pace.
         failure: why its provider is not up, in words; None where it is, or has not been tried.
-        trouble: why it was slowed last, in words; None = it never was.
         kept_by: who keeps the provider; of two at a reload, the one that came up last.
         calls_by_provider: calls on a provider's hands, by its identity; two of a trunk live at once after a reload.
     """
@@ -65,7 +64,6 @@ class Trunk:
         "countries",
         "failure",
         "kept_by",
-        "last_taker",
         "limit",
         "name",
         "pace",
@@ -73,25 +71,22 @@ class Trunk:
         "providers",
         "settings",
         "starts",
-        "trouble",
         "unfit",
     )
 
-    def __init__(self, name: str, settings: TrunkSettings, countries: frozenset[str]) -> None:
+    def __init__(self, name: str, settings: TrunkSettings, countries: frozenset[str], starts: Starts) -> None:
         self.name = name
         self.settings = settings
         self.countries = countries
         self.provider: Provider | None = None
         self.providers: list[Provider] = []
         self.limit = Limit(settings.max_concurrent)
-        self.pace = Pace(settings.calls_per_second, trio.current_time())
-        self.starts = Starts(self.pace)
+        self.starts = starts
+        self.pace = starts.pace
         self.breaker = Breaker()
         self.unfit = UnfitAgents(name)
-        self.last_taker: object = None
         self.calls_by_provider: dict[int, int] = {}
         self.failure: str | None = None
-        self.trouble: str | None = None
         self.kept_by: object = None
         self._complaints = Complaints()
 
@@ -100,13 +95,22 @@ class Trunk:
         """Whether fewer calls start than the settings allow, since the carrier takes no more, or fails them all."""
         return self.pace.slowed or self.breaker.hammered
 
-    def update(self, settings: TrunkSettings, countries: frozenset[str]) -> None:
-        """Follow changed settings."""
+    @property
+    def trouble(self) -> str | None:
+        """Why it was slowed last, or a trunk that shares its pace, in words; None = it never was."""
+        return self.starts.trouble
+
+    def update(self, settings: TrunkSettings, countries: frozenset[str], starts: Starts) -> None:
+        """Follow changed settings; where it comes to another pace, that one is no faster than the former was."""
         self.settings = settings
         self.countries = countries
         self.limit.set_total(settings.max_concurrent)
         self.unfit.forget()
-        self.pace.set_rate(settings.calls_per_second, trio.current_time())
+        if starts is not self.starts:
+            starts.pace.follow(self.pace)
+            starts.trouble = starts.trouble or self.starts.trouble
+            starts.last_taker = self.starts.last_taker = None  # what is given back now may have been the other's
+            self.starts, self.pace = starts, starts.pace
 
     def lend(self, provider: Provider) -> None:
         """Note that a call is on a provider's hands: it is not closed before `give_back`."""
@@ -190,7 +194,7 @@ class Trunk:
 
     def congested(self, reason: str, retry_after_s: float | None = None) -> None:
         """Start calls more slowly; arguments as of `throttled`."""
-        self.trouble = reason
+        self.starts.trouble = reason
         self.pace.throttled(trio.current_time(), retry_after_s)
 
     def down(self, reason: str, started_at: float) -> None:
@@ -271,6 +275,8 @@ class Lines:
         self.trunks: dict[str, Trunk] = {}
         self.caller_ids: dict[str, CallerId] = {}
         self.agents: dict[str, AgentLine] = {}
+        self._paces = Paces()
+        self._by_pace: Sequence[tuple[Starts, Sequence[Trunk]]] = ()
         # what was taken out of the settings: its calls may go on, and it may come back
         self._gone_trunks: dict[str, Trunk] = {}
         self._gone_caller_ids: dict[str, CallerId] = {}
@@ -283,12 +289,13 @@ class Lines:
         _bring_back(self.trunks, self._gone_trunks, settings.trunks)
         _bring_back(self.caller_ids, self._gone_caller_ids, settings.numbers)
         _bring_back(self.agents, self._gone_agents, settings.agents)
+        starts = self._paces.update(settings.trunks)
         for name, trunk in settings.trunks.items():
             countries = allowed_countries(name, settings)
             if name in self.trunks:
-                self.trunks[name].update(trunk, countries)
+                self.trunks[name].update(trunk, countries, starts[name])
             else:
-                self.trunks[name] = Trunk(name, trunk, countries)
+                self.trunks[name] = Trunk(name, trunk, countries, starts[name])
         for number, entry in settings.numbers.items():
             trunk_of = self.trunks[entry.trunk]
             if number in self.caller_ids:
@@ -303,17 +310,34 @@ class Lines:
         _put_away(self.trunks, self._gone_trunks, settings.trunks)
         _put_away(self.caller_ids, self._gone_caller_ids, settings.numbers)
         _put_away(self.agents, self._gone_agents, settings.agents)
+        self._by_pace = [
+            (each, [trunk for trunk in self.trunks.values() if trunk.starts is each])
+            for each in dict.fromkeys(starts.values())
+        ]
 
     def free(self) -> int:
         """Return how many calls might be started now; at least 1, as long as the daemon has a line."""
-        trunks = (min(trunk.limit.free, trunk.starts.free) for trunk in self.trunks.values() if trunk.provider)
+        found = 0.0
+        for starts, trunks in self._by_pace:
+            lines = 0.0
+            for trunk in trunks:
+                if trunk.provider:
+                    lines += trunk.limit.free
+            if lines:
+                found += min(lines, starts.free)
         free = self.daemon.free
-        return int(min(free, max(1, sum(trunks)), _MOST)) if free >= 1 else 0
+        return int(min(free, max(1, found), _MOST)) if free >= 1 else 0
+
+    def sharing(self, trunk: Trunk) -> tuple[str, ...]:
+        """Return the names of the other trunks that start by a trunk's pace."""
+        together = (other.name for other in self.trunks.values() if other.starts is trunk.starts)
+        return tuple(name for name in together if name != trunk.name)
 
     def trunk(self, name: str) -> Trunk:
         """Return the trunk of that name, also one that is not configured any more: it may come back."""
         if name not in self.trunks and name not in self._gone_trunks:
-            self._gone_trunks[name] = Trunk(name, TrunkSettings(provider="none"), frozenset())
+            starts = Starts(Pace(None, trio.current_time()))
+            self._gone_trunks[name] = Trunk(name, TrunkSettings(provider="none"), frozenset(), starts)
         return self.trunks.get(name) or self._gone_trunks[name]
 
     def providers_of(self, name: str) -> Sequence[Provider] | None:

@@ -48,8 +48,9 @@ class TrunkView:
         until: when it is tried again, or None where that is not known or it is up.
         max_concurrent: calls in progress at once.
         in_use: calls in progress.
-        calls_per_second: starts a second by the settings; None = no limit.
+        calls_per_second: starts a second by the settings, over all trunks that share the pace; None = no limit.
         calls_per_second_now: starts a second that it takes at present; lower where the carrier asked for fewer.
+        shares_pace_with: the other trunks of its account, which start calls by the same pace.
         countries: ISO 3166 countries that it may ring.
         numbers: caller ids that it shows.
     """
@@ -63,6 +64,7 @@ class TrunkView:
     in_use: int = 0
     calls_per_second: float | None = None
     calls_per_second_now: float | None = None
+    shares_pace_with: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
 

@@ -45,8 +45,9 @@ class Resources:
             shown.setdefault(line.trunk.name, []).append(number)
         now, now_s = self._ground.now(), trio.current_time()
         return tuple(
-            _trunk(lines.trunks[name], tuple(sorted(shown.get(name, ()))), now, now_s)
+            _trunk(trunk, lines.sharing(trunk), tuple(sorted(shown.get(name, ()))), now, now_s)
             for name in self._engine.settings.trunks
+            for trunk in [lines.trunks[name]]
         )
 
     def numbers(self) -> tuple[NumberView, ...]:
@@ -134,7 +135,7 @@ class Resources:
         return Activity.DIALLING if self._engine.ready.is_set() else Activity.STARTING
 
 
-def _trunk(trunk: Trunk, numbers: tuple[str, ...], now: Instant, now_s: float) -> TrunkView:
+def _trunk(trunk: Trunk, sharing: tuple[str, ...], numbers: tuple[str, ...], now: Instant, now_s: float) -> TrunkView:
     waits = next(iter(trunk_waits(trunk, now, now_s)), None)
     if waits is not None:
         state, why = TrunkState(waits.kind), waits.words
@@ -151,8 +152,9 @@ def _trunk(trunk: Trunk, numbers: tuple[str, ...], now: Instant, now_s: float) -
         until=None if waits is None else waits.until,
         max_concurrent=trunk.settings.max_concurrent,
         in_use=trunk.limit.used,
-        calls_per_second=trunk.settings.calls_per_second,
+        calls_per_second=trunk.pace.configured,
         calls_per_second_now=trunk.pace.rate,
+        shares_pace_with=sharing,
         countries=tuple(sorted(trunk.countries)),
         numbers=numbers,
     )

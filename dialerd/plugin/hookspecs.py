@@ -24,6 +24,10 @@ def _any_pace(_options: Any) -> float | None:
     return None
 
 
+def _no_account(_options: Any) -> str | None:
+    return None
+
+
 def _no_objection(_options: Any, _site: TrunkSite, _agent: AgentSettings) -> str | None:
     return None
 
@@ -40,6 +44,8 @@ class ProviderFactory:
         make: called with the trunk's site and its options; must not block and open nothing yet.
         pace: told the options, returns how many calls a second the carrier takes by them, or None; the trunk starts no
             more, whatever its own `calls_per_second` is.
+        account: told the options, returns the name under which the carrier counts the calls placed by them, or None;
+            trunks of one name start calls by one pace. No secret may stand in it.
         objection: told the options, the trunk's site and an agent, returns why the agent cannot speak in this trunk's
             calls, or None; `check-config` tells it of every agent that may get this trunk.
     """
@@ -48,6 +54,7 @@ class ProviderFactory:
     options: type[Any]
     make: Callable[[TrunkSite, Any], Provider]
     pace: Callable[[Any], float | None] = _any_pace
+    account: Callable[[Any], str | None] = _no_account
     objection: Callable[[Any, TrunkSite, AgentSettings], str | None] = _no_objection
 
 

@@ -29,7 +29,7 @@ from dialerd.plugin.provider import CallOrder, Provider, TrunkSite
 from dialerd.plugin.raised import spare_ctrl_c, words
 from dialerd.plugin.signing import Signer, refusing
 from dialerd.plugin.sites import site_of
-from dialerd.plugin.terms import objection_to, pace_of, trunks_of
+from dialerd.plugin.terms import objection_to, on_terms, trunks_of
 
 ENTRY_POINTS: Final = "dialerd"
 """The entry-point group by which plugins are found, and pluggy's name for the project."""
@@ -143,7 +143,7 @@ class PluginHost:
         return self.broken
 
     def check_trunks(self, settings: Settings) -> list[Fault]:
-        """Return every fault in the trunks: providers that nobody offers, options that theirs refuse, paces unknown.
+        """Return every fault in the trunks: providers that nobody offers, options that theirs refuse, terms unknown.
 
         Args:
             settings: the daemon's settings.
@@ -151,7 +151,7 @@ class PluginHost:
         faults: list[Fault] = []
         for name, trunk in settings.trunks.items():
             try:
-                self._pace(name, trunk)
+                self._on_terms(name, trunk)
             except InvalidInput as invalid:
                 faults.extend(invalid.faults)
         return faults
@@ -174,7 +174,7 @@ class PluginHost:
         return faults
 
     def paced(self, settings: Settings) -> Settings:
-        """Return settings in which no trunk starts more calls a second than its provider's carrier takes.
+        """Return settings in which trunks have the pace that their providers' carriers take, and their accounts.
 
         Args:
             settings: the daemon's settings.
@@ -182,10 +182,7 @@ class PluginHost:
         Raises:
             InvalidInput: a trunk has faults.
         """
-        trunks = {}
-        for name, trunk in settings.trunks.items():
-            paces = [pace for pace in (trunk.calls_per_second, self._pace(name, trunk)) if pace is not None]
-            trunks[name] = evolve(trunk, calls_per_second=min(paces, default=None))
+        trunks = {name: self._on_terms(name, trunk) for name, trunk in settings.trunks.items()}
         return evolve(settings, trunks=trunks)
 
     def written_files(self, settings: Settings) -> list[tuple[str, Path]]:
@@ -241,10 +238,10 @@ class PluginHost:
                 f"provider {trunk.provider} could not be made for trunk {site.name}: {words(error)}"
             ) from error
 
-    def _pace(self, trunk_name: str, trunk: TrunkSettings) -> float | None:
+    def _on_terms(self, trunk_name: str, trunk: TrunkSettings) -> TrunkSettings:
         options = self._options(trunk_name, trunk)
         try:
-            return pace_of(self._factories[trunk.provider], options)
+            return on_terms(self._factories[trunk.provider], options, trunk)
         except PluginError as error:
             path = dotted("trunks", (trunk_name, "options"))
             raise InvalidInput([Fault(path, f"{error}; report it to its author")]) from error

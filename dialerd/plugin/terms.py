@@ -1,13 +1,16 @@
-"""The terms of a trunk: what its provider says of the settings around it, which are its pace and the agents that it
-objects to. What a plugin answers is checked here; one that fails is a fault of the settings, and costs nothing else.
+"""The terms of a trunk: what its provider says of the settings around it, which are its pace, its account and the
+agents that it objects to. What a plugin answers is checked here; one that fails is a fault of the settings, and costs
+nothing else.
 """
 
 import math
 from collections.abc import Iterator
 from typing import Any
 
+from attrs import evolve
+
 from dialerd.model.errors import Fault, PluginError
-from dialerd.model.settings import AgentSettings, Settings
+from dialerd.model.settings import AgentSettings, Settings, TrunkSettings
 from dialerd.model.wording import dotted, shown
 from dialerd.plugin.hookspecs import ProviderFactory
 from dialerd.plugin.provider import TrunkSite
@@ -15,26 +18,37 @@ from dialerd.plugin.raised import spare_ctrl_c, words
 from dialerd.rules.routes import known_number
 
 
-def pace_of(factory: ProviderFactory, options: Any) -> float | None:
-    """Return how many calls a second a carrier takes; None = as many as there are.
+def on_terms(factory: ProviderFactory, options: Any, trunk: TrunkSettings) -> TrunkSettings:
+    """Return a trunk's table with no more calls a second than its carrier takes, and with the account that it is of.
 
     Args:
         factory: the provider's.
         options: the trunk's.
+        trunk: its table; an account that it names is left as it is.
 
     Raises:
-        PluginError: the plugin failed to say so.
+        PluginError: the plugin failed to say one of them.
     """
+    pace = _told(factory, "pace", options)
+    if pace is not None and (type(pace) not in (int, float) or not 0 < pace < math.inf):
+        raise PluginError(f"the provider {shown(factory.name)} says that its pace is {words(pace)}")
+    account = _told(factory, "account", options)
+    if account is not None and (type(account) is not str or not account):
+        raise PluginError(f"the provider {shown(factory.name)} says that its account is {words(account)}")
+    paces = [float(each) for each in (trunk.calls_per_second, pace) if each is not None]
+    return evolve(
+        trunk,
+        calls_per_second=min(paces, default=None),
+        account=trunk.account or (account and f"{factory.name} {account}"),
+    )
+
+
+def _told(factory: ProviderFactory, term: str, options: Any) -> Any:
     try:
-        pace = factory.pace(options)
+        return getattr(factory, term)(options)
     except BaseException as error:
         spare_ctrl_c(error)
-        raise PluginError(f"the provider {shown(factory.name)} failed to tell its pace: {words(error)}") from error
-    if pace is None:
-        return None
-    if type(pace) not in (int, float) or not 0 < pace < math.inf:
-        raise PluginError(f"the provider {shown(factory.name)} says that its pace is {words(pace)}")
-    return float(pace)
+        raise PluginError(f"the provider {shown(factory.name)} failed to tell its {term}: {words(error)}") from error
 
 
 def objection_to(

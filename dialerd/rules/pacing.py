@@ -76,6 +76,11 @@ class Pace:
         return self._rate
 
     @property
+    def configured(self) -> float | None:
+        """Starts per second while nobody throttles it; None = unlimited."""
+        return self._configured
+
+    @property
     def slowed(self) -> bool:
         """Whether the carrier throttles it."""
         return self._rate != self._configured
@@ -140,6 +145,22 @@ class Pace:
         if not slowed or self._rate is None or (rate is not None and rate < self._rate):
             self._rate = rate
         self._counted_at, self._count, self._span, self._before = now, 0, 0.0, 0
+
+    def follow(self, other: "Pace") -> None:
+        """Be no faster than another pace would be now: calls that started by it start by this one from now on.
+
+        Args:
+            other: the other one; it stays as it is.
+        """
+        self._last = max(self._last, other._last)
+        self._held_until = max(self._held_until, other._held_until)
+        if other._count + other._before > self._count + self._before:  # by which an unlimited one is throttled
+            self._counted_at, self._count = other._counted_at, other._count
+            self._span, self._before = other._span, other._before
+        if other.slowed and other._rate is not None and (self._rate is None or other._rate < self._rate):
+            self._rate, self._cut_at, self._raised_at = other._rate, other._cut_at, other._raised_at
+            if self._configured is None:
+                self._target = other._target
 
     def throttled(self, now: float, retry_after_s: float | None = None) -> None:
         """Slow down: the carrier refused a call because too much is asked of it.

@@ -9,6 +9,7 @@
     trunk         where its calls go; registering: what keeps it registered
     identity      who calls, as an INVITE says it; numbers: how numbers are written
     studio        makes conversations; conversation: what an agent does in a call
+    pressing      keys that it presses there
     leg           a call at work; state: what a later life needs of it
     taking_back   calls of a former life
     verdicts      what the end of a call means; verdict_table
@@ -31,7 +32,7 @@ __all__ = ["SipOptions", "dialerd_providers"]
 @hookimpl
 def dialerd_providers() -> Iterable[ProviderFactory]:
     """Offer the provider `sip`."""
-    return [ProviderFactory(name="sip", options=SipOptions, make=_make, objection=_objection)]
+    return [ProviderFactory(name="sip", options=SipOptions, make=_make, account=_account, objection=_objection)]
 
 
 def _make(site: TrunkSite, options: SipOptions) -> Provider:
@@ -39,6 +40,10 @@ def _make(site: TrunkSite, options: SipOptions) -> Provider:
     from dialerd_sip.provider import Sip  # noqa: PLC0415  # slow to load
 
     return Sip(site, options)
+
+
+def _account(options: SipOptions) -> str:
+    return options.account
 
 
 def _objection(options: SipOptions, _site: TrunkSite, agent: AgentSettings) -> str | None:

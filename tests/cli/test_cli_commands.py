@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from dialerd.cli.exits import Exit
 from dialerd.cli.main import cli
+from dialerd.cli.standing import trunk_rows
 
 
 async def test_a_campaigns_life(desk: Desk) -> None:
@@ -136,6 +137,8 @@ async def test_how_the_daemon_stands(desk: Desk) -> None:
     assert "lab\ttalker\tup\t0/20" in await desk.done("trunk", "list")
     await desk.done("campaign", "create", desk.write("c.json", campaign(name="On screen")))
     assert "On screen" in await desk.done("top")
+    shared = trunk | {"calls_per_second_now": 2.5, "shares_pace_with": ["desk", "spare"]}
+    assert "2.5 with desk, spare" in trunk_rows([shared])[0]
     assert await desk.data("reload") == {"reloaded": True, "need_restart": []}
     assert await desk.done("reload") == "the settings are read again\n"
     desk.door.late.append("[callbacks]")

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from attrs import frozen
 
+from dialerd.daemon.check import summary
 from dialerd.daemon.settings import load_settings, lowered
 from dialerd.model.errors import InvalidInput
 from dialerd.model.settings import Settings
@@ -92,3 +93,32 @@ def test_an_objection_is_a_fault_among_the_others(tmp_path: Path) -> None:
 def test_what_follows_from_another_fault_is_not_told(tmp_path: Path, more: str, wrong: str) -> None:
     """A provider's word on agents means nothing while what it goes by is wrong."""
     assert paths(tmp_path, TEXT + more) == [wrong]
+
+
+SHARED = """
+[trunks.main]
+provider = "choosy"
+calls_per_second = 5
+account = "acme"
+options = {most = 3}
+[trunks.side]
+provider = "choosy"
+calls_per_second = 0.5
+account = "acme"
+[trunks.mute]
+provider = "choosy"
+account = "acme"
+[trunks.alone]
+provider = "choosy"
+calls_per_second = 1.5
+"""
+
+
+def test_trunks_of_one_account_are_told_which_pace_holds(tmp_path: Path) -> None:
+    """The least of theirs, and whose it is; those that have no more are told nothing, and the summary names all."""
+    settings = load(tmp_path, SHARED)
+    assert [str(fault) for fault in lowered(tmp_path / "dialerd.toml", settings)] == [
+        "trunks.main.calls_per_second: is 5, and the trunk starts 0.5 a second: its carrier counts them together with "
+        "those of side, which starts no more"
+    ]
+    assert summary(settings).startswith("4 trunks (main, side, mute share a pace), 0 numbers")

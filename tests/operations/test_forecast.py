@@ -211,6 +211,21 @@ def test_peak_lines_and_hours_are_those_of_the_calls():
     assert result.totals.finals[Final.SUCCEEDED] == 10
 
 
+@pytest.mark.parametrize(("account", "seconds"), [("acme", 10), (None, 5)])
+def test_trunks_of_one_account_share_their_pace_in_a_forecast_too(account, seconds):
+    """Twenty people at two calls a second: ten seconds, or half of it where the carrier counts the trunks apart."""
+    trunk = TrunkSettings(provider="carrier", countries=("GB",), calls_per_second=2.0, account=account)
+    world = a_world(
+        trunks={"main": trunk, "side": trunk},
+        numbers={SHOWN: NumberSettings(trunk="main"), BESIDE: NumberSettings(trunk="side")},
+    )
+    start_at = to_instant(datetime(2027, 6, 1, 12, tzinfo=UTC))
+    spec = CampaignSpec(name="paced", agent="agent", retry=RetryPolicy(max_attempts=1))
+    result = planned(spec, [ZoneGroup(country="GB", zones=("Europe/London",))] * 20, start_at, world)
+    assert len(result.calls) == 20
+    assert result.calls[-1].started_at - start_at == pytest.approx(seconds * SECOND, abs=10)
+
+
 @pytest.mark.parametrize("provider", ["simulator", "carrier"])
 def test_a_forecast_writes_no_ledger_and_asks_no_carrier(tmp_path, provider):
     """Whatever a trunk is configured for, a forecast leaves nothing behind: nothing was placed."""

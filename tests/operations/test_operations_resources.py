@@ -106,6 +106,30 @@ async def test_a_trunk_says_why_it_takes_no_calls(autojump_clock):
         await bench.engine.steering.cancel("x")
 
 
+async def test_trunks_of_one_account_show_the_pace_that_they_share(autojump_clock):
+    """The least of theirs, as it is now, and with whom; one that is slowed by what the other was told says the same."""
+
+    async def refused(phone, order, report):
+        raise Throttled
+
+    trunks = {name: trunk(account="acme", calls_per_second=pace) for name, pace in zip("tu", (40.0, 8.0), strict=True)}
+    wanted = settings(trunks=trunks | {"v": trunk()}, numbers={CALLER_ID: NumberSettings(trunk="t")})
+    async with rig(Phone(refused), wanted) as bench:
+        resources = Resources(ground(bench))
+        assert [(one.calls_per_second, one.calls_per_second_now) for one in resources.trunks()] == [(8.0, 8.0)] * 2 + [
+            (None, None)
+        ]
+        assert [one.shares_pace_with for one in resources.trunks()] == [("u",), ("t",), ()]
+        await bench.add(1)
+        await trio.sleep(0.5)
+        first, second, third = resources.trunks()
+        assert (first.state, second.state, third.state) == (TrunkState.SLOWED, TrunkState.SLOWED, TrunkState.UP)
+        assert second.why == "calls over trunk u start slowly until more get through: throttled"
+        assert second.calls_per_second_now == 4.0
+        assert "acme" not in repr(resources.trunks())
+        await bench.engine.steering.cancel("x")
+
+
 async def test_a_trunk_that_fails_in_one_place_is_shown_as_slowed(autojump_clock):
     """Its breaker stays closed there, and yet nobody is reached; once calls get through it is up again."""
 

@@ -302,3 +302,47 @@ def test_no_start_is_lost():
     pace = Pace(40.0, now=0.0)
     starts = [start for tick in range(1, 10_001) for start in pace.slots(99, tick / 100, ahead=0.02)]
     assert len(starts) == pytest.approx(4000, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "throttled", "rate"),
+    [
+        (8.0, 8.0, True, 4.0),
+        (8.0, 8.0, False, 8.0),
+        (2.0, 8.0, True, 2.0),
+        (8.0, 2.0, False, 8.0),
+        (None, 8.0, True, 4.0),
+        (8.0, None, False, 8.0),
+    ],
+)
+def test_one_that_follows_another_is_no_faster(mine, other, throttled, rate):
+    """It is as slow as the other was made, not as slow as that was meant to be; and it climbs back to its own rate."""
+    pace, former = Pace(mine, now=100.0), Pace(other, now=0.0)
+    former.slots(1, 100.1)
+    if throttled:
+        former.throttled(100.1)
+    pace.follow(former)
+    assert pace.rate == rate
+    assert pace.next_at(100.1) == pytest.approx(100.1 + 1 / rate)
+    now, slowed = 100.1, pace.slowed
+    while pace.slowed:
+        now += 0.5
+        pace.settled(now)
+    assert pace.rate == mine
+    assert now == pytest.approx(130.1 if slowed else 100.1, abs=0.6)  # half of it is missing
+
+
+def test_one_that_follows_another_waits_out_its_rest_and_knows_what_it_started():
+    """A carrier's wish holds; an unlimited one that takes the calls over is halved from what they were."""
+    pace, former = Pace(None, now=100.0), Pace(None, now=90.0)
+    former.slots(20, 99.9)
+    former.throttled(99.9, retry_after_s=30.0)
+    busy = Pace(None, now=90.0)
+    busy.slots(40, 99.5)
+    pace.follow(former)
+    assert pace.next_at(100.0) == 129.9
+    assert pace.rate == former.rate
+    calm = Pace(None, now=100.0)
+    calm.follow(busy)
+    calm.throttled(100.0)
+    assert calm.rate == 20.0
