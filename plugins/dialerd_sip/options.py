@@ -15,6 +15,7 @@ from attrs import Attribute, field, frozen, validators
 from dialerd.model.instants import MINUTE, SECOND, Duration
 from dialerd_sip.core.flow import Transport
 from dialerd_sip.core.sdp import Codec
+from dialerd_sip.media.sources import Symmetric
 from dialerd_sip.speech.places import fault_of
 
 _Field = Attribute  # attrs calls a validator with the record, the attribute and the value
@@ -172,6 +173,8 @@ class SipOptions:
         uri_parameters: parameters put behind a called number's URI, such as `user=phone`.
         media_address: address at which sound is received, as the far side sees it; None = as `public_address`.
         rtp_ports: ports for sound.
+        symmetric_rtp: which addresses of the far end are believed besides the one it signals: `auto` = those whose
+            packets come in sequence, until the signalled one is heard; `on` = the first packet's; `off` = none.
         codecs: what may be spoken, best first.
         ptime: length of a packet of sound.
         early_media: `hear` or `ignore` what comes before the answer.
@@ -218,6 +221,7 @@ class SipOptions:
     uri_parameters: str | None = field(default=None, validator=_optional(_are_parameters))
     media_address: str | None = field(default=None, validator=_optional(_is_ip))
     rtp_ports: str = field(default="16384-32767", validator=_is_ports)
+    symmetric_rtp: Symmetric = Symmetric.AUTO
     codecs: tuple[Codec, ...] = field(default=(Codec.PCMU, Codec.PCMA), validator=validators.min_len(1))
     ptime: Duration = field(default=20, validator=validators.in_((10, 20, 30, 40, 60)))
     early_media: EarlyMedia = EarlyMedia.HEAR
@@ -251,6 +255,13 @@ class SipOptions:
             raise ValueError("tls_certificate and tls_key go together")
         if len(set(self.codecs)) != len(self.codecs):
             raise ValueError("codecs has one of them twice")
+
+    @property
+    def account(self) -> str:
+        """Where calls go to, as whom and from which address: by these a carrier tells whose calls it counts."""
+        bind = _BIND.fullmatch(self.bind)
+        source = self.public_address or (bind[1] if bind else self.bind)
+        return f"{self.server} {self.outbound_proxy or '-'}".lower() + f" {self.username or '-'} {source}"
 
     @property
     def secret(self) -> str | None:

@@ -16,8 +16,9 @@ from attrs import evolve
 
 from dialerd.model.call import UNFIT_AGENT, UNFIT_CALL, AttemptRef, CallEnd, Cause, Reconciliation
 from dialerd.model.errors import DialerdError
-from dialerd.model.instants import SECOND
+from dialerd.model.instants import SECOND, Duration
 from dialerd.model.states import AtFault
+from dialerd.plugin.complaints import Complaints
 from dialerd.plugin.hangup import HangUp
 from dialerd.plugin.provider import CallOrder, MaybePlaced, NotPlaced, Report, TrunkSite
 from dialerd.plugin.secrets import read_secret
@@ -46,6 +47,8 @@ from dialerd_sip.verdicts import end_of
 _log = structlog.get_logger()
 
 _HUNG_UP_FIRST: Final = Cause(fault=AtFault.US, detail="hung up before it left")
+_DEAF_AFTER: Final = 2 * SECOND  # of an answered call; one that is hung up at once may well have heard nothing
+_COUNTING_S: Final = 2.0  # how long a trunk that leaves waits for what its media has counted
 _GONE: Final = Cause(fault=AtFault.PROVIDER, detail="a call of a former life was hung up and cannot be followed")
 
 
@@ -67,6 +70,8 @@ class Sip:
         self._resolver = resolver
         self._own_media = media
         self._nonces = NonceCache()
+        self._complaints = Complaints()
+        self._deaf = 0
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -98,6 +103,8 @@ class Sip:
             except BindError as error:
                 raise DialerdError(str(error)) from error
             self._media = await stack.enter_async_context(self._own_media or media_at(options.rtp_ports))
+            if options.detector is not None:
+                self._media.prepare(options.detector)
             self._studio = Studio(
                 cache=Path(options.cache) if options.cache else cache_folder(),
                 sounds=Path(options.sounds) if options.sounds else None,
@@ -118,7 +125,10 @@ class Sip:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """De-register, and let go of what is shared."""
-        counts = {name: count for name, count in self._endpoint.counts.items() if count}
+        found = {**self._endpoint.counts, "calls_deaf": self._deaf}
+        with trio.move_on_after(_COUNTING_S, shield=True):
+            found |= await self._media.counts()
+        counts = {name: count for name, count in found.items() if count}
         _log.info("sip.left", trunk=self._site.name, bind=self._options.bind, counts=counts)
         await self._stack.aclose()
 
@@ -150,14 +160,30 @@ class Sip:
             ending = await leg.run()
         finally:
             session.close()
+        talked = leg.talked
+        if session.deaf and talked is not None and talked >= _DEAF_AFTER:
+            self._heard_nothing(order, talked)
         end = end_of(
             ending,
             digits=leg.digits,
             opted_out=leg.opted_out,
             retry_after_most=self._options.retry_after_most,
-            talked=leg.talked,
+            talked=talked,
         )
         return evolve(end, detail=end.detail | {"detected": leg.detected}) if leg.detected else end
+
+    def _heard_nothing(self, order: CallOrder, talked: Duration) -> None:
+        self._deaf += 1
+        self._complaints.tell(
+            _log.warning,
+            "sip.nothing_heard",
+            self._site.name,
+            trunk=self._site.name,
+            attempt=order.attempt_id,
+            talk_s=talked / SECOND,
+            remedy="compare media_address or public_address with the address that the trunk sees; open rtp_ports in "
+            "the firewall; where the far end is behind NAT, or sends from elsewhere, look at symmetric_rtp",
+        )
 
     async def reconcile(self, attempt: AttemptRef) -> Reconciliation:
         """Take back what a former life left, and say what that proved; see `Provider.reconcile`."""
@@ -187,7 +213,8 @@ class Sip:
     async def _lease(self, target: Target) -> Session:
         host, _ = self._endpoint.local_address(target.flow)
         try:
-            return await self._media.lease(host, silence_ms=self._options.silence_timeout)
+            options = self._options
+            return await self._media.lease(host, silence_ms=options.silence_timeout, symmetric=options.symmetric_rtp)
         except MediaError as error:
             raise NotPlaced(Cause(fault=AtFault.US, code="media", detail=str(error))) from error
 

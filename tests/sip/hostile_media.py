@@ -3,8 +3,9 @@
 from random import Random
 
 from dialerd_sip.core.sdp import Codec
-from dialerd_sip.media import rtcp, rtp
+from dialerd_sip.media import rtcp
 from media_stage import FAR, Stage
+from rtp_packets import build
 
 STRANGER = ("192.0.2.66", 9_999)
 
@@ -27,9 +28,9 @@ class MediaSiege:
         chance, stage = self.chance, self.stage
         self._steps += 1
         self._sequence = self._sequence + 1 & 0xFFFF
-        sound = rtp.build(0, self._sequence, self._sequence * 160, 7, bytes(160))
+        sound = build(0, self._sequence, self._sequence * 160, 7, bytes(160))
         stage.raw(sound, FAR)
-        stage.raw(rtp.build(0, self._sequence, self._sequence * 160, 8, bytes(160)), STRANGER)  # as good as the far end
+        stage.raw(build(0, self._sequence, self._sequence * 160, 8, bytes(160)), STRANGER)  # as good as the far end
         data = self._packet()
         if chance.random() < 0.7:
             data = self._mutated(data)
@@ -51,7 +52,7 @@ class MediaSiege:
         chance = self.chance
         draw = chance.random()
         if draw < 0.35:
-            return rtp.build(
+            return build(
                 chance.choice((0, 8, 13, 96, 127)),
                 chance.randrange(65_536),
                 chance.getrandbits(32),
@@ -62,9 +63,7 @@ class MediaSiege:
             key = bytes(
                 (chance.randrange(256), chance.choice((0x0A, 0x8A, 0x3F)), chance.randrange(256), chance.randrange(256))
             )
-            return rtp.build(
-                101, chance.randrange(65_536), chance.getrandbits(32), 7, key, marker=chance.random() < 0.5
-            )
+            return build(101, chance.randrange(65_536), chance.getrandbits(32), 7, key, marker=chance.random() < 0.5)
         if draw < 0.9:
             sent = rtcp.Sent(unix_s=1e9, timestamp=chance.getrandbits(32), packets=5, octets=800)
             return rtcp.build(chance.choice((7, 8)), b"far", sent=sent, block=None, bye=chance.random() < 0.3)

@@ -5,6 +5,7 @@ from random import Random
 from dialerd_sip.core.sdp import Codec, Negotiated
 from dialerd_sip.media import rtp
 from dialerd_sip.media.engine import Engine
+from rtp_packets import build
 
 FAR = ("192.0.2.1", 4_000)
 
@@ -21,13 +22,14 @@ class Stage:
     Attributes:
         events: what happened, in order.
         reports: RTCP packets that left.
+        failures: why detectors stopped.
     """
 
     def __init__(self, now=1_000.0, **options):
         self.now = now
         self.engine = Engine(now, random=Random(1), **options)
         self.stream = self.engine.open()
-        self.events, self.reports = [], []
+        self.events, self.reports, self.failures = [], [], []
         self._sequence = 500
 
     def connect(self, silence_ms=0, **changed):
@@ -60,7 +62,7 @@ class Stage:
         """Let a packet of the far end come in."""
         self._sequence += 1
         stamp = int(self.now * 8_000) if timestamp is None else timestamp
-        self.raw(rtp.build(kind, self._sequence, stamp, ssrc, payload, marker=marker), address)
+        self.raw(build(kind, self._sequence, stamp, ssrc, payload, marker=marker), address)
 
     def raw(self, data, address=FAR):
         """Let bytes come in."""

@@ -56,8 +56,8 @@ class Broken(InlineMedia):
 
     fails = ""
 
-    async def lease(self, host: str, *, silence_ms: int) -> Any:
-        session = await super().lease(host, silence_ms=silence_ms)
+    async def lease(self, host: str, **options: Any) -> Any:
+        session = await super().lease(host, **options)
         return BrokenSession(session, self.fails)
 
 

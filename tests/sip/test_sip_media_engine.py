@@ -274,7 +274,7 @@ def test_reports_leave_and_are_signs_of_life():
 def test_a_detector_hears_early_media():
     """Sound before the session is connected reaches the detector; an unknown detector is a fault of who asks."""
     stage = Stage()
-    stage.engine.detect(stage.stream, "loud", stage.now)
+    stage.engine.detect(stage.stream, "loud", stage.now, stage.failures.append)
     for number in range(20):
         stage.run(20)
         stage.hears(b"\xff" * 160 if number < 10 else b"\x80\x00" * 80)
@@ -283,7 +283,32 @@ def test_a_detector_hears_early_media():
     assert found.kind == "loud"
     assert 160 <= found.at_ms <= 240
     with pytest.raises(LookupError, match="no detector 'nothing'"):
-        stage.engine.detect(stage.stream, "nothing", stage.now)
+        stage.engine.detect(stage.stream, "nothing", stage.now, stage.failures.append)
+
+
+def test_what_was_dropped_is_counted():
+    """Of sessions that are up and of those that are over: unknown sources, what is no RTP or RTCP, and what is lost."""
+    stage = Stage()
+    stage.connect()
+    stage.hears()
+    stage.hears(address=("203.0.113.9", 7))
+    stage.raw(b"nothing")
+    stage.engine.received_report(stage.stream, b"nothing", FAR, stage.now)
+    stage.engine.received_report(stage.stream, rtcp.build(9, b"far"), ("203.0.113.9", 7), stage.now)
+    stage.hears()
+    counts = {"rtp_unknown": 2, "rtp_malformed": 2, "rtp_lost": 1}
+    assert stage.engine.counts([stage.stream]) == counts
+    assert stage.stream.figures().strangers == 4
+    stage.engine.close(stage.stream, stage.now)
+    assert stage.engine.counts([]) == counts
+
+
+def test_silence_between_keys_bears_one_marker():
+    """The marker is the first packet's of what begins, and of each key's."""
+    stage = Stage()
+    stage.connect()
+    stage.engine.send_keys(stage.stream, "12", stage.now)
+    assert [kind & 0x7F for _, kind, *_ in stage.run(2_000) if kind & 0x80] == [101, 0, 101]
 
 
 def test_other_payloads_and_sources_are_left_alone():
@@ -308,7 +333,7 @@ def test_other_payloads_and_sources_are_left_alone():
 def test_fuzzed_packets_never_raise(packets):
     """Whatever comes, from wherever, into both ports: nothing is raised."""
     stage = Stage()
-    stage.engine.detect(stage.stream, "loud", stage.now)
+    stage.engine.detect(stage.stream, "loud", stage.now, stage.failures.append)
     stage.connect(silence_ms=100)
     for number, (start, data) in enumerate(packets):
         stage.raw(start + data, FAR if number % 3 else ("203.0.113.9", 7))

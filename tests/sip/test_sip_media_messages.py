@@ -2,13 +2,18 @@
 
 from dialerd_sip.core.sdp import Codec, Negotiated
 from dialerd_sip.media import messages
+from dialerd_sip.media.sources import Symmetric
 
 NEGOTIATED = Negotiated(host="192.0.2.1", port=4_000, codec=Codec.PCMA, payload=8, dtmf_payload=None, ptime_ms=30)
 
 
 def test_commands_travel_together_in_order() -> None:
     """A message has all commands that wait, and is read as they were said."""
-    said = [messages.Connect(7, NEGOTIATED, 500), messages.Play(7, ["/a", "/b"], 3), messages.Close(7, True)]
+    said = [
+        messages.Connect(7, NEGOTIATED, 500, Symmetric.ON),
+        messages.Play(7, ["/a", "/b"], 3),
+        messages.Close(7, True),
+    ]
     pieces = messages.together([messages.encode(one) for one in said])
     assert messages.decode_commands(b"".join(pieces)) == said
 

@@ -3,6 +3,7 @@
 import os
 import select
 import socket
+from errno import EADDRINUSE
 
 import pytest
 from dialerd_sip.media.ports import Ports
@@ -84,3 +85,80 @@ def test_a_call_hears_its_own_packets_alone(pairs):
     made.give_back(pair, 2.0)
     sent_to(pair, b"too late")
     assert heard_at(pairs, 3.0) == []
+
+
+def told_at(pairs, now):
+    """Have what waits at all ports read."""
+    while heard_at(pairs, now) or pairs[1].poll(0):
+        pass
+
+
+def test_who_spoke_to_a_port_before_is_remembered_until_it_was_quiet(pairs):
+    """Where the call before was heard from, and who speaks while it rests; not who speaks to it once it is leased."""
+    made, _ = pairs
+    one, *_ = [made.take(HOST, 0.0) for _ in range(4)]
+    made.give_back(one, 1.0, ("192.0.2.1", 4_000))
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as next_one,
+    ):
+        for far in (phone, next_one):
+            far.bind((HOST, 0))
+        for _ in range(2):
+            phone.sendto(b"sound", (HOST, one.port))
+            told_at(pairs, 1.5)
+        assert made.take(HOST, 2.1) is one
+        assert one.former == (("192.0.2.1", 4_000), phone.getsockname())
+        next_one.sendto(b"early", (HOST, one.port))
+        told_at(pairs, 2.2)
+        assert len(one.former) == 2
+    made.give_back(one, 3.0)  # of a call that was never heard
+    assert made.take(HOST, 4.1) is one
+    assert len(one.former) == 2
+    made.give_back(one, 5.0, ("192.0.2.2", 4_000))
+    assert one.former == (("192.0.2.2", 4_000),)
+    assert made.take(HOST, 10.1) is one
+    assert one.former == ()
+    made.give_back(one, 11.0)
+    for _ in range(20):
+        sent_to(one)  # from a port each
+        told_at(pairs, 11.5)
+    assert len(one.former) == 8
+    assert made.unwanted == 23
+
+
+def test_a_search_that_found_nothing_rests(pairs, monkeypatch):
+    """Others have all ports: that is found out a piece at a time, and then believed for a second."""
+    made, _ = pairs
+    tried = []
+
+    def pair(host, port):
+        tried.append(port)
+        raise OSError(EADDRINUSE, "in use")
+
+    monkeypatch.setattr("dialerd_sip.media.ports.Pair", pair)
+    monkeypatch.setattr("dialerd_sip.media.ports._TRIES", 3)
+    with pytest.raises(BlockingIOError):
+        made.take(HOST, 0.0)
+    assert len(tried) == 3
+    with pytest.raises(OSError, match="widen rtp_ports"):
+        made.take(HOST, 0.0)
+    assert len(set(tried)) == 4
+    del tried[:]
+    for now in (0.1, 0.5, 0.9):
+        with pytest.raises(OSError, match="widen rtp_ports"):
+            made.take(HOST, now)
+    assert tried == []
+    monkeypatch.undo()
+    assert made.take(HOST, 1.1)
+
+
+def test_ports_of_our_own_are_never_tried_again(pairs, monkeypatch):
+    """All are open: nothing is searched, whoever asks how often."""
+    made, _ = pairs
+    for _ in range(4):
+        made.take(HOST, 0.0)
+    monkeypatch.setattr("dialerd_sip.media.ports.Pair", lambda _host, port: pytest.fail(f"{port} is ours"))
+    for now in range(10):
+        with pytest.raises(OSError, match="widen rtp_ports"):
+            made.take(HOST, float(now))

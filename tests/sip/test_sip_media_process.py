@@ -18,6 +18,7 @@ from dialerd_sip.media.client import MediaProcess
 from dialerd_sip.media.contract import Clip, Detected, Digit, Heard, MediaError, MediaFigures, MediaLost, PlayEnded
 from dialerd_sip.media.inline import InlineMedia
 from dialerd_sip.media.shared import media_at
+from rtp_packets import build
 
 HOST = "127.0.0.1"
 PATIENCE_S = 20.0
@@ -72,7 +73,7 @@ class FarEnd:
         """Send packets to a port."""
         for _ in range(count):
             self._sequence += 1
-            data = rtp.build(kind, self._sequence, self._sequence * 160, 77, payload, marker=marker)
+            data = build(kind, self._sequence, self._sequence * 160, 77, payload, marker=marker)
             await self.socket.sendto(data, (HOST, port))
 
     async def hears(self, count):
@@ -313,6 +314,6 @@ async def test_a_call_over_ipv6(media):
         with trio.socket.socket(trio.socket.AF_INET6, trio.socket.SOCK_DGRAM) as stranger:
             for number in range(40):
                 await stranger.sendto(b"nothing" * (number % 20), ("::1", session.port))
-        await far.sendto(rtp.build(101, 1, 1, 1, bytes((5, 10, 0, 160)), marker=True), ("::1", session.port))
+        await far.sendto(build(101, 1, 1, 1, bytes((5, 10, 0, 160)), marker=True), ("::1", session.port))
         await told.until(Digit("5"))
     assert (await figures_of(session)).strangers == 40

@@ -58,6 +58,7 @@ def faults(**options) -> dict[str, str]:
         ("codecs", ["PCMU", "PCMU"], "twice"),
         ("ptime", "25ms", "ptime"),
         ("early_media", "play", "hear"),
+        ("symmetric_rtp", "yes", "auto"),
         ("redirects", "some", "refuse"),
         ("session_expires", "60s", "between 90 and"),
         ("options_interval", "11m", "must be 0"),

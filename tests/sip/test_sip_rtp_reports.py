@@ -26,7 +26,7 @@ def test_reports_read_as_they_were_built(ssrc, cname, block, sends, bye):
     data = rtcp.build(ssrc, cname, sent=sent, block=block, bye=bye)
     first = rtcp.Report(
         ssrc=ssrc,
-        ntp_middle=rtcp.middle(1_700_000_000.5) if sends else None,
+        ntp_middle=(1_700_000_000 + 2_208_988_800 & 0xFFFF) << 16 | 0x8000 if sends else None,
         blocks=() if block is None else (block,),
     )
     assert rtcp.parse(data) == ((first, rtcp.Report(ssrc=ssrc, bye=True)) if bye else (first,))

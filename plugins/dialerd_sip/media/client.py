@@ -27,16 +27,29 @@ from dialerd.plugin.complaints import Complaints
 from dialerd_sip.media import messages
 from dialerd_sip.media.contract import MediaError, MediaFigures
 from dialerd_sip.media.session import RemoteSession
+from dialerd_sip.media.sources import Symmetric
 
 log = structlog.get_logger()
 
 _STOCK: Final = 128  # ports that are spare on an address: a tenth of a second at 1,000 calls a second
-_LEASE_S: Final = 5.0  # how long a lease waits for the process, which may just start
+_LEASE_S: Final = 5.0  # how long a lease waits for the process, which may just start, or come with ports for others
+_COUNT_S: Final = 1.0  # how long it may take to tell what was counted
 _GATHER_S: Final = 0.005  # how long commands wait behind a message, for company; a packet's turn takes longer
 _PAUSES_S: Final = (0.2, 1.0, 5.0, 15.0)  # before the process is started again, the longer the oftener it died
 _LASTED_S: Final = 60.0  # a process that lived so long died by itself, not of what it was asked
 _BACKLOG: Final = 20_000  # commands that wait for a process that takes none: 1,000 calls from beginning to end
 _END_S: Final = 3.0  # how long the process may take to end: its recordings are written out
+
+
+class _Waiting:
+    """Somebody who waits for a port."""
+
+    __slots__ = ("got", "refused", "served")
+
+    def __init__(self) -> None:
+        self.served = trio.Event()
+        self.got: tuple[int, int] | None = None
+        self.refused: str | None = None
 
 
 class MediaProcess:
@@ -53,8 +66,11 @@ class MediaProcess:
         self._process: trio.Process | None = None
         self._spare: dict[str, deque[tuple[int, int]]] = {}
         self._asked: set[str] = set()
-        self._refused: dict[str, str] = {}
-        self._news = trio.Event()  # the stock has changed, or the process
+        self._crowds: dict[str, deque[_Waiting]] = {}  # who waits for a port, in order; none is spare then
+        self._came_at: dict[str, float] = {}  # when ports came last
+        self._detectors: dict[str, None] = {}
+        self._counts: dict[str, int] = {}
+        self._counted = trio.Event()
         self._sessions: dict[int, RemoteSession] = {}
         self._closing: dict[int, RemoteSession] = {}
         self._waiting: deque[bytes] = deque()
@@ -82,39 +98,65 @@ class MediaProcess:
         with trio.CancelScope(shield=True):
             await self._over.wait()
 
-    async def lease(self, host: str, *, silence_ms: Duration = 0) -> RemoteSession:
+    def prepare(self, detector: str) -> None:
+        """Have the process import what a detector needs: now, and whenever it is started again."""
+        if detector not in self._detectors:
+            self._detectors[detector] = None
+            self.say(messages.Prepare(detector))
+
+    async def counts(self) -> dict[str, int]:
+        """Return what was counted since the process began, or what was known of it."""
+        if self._control is not None:
+            self.say(messages.Count())
+            with trio.move_on_after(_COUNT_S):
+                await self._counted.wait()
+        return dict(self._counts)
+
+    async def lease(
+        self, host: str, *, silence_ms: Duration = 0, symmetric: Symmetric = Symmetric.AUTO
+    ) -> RemoteSession:
         """Lease a port; without a checkpoint where one is spare.
 
         Raises:
             MediaError: no port is free, or the media process is not there.
         """
         spare = self._spare.get(host)
-        if not spare:
-            spare = await self._restock(host)
-        number, port = spare.popleft()
-        session = self._sessions[number] = RemoteSession(number, port, self, silence_ms)
-        if len(spare) < self._stock // 2:
-            self._ask(host)
+        if spare:
+            number, port = spare.popleft()
+            if len(spare) < self._stock // 2:
+                self._ask(host)
+        else:
+            number, port = await self._queue(host)
+        session = self._sessions[number] = RemoteSession(number, port, self, silence_ms, symmetric)
         return session
 
-    async def _restock(self, host: str) -> deque[tuple[int, int]]:
-        with trio.move_on_after(_LEASE_S):
-            while True:
-                self._refused.pop(host, None)
-                if self._control is not None:
-                    self._ask(host)
-                await self._news.wait()
-                spare = self._spare.get(host)
-                if spare:
-                    return spare
-                if host in self._refused:
-                    raise MediaError(f"no port for sound can be had on {host}: {self._refused[host]}")
+    async def _queue(self, host: str) -> tuple[int, int]:
+        """Wait for a port, in order with all who do."""
+        waiting = _Waiting()
+        crowd = self._crowds.setdefault(host, deque())
+        crowd.append(waiting)
+        self._ask(host)
+        patience_ends = trio.current_time() + _LEASE_S
+        try:
+            while not waiting.served.is_set() and trio.current_time() < patience_ends:
+                with trio.move_on_at(patience_ends):
+                    await waiting.served.wait()
+                patience_ends = self._came_at.get(host, float("-inf")) + _LEASE_S  # as long as others get theirs
+        finally:
+            if not waiting.served.is_set():
+                crowd.remove(waiting)
+        if waiting.got is not None:
+            return waiting.got
+        if waiting.refused is not None:
+            raise MediaError(f"no port for sound can be had on {host}: {waiting.refused}")
         raise MediaError("the media process does not answer; it is started again by itself, look at the log")
 
     def _ask(self, host: str) -> None:
-        if host not in self._asked:
+        """Ask for ports, unless that was done, or there is nobody to ask; whoever comes up is asked then."""
+        if self._control is not None and host not in self._asked:
             self._asked.add(host)
-            self.say(messages.Stock(host, self._stock - len(self._spare.get(host, ()))))
+            wanted = self._stock - len(self._spare.get(host, ())) + len(self._crowds.get(host, ()))
+            self.say(messages.Stock(host, wanted))
 
     def say(self, command: messages.Command) -> None:
         """Hand over a command to the process; one that is not there has no session left to hear it."""
@@ -166,7 +208,11 @@ class MediaProcess:
                 except OSError as error:
                     return f"it cannot be started: {error}"
             self._control = ours
-            self._changed()
+            for detector in self._detectors:
+                self.say(messages.Prepare(detector))
+            for host, crowd in self._crowds.items():
+                if crowd:
+                    self._ask(host)
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write, ours)
@@ -233,11 +279,7 @@ class MediaProcess:
 
     def _take(self, reply: messages.Reply) -> None:
         if isinstance(reply, messages.Stocked):
-            self._asked.discard(reply.host)
-            self._spare.setdefault(reply.host, deque()).extend(reply.ports)
-            if reply.reason is not None:
-                self._refused[reply.host] = reply.reason
-            self._changed()
+            self._stocked(reply)
         elif isinstance(reply, messages.Trouble):
             self._complaints.tell(
                 log.warning,
@@ -245,8 +287,12 @@ class MediaProcess:
                 reply.event,
                 what=reply.event,
                 reason=reply.reason,
-                remedy="mend the folder or the disk of recordings, or the detector's name; the call itself goes on",
+                remedy="mend the folder or the disk of recordings, or the detector or its name; the call goes on",
             )
+        elif isinstance(reply, messages.Counted):
+            self._counts = reply.counts
+            self._counted.set()
+            self._counted = trio.Event()
         elif isinstance(reply, messages.Closed):
             session = self._closing.pop(reply.id, None)
             if session is not None and session.figures is not None:
@@ -256,9 +302,20 @@ class MediaProcess:
             if session is not None:
                 _call(partial(session.happened, reply.event))
 
-    def _changed(self) -> None:
-        self._news.set()
-        self._news = trio.Event()
+    def _stocked(self, reply: messages.Stocked) -> None:
+        """Serve those who wait, in order, and keep the rest; ask for more as long as somebody waits."""
+        host = reply.host
+        self._asked.discard(host)
+        spare, crowd = self._spare.setdefault(host, deque()), self._crowds.get(host, ())
+        spare.extend(reply.ports)
+        if reply.ports:
+            self._came_at[host] = trio.current_time()
+        while crowd and (spare or reply.reason is not None):
+            waiting = crowd.popleft()
+            waiting.got, waiting.refused = (spare.popleft() if spare else None), reply.reason
+            waiting.served.set()
+        if crowd:
+            self._ask(host)
 
 
 async def _start(descriptor: int, first_port: int, last_port: int) -> trio.Process:

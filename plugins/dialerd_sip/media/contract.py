@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from dialerd.model.instants import Duration
 from dialerd_sip.core.sdp import Negotiated
+from dialerd_sip.media.sources import Symmetric
 
 
 @frozen(kw_only=True)
@@ -92,11 +93,15 @@ class MediaFigures(Struct, array_like=True, frozen=True, kw_only=True, gc=False)
 
 
 class Session(Protocol):
-    """The media of one call, from the lease of its port to its close. All methods but `close` are synchronous."""
+    """The media of one call, from the lease of its port to its close. All methods are synchronous."""
 
     @property
     def port(self) -> int:
         """The leased port (even; RTCP is the next one)."""
+
+    @property
+    def deaf(self) -> bool:
+        """Whether it was connected to receive, and nothing has come from the far end."""
 
     def tell(self, told: Callable[[MediaEvent], None]) -> None:
         """Have `told` called at each event, in this event loop; replaces the one before."""
@@ -138,12 +143,23 @@ class Media(Protocol):
     ) -> None:
         """End all sessions."""
 
-    async def lease(self, host: str, *, silence_ms: Duration = 0) -> Session:
+    def prepare(self, detector: str) -> None:
+        """Import what a detector needs before calls ask for it, since nothing is sent or heard meanwhile."""
+
+    async def counts(self) -> dict[str, int]:
+        """Return what was counted in all sessions, without a long wait.
+
+        `rtp_unknown` packets were dropped that came from unknown sources, or to ports of no call, `rtp_malformed` that
+        were no RTP or RTCP; `rtp_lost` never came, by their sequence numbers.
+        """
+
+    async def lease(self, host: str, *, silence_ms: Duration = 0, symmetric: Symmetric = Symmetric.AUTO) -> Session:
         """Lease a port on a local address; at once, without a checkpoint, where one is spare.
 
         Args:
             host: local IP address to receive at.
             silence_ms: how long nothing may come of a connected far end before `Silent` is told; 0 = for ever.
+            symmetric: what other addresses than the signalled one are believed for.
 
         Raises:
             MediaError: no port is free, or the media process is not there.

@@ -8,7 +8,7 @@ Where the process was held up, what was missed within `catch_up_ms` leaves at on
 be thrown away by jitter buffers, while what is played goes on where it was, so that no word is lost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from random import Random
 from typing import Any, Final
@@ -17,11 +17,11 @@ from dialerd_sip.core.sdp import Negotiated
 from dialerd_sip.media import rtcp
 from dialerd_sip.media.clips import Clips
 from dialerd_sip.media.contract import MediaEvent
-from dialerd_sip.media.detector import Decoder, detector
+from dialerd_sip.media.detector import Decoder, Listening, maker
 from dialerd_sip.media.events import KeySender
 from dialerd_sip.media.recording import Recording
 from dialerd_sip.media.rtp import HEADER
-from dialerd_sip.media.sources import Address
+from dialerd_sip.media.sources import Address, Symmetric
 from dialerd_sip.media.stream import LATE_MS, MARKER, Stream
 
 SLOTS: Final = 120
@@ -71,13 +71,21 @@ class Engine:
         self._looks_at: list[int] = []  # the same whens, as a heap
         self._cname = f"{random.getrandbits(96):x}".encode()  # RFC 7022 section 4.2
         self._told: list[tuple[Stream, MediaEvent]] = []
+        self._counts = {"rtp_unknown": 0, "rtp_malformed": 0, "rtp_lost": 0}
 
-    def open(self, owner: Any = None) -> Stream:
-        """Begin a session, which can be heard from now on."""
+    def open(self, owner: Any = None, former: Sequence[Address] = ()) -> Stream:
+        """Begin a session, which can be heard from now on; addresses that spoke to its port before are not believed."""
         bits = self._random.getrandbits(79)  # all at once, since the system is asked for them
-        return Stream(ssrc=bits & _MASK, base=bits >> 32 & _MASK, sequence=bits >> 64, owner=owner)
+        return Stream(ssrc=bits & _MASK, base=bits >> 32 & _MASK, sequence=bits >> 64, owner=owner, former=former)
 
-    def connect(self, stream: Stream, media: Negotiated, now: float, silence_ms: int = 0) -> None:
+    def connect(
+        self,
+        stream: Stream,
+        media: Negotiated,
+        now: float,
+        silence_ms: int = 0,
+        symmetric: Symmetric = Symmetric.AUTO,
+    ) -> None:
         """Send as agreed from now on.
 
         Raises:
@@ -86,7 +94,7 @@ class Engine:
         was_alaw = stream.alaw
         stream.agree(media)
         stream.rtcp_port = media.rtcp_port
-        stream.hearing.agree(media, silence_ms, now)
+        stream.hearing.agree(media, silence_ms, now, symmetric)
         stream.remote = stream.hearing.sources.remote
         if stream.voice is not None and stream.alaw is not was_alaw:
             left = stream.names[len(stream.names) - len(stream.queue) - 1 :]
@@ -130,14 +138,36 @@ class Engine:
         """Record what is received from now on."""
         stream.hearing.record(recording, now)
 
-    def detect(self, stream: Stream, name: str, now: float) -> None:
-        """Have a detector listen from now on.
+    def prepare(self, name: str) -> None:
+        """Import what a detector needs, before there is anything to be sent.
 
         Raises:
             LookupError: there is none of that name.
         """
-        self._decoder = self._decoder or Decoder()
-        stream.hearing.detect(detector(name), self._decoder, now)
+        maker(name)
+        self._decoding()
+
+    def detect(self, stream: Stream, name: str, now: float, failed: Callable[[str], None]) -> None:
+        """Have a detector listen from now on.
+
+        Args:
+            stream: to whom.
+            name: its name.
+            now: the instant.
+            failed: told why it stopped listening, if it does.
+
+        Raises:
+            LookupError: there is none of that name, or it cannot be made.
+        """
+        stream.hearing.detect(Listening(name, self._decoding(), now, failed))
+
+    def _decoding(self) -> Decoder:
+        if self._decoder is None:
+            try:
+                self._decoder = Decoder()
+            except ImportError as error:
+                raise LookupError(f"detectors need numpy: {error}") from error
+        return self._decoder
 
     def close(self, stream: Stream, now: float) -> tuple[bytes, Address] | None:
         """End a session; return its farewell and the address that it is for (section 6.3.7), where it needs one."""
@@ -148,6 +178,7 @@ class Engine:
             del self._looks[stream.look_at][stream]
             stream.look_at = None
         stream.hearing.record(None, now)
+        _count(self._counts, stream)
         to = self._rtcp_remote(stream) if stream.sent and self._reports else None
         return None if to is None else (self._report(stream, now, bye=True), to)
 
@@ -220,6 +251,7 @@ class Engine:
             kind, timestamp, payload = key
         elif stream.keys is not None:
             kind, payload = stream.kind, stream.silence  # between keys
+            stream.kind &= 0x7F
         else:
             kind = stream.kind
             payload, ended = stream.fill()
@@ -247,6 +279,13 @@ class Engine:
                         out.append((stream, self._report(stream, now), to))
                 self._look_later(stream)
         return out
+
+    def counts(self, streams: Iterable[Stream]) -> dict[str, int]:
+        """Return what was counted in all sessions, with those that are up; see `dialerd_sip.media.contract.Media`."""
+        counts = dict(self._counts)
+        for stream in streams:
+            _count(counts, stream)
+        return counts
 
     def events(self) -> list[tuple[Stream, MediaEvent]]:
         """Return what has happened since this was asked last."""
@@ -328,6 +367,15 @@ class Engine:
                 octets=stream.octets,
             )
         return rtcp.build(stream.ssrc, self._cname, sent=sent, block=stream.hearing.block(now), bye=bye)
+
+
+def _count(counts: dict[str, int], stream: Stream) -> None:
+    hearing = stream.hearing
+    if hearing.strangers or hearing.malformed:
+        counts["rtp_unknown"] += hearing.strangers
+        counts["rtp_malformed"] += hearing.malformed
+    if hearing.received:
+        counts["rtp_lost"] += hearing.lost
 
 
 def _late_class(late_ms: float) -> int:

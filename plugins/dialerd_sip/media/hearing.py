@@ -10,10 +10,10 @@ from typing import Final
 from dialerd_sip.core.sdp import LocalMedia, Negotiated
 from dialerd_sip.media import rtcp, rtp
 from dialerd_sip.media.contract import Digit, Heard, MediaEvent, Silent
-from dialerd_sip.media.detector import Decoder, Detector
+from dialerd_sip.media.detector import Listening
 from dialerd_sip.media.events import KeyReader
 from dialerd_sip.media.recording import Recording
-from dialerd_sip.media.sources import Address, Sources
+from dialerd_sip.media.sources import Address, Sources, Symmetric
 from dialerd_sip.media.timeline import Timeline
 
 PCMU: Final = 0  # RFC 3551 section 6
@@ -24,17 +24,19 @@ _EVENTS: Final = LocalMedia(host="", port=0).dtmf_payload  # what our descriptio
 class Hearing:
     """The receiving side of one call.
 
+    Args:
+        former: addresses that spoke to its port before, and are not to be believed.
+
     Attributes:
         sources: where packets may come from.
-        strangers: packets that were dropped, being nobody's or nothing.
+        strangers: packets that were dropped, being from unknown sources.
+        malformed: those that were no RTP, and no reports.
         rtcp_from: where the far end's reports come from, or None.
     """
 
     __slots__ = (
         "_alive_at",
-        "_decoder",
         "_detector",
-        "_detector_line",
         "_event_types",
         "_former",
         "_heard",
@@ -45,36 +47,38 @@ class Hearing:
         "_report",
         "_silence_s",
         "_silent",
+        "malformed",
         "rtcp_from",
         "sources",
         "strangers",
     )
 
-    def __init__(self) -> None:
-        self.sources = Sources()
-        self.strangers = 0
+    def __init__(self, former: Sequence[Address] = ()) -> None:
+        self.sources = Sources(former)
+        self.strangers = self.malformed = 0
         self.rtcp_from: Address | None = None
         self._keys = KeyReader()
         self._event_types: tuple[int, ...] = (_EVENTS,)
         self._reception: rtp.Reception | None = None
         self._former = 0, 0
         self._recording: Recording | None = None
-        self._detector: Detector | None = None
+        self._detector: Listening | None = None
         self._heard = False
         self._alive_at = 0.0  # when a packet or a report came last, or the far end was connected
         self._silence_s = 0.0  # 0 = any silence is borne
         self._silent = False
         self._report: tuple[int, float] | None = None
 
-    def agree(self, media: Negotiated, silence_ms: int, now: float) -> None:
+    def agree(self, media: Negotiated, silence_ms: int, now: float, symmetric: Symmetric) -> None:
         """Note what was agreed upon.
 
         Args:
             media: what was agreed upon.
             silence_ms: how long nothing may come; 0 = for ever.
             now: the instant, from which silence is counted.
+            symmetric: what other addresses than the signalled one are believed for.
         """
-        self.sources.signal(media.host, media.port, now)
+        self.sources.signal(media.host, media.port, now, symmetric)
         # the far end sends the type that our description names; some send the one that theirs does
         self._event_types = (_EVENTS,) if media.dtmf_payload is None else (_EVENTS, media.dtmf_payload)
         self._silence_s = silence_ms / 1000 if media.receives else 0.0
@@ -89,15 +93,15 @@ class Hearing:
         if recording is not None:
             self._recording_line = Timeline(now)
 
-    def detect(self, detector: Detector, decoder: Decoder, now: float) -> None:
+    def detect(self, detector: Listening) -> None:
         """Have a detector listen from now on, instead of the one before."""
-        self._detector, self._decoder, self._detector_line = detector, decoder, Timeline(now)
+        self._detector = detector
 
     def packet(self, data: bytes, address: Address, now: float) -> Sequence[MediaEvent]:
         """Take a packet of the RTP port; return what happened by it."""
         parsed = rtp.parse(data)
         if parsed is None:
-            self.strangers += 1
+            self.malformed += 1
             return ()
         kind, sequence, timestamp, ssrc, payload = parsed
         sources = self.sources
@@ -130,17 +134,17 @@ class Hearing:
     def _sound(self, payload: bytes, ssrc: int, timestamp: int, now: float, *, alaw: bool) -> Sequence[MediaEvent]:
         if self._recording is not None:
             self._recording.heard(self._recording_line.place(ssrc, timestamp, now), payload, alaw=alaw)
-        if self._detector is None:
-            return ()
-        at_ms = self._detector_line.place(ssrc, timestamp, now) * 1000 // rtp.RATE
-        return tuple(self._detector.feed(self._decoder.samples(payload, alaw=alaw), at_ms))
+        return () if self._detector is None else self._detector.hear(payload, ssrc, timestamp, now, alaw=alaw)
 
     def report(self, data: bytes, address: Address, now: float) -> None:
         """Take a packet of the RTCP port: a sign of life, also of a far end that sends no silence."""
         near = self.sources.believed or self.sources.remote
-        reports = rtcp.parse(data) if near is not None and near[0] == address[0] else None
-        if reports is None:
+        if near is None or near[0] != address[0]:
             self.strangers += 1
+            return
+        reports = rtcp.parse(data)
+        if reports is None:
+            self.malformed += 1
             return
         self.rtcp_from = address
         self._alive_at, self._silent = now, False

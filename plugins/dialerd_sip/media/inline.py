@@ -17,10 +17,11 @@ import trio
 
 from dialerd.model.instants import Duration
 from dialerd_sip.core.sdp import Negotiated
-from dialerd_sip.media.contract import Clip, MediaError, MediaEvent, MediaFigures, MediaLost
+from dialerd_sip.media.contract import Clip, Heard, MediaError, MediaEvent, MediaFigures, MediaLost
 from dialerd_sip.media.engine import Engine
 from dialerd_sip.media.ports import Pair, Ports
 from dialerd_sip.media.recording import Recording
+from dialerd_sip.media.sources import Symmetric
 from dialerd_sip.media.stream import Stream
 
 log = structlog.get_logger()
@@ -33,13 +34,16 @@ class InlineSession:
 
     Attributes:
         stream: the engine's side of it.
+        deaf: whether it was connected to receive, and nothing has come.
     """
 
-    def __init__(self, media: "InlineMedia", pair: Pair, silence_ms: Duration) -> None:
+    def __init__(self, media: "InlineMedia", pair: Pair, silence_ms: Duration, symmetric: Symmetric) -> None:
         self._media: InlineMedia | None = media
         self._pair = pair
         self._silence_ms = silence_ms
-        self.stream = media.engine.open(self)
+        self._symmetric = symmetric
+        self._heard = self.deaf = False
+        self.stream = media.engine.open(self, pair.former)
         self._told: Callable[[MediaEvent], None] | None = None
 
     @property
@@ -53,12 +57,15 @@ class InlineSession:
 
     def happened(self, event: MediaEvent) -> None:
         """Pass an event on."""
+        if isinstance(event, Heard):
+            self._heard, self.deaf = True, False
         if self._told is not None:
             self._told(event)
 
     def connect(self, media: Negotiated) -> None:
         """Send there from now on."""
-        self._do(lambda engine, now: engine.connect(self.stream, media, now, self._silence_ms))
+        self.deaf = self.deaf or (media.receives and not self._heard)
+        self._do(lambda engine, now: engine.connect(self.stream, media, now, self._silence_ms, self._symmetric))
 
     def play(self, clips: Sequence[Clip], mark: int) -> None:
         """Play clips one after the other."""
@@ -80,7 +87,7 @@ class InlineSession:
 
     def detect(self, name: str) -> None:
         """Have a detector listen."""
-        self._do(lambda engine, now: engine.detect(self.stream, name, now))
+        self._do(lambda engine, now: engine.detect(self.stream, name, now, _failed))
 
     def close(self, told: Callable[[MediaFigures], None] | None = None) -> None:
         """End the session."""
@@ -144,7 +151,18 @@ class InlineMedia:
         with trio.CancelScope(shield=True):
             await self._over.wait()
 
-    async def lease(self, host: str, *, silence_ms: Duration = 0) -> InlineSession:
+    def prepare(self, detector: str) -> None:
+        """Do nothing: a virtual clock has time to import."""
+
+    async def counts(self) -> dict[str, int]:
+        """Return what was counted."""
+        counts = self.engine.counts(session.stream for session in self._sessions)
+        counts["rtp_unknown"] += self._ports.unwanted
+        return counts
+
+    async def lease(
+        self, host: str, *, silence_ms: Duration = 0, symmetric: Symmetric = Symmetric.AUTO
+    ) -> InlineSession:
         """Lease a port.
 
         Raises:
@@ -154,7 +172,7 @@ class InlineMedia:
             pair = self._ports.take(host, trio.current_time())
         except OSError as error:
             raise MediaError(f"no port for sound can be had on {host}: {error}") from error
-        session = InlineSession(self, pair, silence_ms)
+        session = InlineSession(self, pair, silence_ms, symmetric)
         self._sessions.add(session)
         pair.owner = session.stream
         return session
@@ -169,7 +187,7 @@ class InlineMedia:
         self.engine.close(stream, now)
         self._sessions.discard(stream.owner)
         stream.owner = None
-        self._ports.give_back(pair, now)
+        self._ports.give_back(pair, now, stream.hearing.sources.believed)
         return stream.figures()
 
     async def _run(self) -> None:
@@ -225,3 +243,7 @@ def _at_once(work: Callable[[], None], _size: int) -> bool:
 
 def _troubled(reason: str) -> None:
     log.warning("media.troubled", what="recording.failed", reason=reason, remedy="mend the folder or the disk")
+
+
+def _failed(reason: str) -> None:
+    log.warning("media.troubled", what="detector.failed", reason=reason, remedy="mend the detector")

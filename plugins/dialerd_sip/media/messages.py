@@ -11,6 +11,7 @@ import msgspec
 
 from dialerd_sip.core.sdp import Negotiated
 from dialerd_sip.media.contract import MediaEvent, MediaFigures
+from dialerd_sip.media.sources import Symmetric
 
 SIZE: Final = 1 << 17
 """Bytes of a message at most; a socketpair takes it whole or not at all."""
@@ -25,11 +26,25 @@ class _Said(msgspec.Struct, array_like=True, tag=True, frozen=True, gc=False):
     pass
 
 
-class Stock(_Said, frozen=True):
-    """Open ports ahead on a local address."""
+class ForNone(_Said, frozen=True):
+    """What is asked of the process, not of a session."""
+
+
+class Stock(ForNone, frozen=True):
+    """Open ports ahead on a local address, up to so many; those that take long are left for the next time."""
 
     host: str
     count: int
+
+
+class Prepare(ForNone, frozen=True):
+    """Import what a detector needs."""
+
+    name: str
+
+
+class Count(ForNone, frozen=True):
+    """Tell what was counted."""
 
 
 class Connect(_Said, frozen=True):
@@ -38,6 +53,7 @@ class Connect(_Said, frozen=True):
     id: int
     media: Negotiated
     silence_ms: int
+    symmetric: Symmetric
 
 
 class Play(_Said, frozen=True):
@@ -82,11 +98,11 @@ class Close(_Said, frozen=True):
     wanted: bool
 
 
-Command = Stock | Connect | Play | Stop | Keys | Record | Detect | Close
+Command = Stock | Prepare | Count | Connect | Play | Stop | Keys | Record | Detect | Close
 
 
 class Stocked(_Said, frozen=True):
-    """Ports were opened: number and port of each; where none could be had, why."""
+    """Ports were opened: number and port of each; where no more can be had, why."""
 
     host: str
     ports: list[tuple[int, int]]
@@ -107,14 +123,20 @@ class Closed(_Said, frozen=True):
     figures: MediaFigures
 
 
+class Counted(_Said, frozen=True):
+    """What was counted since the process began, see `dialerd_sip.media.contract.Media.counts`."""
+
+    counts: dict[str, int]
+
+
 class Trouble(_Said, frozen=True):
-    """Something that belongs into the log of the daemon: a recording that failed, a detector that does not exist."""
+    """Something that belongs into the log of the daemon: a recording that failed, a detector that does."""
 
     event: str
     reason: str
 
 
-Reply = Stocked | Closed | Trouble | Told
+Reply = Stocked | Closed | Counted | Trouble | Told
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode_commands: Final = msgspec.msgpack.Decoder(list[Command]).decode

@@ -29,6 +29,7 @@ from dialerd_sip.media.writing import Writer
 
 _NICE: Final = -10  # before whatever else runs here; sound that comes late is lost
 _AT_ONCE: Final = 256  # sockets that are read before turns are looked at again
+_STOCK_S: Final = 0.0015  # how long opening ports may take at a time; the daemon asks again
 _BACKLOG: Final = 4_096  # replies that wait for the daemon; one that is so far behind is told no more than that
 _FAILURES: Final = 250  # sends that fail one after the other until a session is given up: five seconds
 
@@ -65,6 +66,9 @@ class Process:
         self._number = 0
         self._blocked = False
         self._does: dict[type, Callable[..., None]] = {
+            messages.Stock: self._stock,
+            messages.Prepare: self._prepare,
+            messages.Count: self._count,
             messages.Connect: self._connect,
             messages.Play: self._play,
             messages.Stop: lambda lease, _, now: self._engine.stop(lease.stream, now),
@@ -125,8 +129,8 @@ class Process:
             return False
         now = time.monotonic()
         for command in messages.decode_commands(said):
-            if isinstance(command, messages.Stock):
-                self._stock(command, now)
+            if isinstance(command, messages.ForNone):
+                self._does[type(command)](command, now)
                 continue
             lease = self._leases.get(command.id)
             if lease is None:
@@ -135,26 +139,41 @@ class Process:
                 self._end(lease, wanted=command.wanted)
                 continue
             if lease.stream is None:
-                lease.stream, lease.pair.owner = self._engine.open(lease), lease
+                lease.stream, lease.pair.owner = self._engine.open(lease, lease.pair.former), lease
             self._does[type(command)](lease, command, now)
         return True
 
     def _stock(self, said: messages.Stock, now: float) -> None:
-        ports, reason = [], None
+        ports, reason, ends = [], None, time.monotonic() + _STOCK_S
         for _ in range(said.count):
             try:
                 pair = self._ports.take(said.host, now)
+            except BlockingIOError:
+                break
             except OSError as error:
                 reason = error.strerror or str(error)
                 break
             self._number += 1
             self._leases[self._number] = Lease(self._number, pair)
             ports.append((self._number, pair.port))
+            if time.monotonic() > ends:
+                break
         self._reply(messages.Stocked(said.host, ports, reason))
+
+    def _prepare(self, said: messages.Prepare, _now: float) -> None:
+        try:
+            self._engine.prepare(said.name)
+        except LookupError as error:
+            self._reply(messages.Trouble("detector.missed", str(error)))
+
+    def _count(self, _said: messages.Count, _now: float) -> None:
+        counts = self._engine.counts(lease.stream for lease in self._leases.values() if lease.stream is not None)
+        counts["rtp_unknown"] += self._ports.unwanted
+        self._reply(messages.Counted(counts))
 
     def _connect(self, lease: Lease, said: messages.Connect, now: float) -> None:
         try:
-            self._engine.connect(lease.stream, said.media, now, said.silence_ms)
+            self._engine.connect(lease.stream, said.media, now, said.silence_ms, said.symmetric)
         except OSError as error:
             self._fail(lease, f"a clip cannot be played: {error}")
 
@@ -175,8 +194,11 @@ class Process:
         self._engine.record(lease.stream, Recording(said.path, self._writer.take, failed), now)
 
     def _detect(self, lease: Lease, said: messages.Detect, now: float) -> None:
+        def failed(reason: str) -> None:
+            self._reply(messages.Trouble("detector.failed", reason))
+
         try:
-            self._engine.detect(lease.stream, said.name, now)
+            self._engine.detect(lease.stream, said.name, now, failed)
         except LookupError as error:
             self._reply(messages.Trouble("detector.missed", str(error)))
 
@@ -185,7 +207,7 @@ class Process:
         now = time.monotonic()
         del self._leases[lease.id]
         pair, stream, lease.stream = lease.pair, lease.stream, None
-        self._ports.give_back(pair, now)
+        self._ports.give_back(pair, now, None if stream is None else stream.hearing.sources.believed)
         if stream is not None:
             farewell = self._engine.close(stream, now)
             stream.owner = None

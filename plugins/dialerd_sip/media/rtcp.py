@@ -173,8 +173,3 @@ def _report(kind: int, count: int, body: bytes) -> Report | None:
         blocks.append(block)
     middle = int.from_bytes(body[6:10], "big") if kind == _SR else None
     return Report(ssrc=int.from_bytes(body[:4], "big"), ntp_middle=middle, blocks=tuple(blocks))
-
-
-def middle(unix_s: float) -> int:
-    """Return the middle 32 bits of the NTP time of an instant."""
-    return int((unix_s + _NTP_SHIFT) * 65_536) & 0xFFFF_FFFF

@@ -20,14 +20,6 @@ _MAX_MISORDER: Final = 100  # A.1
 _MASK: Final = 0xFFFF_FFFF
 
 
-def build(
-    payload_type: int, sequence: int, timestamp: int, ssrc: int, payload: bytes, *, marker: bool = False
-) -> bytes:
-    """Return a packet; numbers are taken modulo their fields."""
-    kind = payload_type & 0x7F | (0x80 if marker else 0)
-    return HEADER.pack(_VERSION, kind, sequence & 0xFFFF, timestamp & _MASK, ssrc & _MASK) + payload
-
-
 def parse(data: bytes) -> tuple[int, int, int, int, bytes] | None:
     """Return the marker and payload type as one byte, sequence number, timestamp, SSRC and payload; None = not RTP.
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from dialerd.model.instants import Duration
 from dialerd_sip.core.sdp import Negotiated
 from dialerd_sip.media import messages
-from dialerd_sip.media.contract import Clip, MediaEvent, MediaFigures, MediaLost
+from dialerd_sip.media.contract import Clip, Heard, MediaEvent, MediaFigures, MediaLost
+from dialerd_sip.media.sources import Symmetric
 
 
 class Says(Protocol):
@@ -20,6 +21,9 @@ class Says(Protocol):
         """Have nothing told to a session any more, but its figures where it wants them."""
 
 
+_HEARS: Final = (Heard, MediaLost)  # after which nobody wonders any more why nothing was heard
+
+
 class RemoteSession:
     """The media of one call, in the media process; see `dialerd_sip.media.contract.Session`.
 
@@ -28,16 +32,24 @@ class RemoteSession:
         port: the leased port.
         process: the process that has it.
         silence_ms: how long silence is borne.
+        symmetric: what other addresses than the signalled one are believed for.
+
+    Attributes:
+        deaf: whether it was connected to receive, and nothing has come.
     """
 
-    __slots__ = ("_process", "_silence_ms", "_told", "figures", "number", "port")
+    __slots__ = ("_heard", "_process", "_silence_ms", "_symmetric", "_told", "deaf", "figures", "number", "port")
 
-    def __init__(self, number: int, port: int, process: Says, silence_ms: Duration) -> None:
+    def __init__(
+        self, number: int, port: int, process: Says, silence_ms: Duration, symmetric: Symmetric = Symmetric.AUTO
+    ) -> None:
         self.number = number
         self.port = port
         self.figures: Callable[[MediaFigures], None] | None = None
         self._process: Says | None = process
         self._silence_ms = silence_ms
+        self._symmetric = symmetric
+        self._heard = self.deaf = False
         self._told: Callable[[MediaEvent], None] | None = None
 
     def tell(self, told: Callable[[MediaEvent], None]) -> None:
@@ -46,6 +58,8 @@ class RemoteSession:
 
     def happened(self, event: MediaEvent) -> None:
         """Pass an event on."""
+        if type(event) in _HEARS:
+            self._heard, self.deaf = True, False
         if self._told is not None:
             self._told(event)
 
@@ -56,7 +70,9 @@ class RemoteSession:
 
     def connect(self, media: Negotiated) -> None:
         """Send there from now on."""
-        self._say(messages.Connect(self.number, media, self._silence_ms))
+        if media.receives and not self._heard:
+            self.deaf = True
+        self._say(messages.Connect(self.number, media, self._silence_ms, self._symmetric))
 
     def play(self, clips: Sequence[Clip], mark: int) -> None:
         """Play clips one after the other."""

@@ -60,39 +60,37 @@ class Stream:
     """
 
     __slots__ = (
-        *(
-            "at",
-            "base",
-            "hearing",
-            "keys",
-            "kind",
-            "late",
-            "look_at",
-            "mark",
-            "media",
-            "names",
-            "octets",
-            "owner",
-            "phase",
-        ),
-        *(
-            "ptime",
-            "queue",
-            "remote",
-            "report_at",
-            "rtcp_port",
-            "sent",
-            "sequence",
-            "silence",
-            "size",
-            "ssrc",
-            "turns",
-            "voice",
-        ),
+        "at",
+        "base",
+        "hearing",
+        "keys",
+        "kind",
+        "late",
+        "look_at",
+        "mark",
+        "media",
+        "names",
+        "octets",
+        "owner",
+        "phase",
+        "ptime",
+        "queue",
+        "remote",
+        "report_at",
+        "rtcp_port",
+        "sent",
+        "sequence",
+        "silence",
+        "size",
+        "ssrc",
+        "turns",
+        "voice",
     )
 
-    def __init__(self, *, ssrc: int, sequence: int, base: int, owner: Any = None) -> None:
-        self.hearing = Hearing()
+    def __init__(
+        self, *, ssrc: int, sequence: int, base: int, owner: Any = None, former: Sequence[Address] = ()
+    ) -> None:
+        self.hearing = Hearing(former)
         self.owner = owner
         self.remote: Address | None = None
         self.rtcp_port: int | None = None
@@ -181,7 +179,7 @@ class Stream:
             lost=hearing.lost,
             jitter_ms=hearing.jitter_ms,
             late_ms_p99=self._late_ms_p99(),
-            strangers=hearing.strangers,
+            strangers=hearing.strangers + hearing.malformed,
         )
 
     def _late_ms_p99(self) -> float:

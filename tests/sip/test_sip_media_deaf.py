@@ -1,0 +1,109 @@
+"""Calls whose far end is not heard, and packets that are nobody's, show in the log."""
+
+import socket
+from pathlib import Path
+
+import numpy
+import pytest
+import soundfile
+import trio
+from callee import Behaviour, Callee
+from dialerd_sip.media.inline import InlineMedia
+from dialerd_sip.media.sources import Symmetric
+from dialerd_sip.options import SipOptions
+from dialerd_sip.provider import Sip
+from sip_peers import tidy
+from trio.testing import MockClock
+
+from dialerd.model.settings import AgentSettings
+from dialerd.plugin.conformance.order import RehearsedOrder
+from dialerd.plugin.conformance.recorder import Recorder
+from dialerd.plugin.provider import TrunkSite
+
+__all__ = ["tidy"]
+
+CALLED = "+447111000111"
+
+
+@pytest.fixture
+def clock() -> MockClock:
+    """Return a clock that jumps where nothing happens."""
+    return MockClock(autojump_threshold=0.005)
+
+
+class Noted(InlineMedia):
+    """Notes what leases are asked for, and what is prepared."""
+
+    def __init__(self) -> None:
+        super().__init__(40_500, 40_600, turn_ms=1_000)
+        self.asked: list[object] = []
+        self.ports: list[int] = []
+
+    def prepare(self, detector: str) -> None:
+        """Import what a detector needs."""
+        self.asked.append(detector)
+
+    async def lease(self, host, **options):
+        """Lease a port."""
+        self.asked.append(options["symmetric"])
+        session = await super().lease(host, **options)
+        self.ports.append(session.port)
+        return session
+
+
+async def calls(tmp_path: Path, *behaviours: Behaviour, **options: object) -> list[object]:
+    """Place calls one after the other; return what was asked of their media."""
+    soundfile.write(tmp_path / "hello.wav", numpy.zeros(80_000), 8_000)
+    media = Noted()
+    for number, behaviour in enumerate(behaviours):
+        callee = Callee({CALLED: behaviour})
+        async with callee.serve() as server:
+            told = SipOptions(
+                server=server,
+                bind="127.0.0.1:5078",
+                cache=str(tmp_path / "cache"),
+                sounds=str(tmp_path),
+                **options,
+            )
+            async with Sip(TrunkSite(name="main"), told, media=media) as sip:
+                order = RehearsedOrder(
+                    attempt_id=f"01920000-0000-7000-8000-{number:012}",
+                    trunk="main",
+                    number=CALLED,
+                    caller_id="+12125550100",
+                    agent_name="a",
+                    agent=AgentSettings(play="hello.wav"),
+                )
+                await sip.place(order, Recorder())
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stray:
+                    stray.sendto(b"late", ("127.0.0.1", media.ports[-1]))
+                await trio.sleep(1)
+    return media.asked
+
+
+async def test_a_call_that_heard_nothing_is_told(clock, tmp_path, logged):
+    """And counted, with what came to nobody's port; what is to be done is told with it."""
+    await calls(tmp_path, Behaviour(talk_s=3))
+    (told,) = [line for line in logged if line["event"] == "sip.nothing_heard"]
+    assert told["trunk"] == "main"
+    assert told["attempt"] == "01920000-0000-7000-8000-000000000000"
+    assert 2.5 < told["talk_s"] < 4
+    assert "symmetric_rtp" in told["remedy"]
+    (left,) = [line for line in logged if line["event"] == "sip.left"]
+    assert (left["counts"]["calls_deaf"], left["counts"]["rtp_unknown"]) == (1, 1)
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour(talk_s=3, speaks=True), Behaviour(talk_s=1), Behaviour(status=486)])
+async def test_others_are_not(behaviour, clock, tmp_path, logged):
+    """Who was heard, who hung up at once, and who never answered."""
+    await calls(tmp_path, behaviour)
+    assert not [line for line in logged if line["event"] == "sip.nothing_heard"]
+    (left,) = [line for line in logged if line["event"] == "sip.left"]
+    assert "calls_deaf" not in left["counts"]
+
+
+async def test_what_the_options_say_reaches_the_media(clock, tmp_path):
+    """The policy with each lease, and the detector ahead of all calls."""
+    asked = await calls(tmp_path, Behaviour(status=486), symmetric_rtp=Symmetric.OFF, detector="loud")
+    assert asked == ["loud", Symmetric.OFF]
+    assert await calls(tmp_path, Behaviour(status=486)) == [Symmetric.AUTO]
