@@ -5,7 +5,7 @@ Everything is synchronous but the wait for the end, and for what must be durable
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 import trio
@@ -23,6 +23,7 @@ from dialerd_sip.core.events import (
     Event,
     InviteReady,
     KeysPressed,
+    KeysRefused,
     MediaChanged,
     Progress,
     Sent,
@@ -59,7 +60,7 @@ class Leg:
 
     Attributes:
         digits: keys that were pressed, in order.
-        detected: what the detector found, as it stands in the call's detail.
+        found: what is to stand in the call's detail: what a detector found, keys that the far end did not take.
         opted_out: the called person asked not to be called again, and that could not be stored yet.
     """
 
@@ -88,8 +89,8 @@ class Leg:
         "_storing",
         "_timer",
         "_woken",
-        "detected",
         "digits",
+        "found",
         "opted_out",
     )
 
@@ -129,7 +130,7 @@ class Leg:
         self._asking: trio.CancelScope | None = None
         self._stop_asked = False
         self._ending: Ending | None = None
-        self.detected: list[dict[str, str | int]] = []
+        self.found: dict[str, Any] = {}
         self.digits = ""
         self.opted_out = False
 
@@ -250,6 +251,8 @@ class Leg:
             case KeysPressed(digits=digits):
                 for digit in digits:
                     self._key(digit)
+            case KeysRefused(status=status):
+                self.found["keys_refused"] = "no answer" if status is None else f"SIP {status}"
             case CallOver(ending=ending):
                 self._ending = ending
                 self._woken.set()
@@ -329,7 +332,7 @@ class Leg:
             case Silent() if self._answered:
                 self._call.hang_up("silence", self._endpoint.now, (_REASON_SILENCE,))
             case Detected(kind=kind, at_ms=at_ms):
-                self.detected.append({"kind": kind, "at_ms": at_ms})
+                self.found.setdefault("detected", []).append({"kind": kind, "at_ms": at_ms})
             case MediaLost(reason=reason):
                 self._call.media_failed(reason, self._endpoint.now)
             case _:

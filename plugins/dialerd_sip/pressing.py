@@ -35,10 +35,11 @@ class Pressing:
         self._left = keys
 
     def step(self, now: float) -> float | None:
-        """Press the next key, if it can be; return the seconds until the next step, None where all are pressed.
+        """Press the next key, if it can be; return the seconds until the next step, None where none is left.
 
         A key waits while the one before it is under way by INFO, and while the far end has us on hold and would have
-        it as sound. None is pressed before the answer is acknowledged, or while the call is being ended.
+        it as sound. None is pressed before the answer is acknowledged, while the call is being ended, or after one that
+        was refused.
 
         Args:
             now: the instant, on the user agent's clock.
@@ -47,7 +48,7 @@ class Pressing:
         agreed = call.agreed
         if agreed is None or call.is_pressing:
             return _LOOK_S
-        if not left:
+        if not left or not call.takes_keys:  # half an extension is another one's
             return None
         key = left[0]
         if key in PAUSES:

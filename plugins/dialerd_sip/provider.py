@@ -163,6 +163,7 @@ class Sip:
         talked = leg.talked
         if session.deaf and talked is not None and talked >= _DEAF_AFTER:
             self._heard_nothing(order, talked)
+            leg.found["heard_nothing"] = True
         end = end_of(
             ending,
             digits=leg.digits,
@@ -170,7 +171,7 @@ class Sip:
             retry_after_most=self._options.retry_after_most,
             talked=talked,
         )
-        return evolve(end, detail=end.detail | {"detected": leg.detected}) if leg.detected else end
+        return evolve(end, detail=end.detail | leg.found) if leg.found else end
 
     def _heard_nothing(self, order: CallOrder, talked: Duration) -> None:
         self._deaf += 1

@@ -3,7 +3,7 @@
 import pytest
 from callstage import SDP, Stage, stage
 from dialerd_sip.core.digest import Credentials
-from dialerd_sip.core.events import Ender
+from dialerd_sip.core.events import Ender, KeysRefused
 from dialerd_sip.core.message import Request
 from dialerd_sip.core.refusing import SPOKEN
 from dialerd_sip.options import SipOptions
@@ -162,6 +162,7 @@ def test_keys_that_nobody_takes_are_left_and_the_call_goes_on(status: int | None
         s.far.answer(s.far.take("INFO"), status)
     s.link.run(40)
     assert {message.body.split()[0] for message in s.far.heard if message.cseq.method == "INFO"} == {b"Signal=1"}
+    assert [event.status for event in s.link.events if isinstance(event, KeysRefused)] == [status]
     assert not s.is_over
     s.far.inbox.clear()
     s.call.send_keys("9", s.link.now)

@@ -1,4 +1,7 @@
-"""What comes in unlucky orders: forks and the store, a key and a BYE in one breath; over real sockets, scripted."""
+"""What comes in unlucky orders, and what is refused: forks and the store, a key and a BYE in one breath, keys of ours.
+
+The far end is a real socket, which a test scripts.
+"""
 
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -56,6 +59,7 @@ class Far:
         self.place = f"127.0.0.1:{sock.getsockname()[1]}"
         self.heard: list[tuple[str, str]] = []  # method and To tag
         self.invited = trio.Event()
+        self.description = OURS
         self._sock = sock
 
     async def listen(self) -> None:
@@ -71,10 +75,12 @@ class Far:
                     self.invited.set()
                 elif message.method == "BYE":
                     self._send(Response.to_request(message, 200, "OK").to_bytes())
+                elif message.method == "INFO":
+                    self._send(Response.to_request(message, 415, "Unsupported Media Type").to_bytes())
 
     def answer(self, status: int, tag: str, *, contact: str = "far") -> None:
         """Answer the INVITE from a fork."""
-        body = OURS if status == 200 else b""
+        body = self.description if status == 200 else b""
         response = Response.to_request(self._invite, status, "Fine", to_tag=tag, body=body)
         response.add("Contact", f"<sip:{contact}@{self.place}>")
         if body:
@@ -101,7 +107,7 @@ def clock():
 
 
 @asynccontextmanager
-async def calling(folder: Path, report: Recorder, ends: list[CallEnd]) -> AsyncIterator[Far]:
+async def calling(folder: Path, report: Recorder, ends: list[CallEnd], **agent: str) -> AsyncIterator[Far]:
     """Place a call, and yield its far end once it is invited; the end comes into `ends`."""
     soundfile.write(folder / "hello.wav", numpy.zeros(400_000), 8_000)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -116,7 +122,7 @@ async def calling(folder: Path, report: Recorder, ends: list[CallEnd]) -> AsyncI
         number="+447111000101",
         caller_id="+12125550100",
         agent_name="a",
-        agent=AgentSettings(play="hello.wav", opt_out="9"),
+        agent=AgentSettings(play="hello.wav", opt_out="9", **agent),
         ring_timeout=60_000,
     )
     media = InlineMedia(40_200, 40_300, turn_ms=1_000)
@@ -197,3 +203,18 @@ async def test_who_opts_out_and_hangs_up_at_once_has_opted_out(clock, tmp_path, 
     (end,) = ends
     assert report.wishes or end.opted_out
     assert end.digits == "9"
+
+
+async def test_keys_that_the_far_end_does_not_take_are_told(clock, tmp_path):
+    """The call goes on without them, and its end says so."""
+    report, ends = Store(), []
+    async with calling(tmp_path, report, ends, press="12") as far:
+        far.description = OURS.replace(b"RTP/AVP 0 8 101", b"RTP/AVP 0 8")
+        far.answer(200, "one")
+        await trio.sleep(0.2)
+        report.store()
+        await trio.sleep(3)
+        far.ask(("BYE", ""), tag="one")
+    (end,) = ends
+    assert [method for method, _ in far.heard] == ["INVITE", "ACK", "INFO"]
+    assert end.detail["keys_refused"] == "SIP 415"

@@ -52,7 +52,7 @@ class Noted(InlineMedia):
 
 
 async def calls(tmp_path: Path, *behaviours: Behaviour, **options: object) -> list[object]:
-    """Place calls one after the other; return what was asked of their media."""
+    """Place calls one after the other; return what was asked of their media, and what their ends say of that."""
     soundfile.write(tmp_path / "hello.wav", numpy.zeros(80_000), 8_000)
     media = Noted()
     for number, behaviour in enumerate(behaviours):
@@ -74,7 +74,8 @@ async def calls(tmp_path: Path, *behaviours: Behaviour, **options: object) -> li
                     agent_name="a",
                     agent=AgentSettings(play="hello.wav"),
                 )
-                await sip.place(order, Recorder())
+                end = await sip.place(order, Recorder())
+                media.asked.append(end.detail.get("heard_nothing"))
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stray:
                     stray.sendto(b"late", ("127.0.0.1", media.ports[-1]))
                 await trio.sleep(1)
@@ -83,7 +84,7 @@ async def calls(tmp_path: Path, *behaviours: Behaviour, **options: object) -> li
 
 async def test_a_call_that_heard_nothing_is_told(clock, tmp_path, logged):
     """And counted, with what came to nobody's port; what is to be done is told with it."""
-    await calls(tmp_path, Behaviour(talk_s=3))
+    assert (await calls(tmp_path, Behaviour(talk_s=3)))[-1] is True
     (told,) = [line for line in logged if line["event"] == "sip.nothing_heard"]
     assert told["trunk"] == "main"
     assert told["attempt"] == "01920000-0000-7000-8000-000000000000"
@@ -96,7 +97,7 @@ async def test_a_call_that_heard_nothing_is_told(clock, tmp_path, logged):
 @pytest.mark.parametrize("behaviour", [Behaviour(talk_s=3, speaks=True), Behaviour(talk_s=1), Behaviour(status=486)])
 async def test_others_are_not(behaviour, clock, tmp_path, logged):
     """Who was heard, who hung up at once, and who never answered."""
-    await calls(tmp_path, behaviour)
+    assert (await calls(tmp_path, behaviour))[-1] is None
     assert not [line for line in logged if line["event"] == "sip.nothing_heard"]
     (left,) = [line for line in logged if line["event"] == "sip.left"]
     assert "calls_deaf" not in left["counts"]
@@ -105,5 +106,5 @@ async def test_others_are_not(behaviour, clock, tmp_path, logged):
 async def test_what_the_options_say_reaches_the_media(clock, tmp_path):
     """The policy with each lease, and the detector ahead of all calls."""
     asked = await calls(tmp_path, Behaviour(status=486), symmetric_rtp=Symmetric.OFF, detector="loud")
-    assert asked == ["loud", Symmetric.OFF]
-    assert await calls(tmp_path, Behaviour(status=486)) == [Symmetric.AUTO]
+    assert asked == ["loud", Symmetric.OFF, None]
+    assert await calls(tmp_path, Behaviour(status=486)) == [Symmetric.AUTO, None]

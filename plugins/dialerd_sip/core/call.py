@@ -122,6 +122,11 @@ class Call:
         """Whether the far end has not yet taken a key of `send_keys`."""
         return self._answered is not None and self._answered.is_pressing
 
+    @property
+    def takes_keys(self) -> bool:
+        """Whether the far end has not refused the last key of `send_keys`."""
+        return self._answered is None or self._answered.takes_keys
+
     def media_failed(self, detail: str, now: float) -> None:
         """End the call because its sound cannot be sent or is not heard.
 

@@ -65,6 +65,11 @@ class Answered:
         """Whether a key was not taken yet."""
         return self._keys is not None and self._keys.busy
 
+    @property
+    def takes_keys(self) -> bool:
+        """Whether the last key was not refused."""
+        return self._keys is None or not self._keys.refused
+
     def acknowledged(self, request: Request, now: float) -> None:
         """Take the ACK to a 2xx of ours; it has the answer where that had an offer (RFC 3264 section 4)."""
         if request.cseq.number != self.offering:

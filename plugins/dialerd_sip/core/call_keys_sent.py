@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from dialerd_sip.core.call_keys import KEYS, KINDS
 from dialerd_sip.core.call_leg import Leg
+from dialerd_sip.core.events import KeysRefused
 from dialerd_sip.core.headers import challenges_of
 from dialerd_sip.core.message import Response
 from dialerd_sip.core.transactions import ClientTransaction
@@ -20,14 +21,17 @@ _PRESSED_MS: Final = 100
 
 
 class KeysSent:
-    """Keys on their way, one after the other: an INFO may overtake another. What is refused ends them all.
+    """Keys on their way, one after the other: an INFO may overtake another. What is refused ends them all, and is told.
 
     Args:
         call: the call.
         leg: its leg.
+
+    Attributes:
+        refused: whether the far end did not take the last one.
     """
 
-    __slots__ = ("_call", "_leg", "_transaction", "_tries", "_waiting")
+    __slots__ = ("_call", "_leg", "_transaction", "_tries", "_waiting", "refused")
 
     def __init__(self, call: "Call", leg: Leg) -> None:
         self._call = call
@@ -35,6 +39,7 @@ class KeysSent:
         self._waiting = ""
         self._tries = 0
         self._transaction: ClientTransaction | None = None
+        self.refused = False
 
     @property
     def busy(self) -> bool:
@@ -64,19 +69,24 @@ class KeysSent:
             self._call.part(self._leg, now, why="timeout", detail="the far end knows nothing of the call any more")
             return
         if status < 300:
-            self._waiting, self._tries = self._waiting[1:], 0
+            self._waiting, self._tries, self.refused = self._waiting[1:], 0, False
         elif (
             status not in (401, 407)
             or self._tries >= _TRIES
             or not self._call.authenticator.answer(status, challenges_of(response))
         ):
-            self._waiting, self._tries = "", 0
+            self._refused(status)
         self._send(now)
 
     def unanswered(self, transaction: ClientTransaction, _why: str, _now: float) -> None:
         """Take it that nobody takes keys; whether the far end is there is the session timer's to find out."""
         if transaction is self._transaction:
-            self._waiting, self._tries, self._transaction = "", 0, None
+            self._transaction = None
+            self._refused(None)
+
+    def _refused(self, status: int | None) -> None:
+        self._waiting, self._tries, self.refused = "", 0, True
+        self._call.emit(KeysRefused(call_id=self._call.call_id, status=status))
 
     def _send(self, now: float) -> None:
         if not self._waiting:

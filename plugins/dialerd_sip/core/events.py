@@ -101,6 +101,18 @@ class KeysPressed(Struct, frozen=True, kw_only=True, gc=False):
     digits: str
 
 
+class KeysRefused(Struct, frozen=True, kw_only=True, gc=False):
+    """The far end takes no keys of ours by INFO: those that were to be pressed are not.
+
+    Args:
+        call_id: which call.
+        status: what it said, or None where it said nothing.
+    """
+
+    call_id: str
+    status: int | None
+
+
 class Ender(StrEnum):
     """Who ended a call."""
 
@@ -191,6 +203,7 @@ Event = (
     | Established
     | MediaChanged
     | KeysPressed
+    | KeysRefused
     | CallOver
     | RegistrationChanged
     | TargetChanged
