@@ -295,5 +295,5 @@ async def test_our_address_is_what_the_routes_say(clock):
 
 async def test_the_last_one_decides_about_timers(clock):
     """A trunk that comes with a reload brings its own, though its former self is there yet."""
-    async with endpoint_at("127.0.0.1:5073", Timing(t1=0.5)) as endpoint, endpoint_at("127.0.0.1:5073", Timing(t1=1.0)):
+    async with endpoint_at("127.0.0.1:5083", Timing(t1=0.5)) as endpoint, endpoint_at("127.0.0.1:5083", Timing(t1=1.0)):
         assert endpoint.ua.timing.t1 == endpoint.ua.transactions.timing.t1 == 1.0

@@ -138,8 +138,8 @@ async def calling(tmp_path, behaviour, **agent):
     soundfile.write(tmp_path / "hello.wav", numpy.full(16_000, 0.25), 8_000)
     callee = Callee({CALLED: behaviour})
     async with callee.serve() as server:
-        options = SipOptions(server=server, bind="127.0.0.1:5074", cache=str(tmp_path / "cache"), sounds=str(tmp_path))
-        media = InlineMedia(40_400, 40_500)
+        options = SipOptions(server=server, bind="127.0.0.1:5082", cache=str(tmp_path / "cache"), sounds=str(tmp_path))
+        media = InlineMedia(40_800, 40_900)
         async with Sip(TrunkSite(name="main"), options, media=media) as sip, trio.open_nursery() as nursery:
             order = RehearsedOrder(
                 attempt_id="01920000-0000-7000-8000-000000000001",
