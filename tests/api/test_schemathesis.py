@@ -33,7 +33,9 @@ async def test_every_answer_is_as_the_document_says(tmp_path, name):
         known = {"campaign": campaign_id, "call": call_id, "number": "+12125550111"}
         await door.client.post("/v1/suppressions", json={"numbers": ["+12125550199"]})
         seen: list[int] = []
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(door.socket)), base_url="http://localhost") as client:
+        with httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(door.socket)), base_url="http://localhost", timeout=60
+        ) as client:
             for mode, examples in ((ALLOWED, EXAMPLES.get(name, 20)), (FORBIDDEN, EXAMPLES.get(name, 20))):
                 run = functools.partial(
                     exercise, OPERATIONS[name], mode, sender(client), examples=examples, seen=seen, known=known
