@@ -10,6 +10,7 @@ from dialerd_sip.core.identifiers import call_id_of, tag_of
 from dialerd_sip.core.message import Request
 from dialerd_sip.core.out_of_dialog import request_to
 from dialerd_sip.core.plan import Target
+from dialerd_sip.core.request_headers import MAX_FORWARDS
 from dialerd_sip.core.uri import NameAddr
 
 
@@ -88,5 +89,5 @@ class FormerCall:
         )
 
     def _headers(self, cseq: int) -> list[tuple[str, str]]:
-        own = [("Max-Forwards", "70"), ("From", self.from_), ("To", self.to), ("Call-ID", self.call_id)]
+        own = [("Max-Forwards", MAX_FORWARDS), ("From", self.from_), ("To", self.to), ("Call-ID", self.call_id)]
         return [*own, ("CSeq", f"{cseq} INVITE")]
