@@ -4,7 +4,6 @@ The sound is sent and heard in this event loop, so that the suite's virtual cloc
 """
 
 import math
-import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from dialerd_sip.options import SipOptions
 from dialerd_sip.provider import Sip
 from dialerd_sip.speech.cache import ClipCache
 from dialerd_sip.speech.prompts import Prompts
+from ports import own_address
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sip"))  # where the callee is
 
@@ -37,7 +37,6 @@ from dialerd.plugin.provider import Provider
 ANSWERING, UNANSWERED, BUSY, TALKING = "+447111000101", "+447111000102", "+447111000103", "+447111000104"
 INVALID, FLOODED, LOST = "+447111000105", "+447111000106", "+447111000107"
 
-OWN = f"127.1.{os.getpid() >> 8 & 255}.{os.getpid() % 254 + 1}"  # tests of several processes have an address each
 
 NUMBERS = {
     ANSWERING: Behaviour(ring_s=2, talk_s=10),
@@ -81,7 +80,7 @@ options_interval = "10s"
             # a thread makes it in real time, during which the suite's clock would leap beyond its bounds
             await Prompts(ClipCache(Path(folder, "cache")), trio.CapacityLimiter(1)).clip(sound)
             async with self.callee.serve() as address:
-                yield {"server": address, "cache": f"{folder}/cache", "bind": f"{OWN}:5070"}
+                yield {"server": address, "cache": f"{folder}/cache", "bind": f"{own_address()}:5070"}
 
     def make(self, options: Mapping[str, Any]) -> Provider:
         """Make a provider whose media are in this event loop."""

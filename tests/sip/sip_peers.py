@@ -79,11 +79,11 @@ def ask(endpoint, flow: Flow, branch: str = "z9hG4bKours") -> Asker:
     return asker
 
 
-async def udp_peer(host: str = "127.0.0.1") -> tuple[trio.socket.SocketType, Flow]:
+async def udp_peer(host: str = "127.0.0.1", port: int = 0) -> tuple[trio.socket.SocketType, Flow]:
     """Return a UDP socket of a far end, and the flow to it."""
     sock = trio.socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     _opened.append(sock)
-    await sock.bind((host, 0))
+    await sock.bind((host, port))
     return sock, Flow(Transport.UDP, host, sock.getsockname()[1])
 
 
@@ -109,13 +109,6 @@ async def dial(port: int) -> trio.SocketStream:
     stream = await trio.open_tcp_stream("127.0.0.1", port)
     _opened.append(stream.socket)
     return stream
-
-
-def closed_port(kind: int) -> int:
-    """Return a port at 127.0.0.1 where nobody is."""
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def certificate(folder: Path, name: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from dialerd_sip.media.contract import Detected
 from dialerd_sip.media.inline import InlineMedia
 from dialerd_sip.options import SipOptions
 from dialerd_sip.provider import Sip
+from ports import free_port, free_ports
 from sip_peers import tidy
 from trio.testing import MockClock
 
@@ -50,12 +51,12 @@ async def detail(tmp_path: Path, detector: str | None):
     async with callee.serve() as server:
         options = SipOptions(
             server=server,
-            bind="127.0.0.1:5074",
+            bind=f"127.0.0.1:{free_port()}",
             cache=str(tmp_path / "cache"),
             sounds=str(tmp_path),
             detector=detector,
         )
-        async with Sip(TrunkSite(name="main"), options, media=InlineMedia(40_400, 40_500)) as sip:
+        async with Sip(TrunkSite(name="main"), options, media=InlineMedia(*free_ports(100))) as sip:
             order = RehearsedOrder(
                 attempt_id="01920000-0000-7000-8000-000000000001",
                 trunk="main",

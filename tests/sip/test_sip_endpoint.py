@@ -12,7 +12,8 @@ from dialerd_sip.core.timing import Timing
 from dialerd_sip.shell import datagrams
 from dialerd_sip.shell.endpoint import endpoint_at
 from dialerd_sip.shell.errors import BindError, FlowError
-from sip_peers import ask, closed_port, message, tidy, udp_peer
+from ports import free_port
+from sip_peers import ask, message, tidy, udp_peer
 from trio.testing import MockClock
 
 BIND = "127.0.0.1:0"
@@ -73,7 +74,7 @@ async def test_refusals_are_told_of_the_peer_that_refused(clock):
     """An ICMP error ends what was asked of that peer, at once, and of no other."""
     async with endpoint_at(BIND) as endpoint:
         alive, flow = await udp_peer()
-        dead = Flow(Transport.UDP, "127.0.0.1", closed_port(socket.SOCK_DGRAM))
+        dead = Flow(Transport.UDP, "127.0.0.1", free_port())
         began = trio.current_time()
         lost, kept = ask(endpoint, dead, "z9hG4bKdead"), ask(endpoint, flow, "z9hG4bKalive")
         await lost.over.wait()
@@ -88,7 +89,7 @@ async def test_a_refusal_does_not_cost_the_next_message(clock):
     """The kernel tells a socket of one peer's refusal at the next send, which may go to another."""
     async with endpoint_at(BIND) as endpoint:
         alive, flow = await udp_peer()
-        dead = Flow(Transport.UDP, "127.0.0.1", closed_port(socket.SOCK_DGRAM))
+        dead = Flow(Transport.UDP, "127.0.0.1", free_port())
         for number in range(5):
             endpoint.ua.send(b"to nobody", dead)
             endpoint.ua.send(f"message {number}".encode(), flow)
@@ -206,7 +207,7 @@ async def test_timers_run_when_they_are_due(clock):
 async def test_it_is_shared_and_the_last_to_leave_closes_it(clock):
     """Sharers come and go in any order, each in its own task; the port is free and no task left when all are gone."""
     before = trio.lowlevel.current_statistics().tasks_living
-    bind = f"127.0.0.1:{closed_port(socket.SOCK_DGRAM)}"
+    bind = f"127.0.0.1:{free_port()}"
     seen = []
     leave = [trio.Event(), trio.Event()]
 
@@ -235,7 +236,7 @@ async def test_it_is_shared_and_the_last_to_leave_closes_it(clock):
 async def test_who_is_cancelled_leaves_too(clock):
     """A sharer that is cancelled closes what nobody else uses."""
     before = trio.lowlevel.current_statistics().tasks_living
-    bind = f"127.0.0.1:{closed_port(socket.SOCK_DGRAM)}"
+    bind = f"127.0.0.1:{free_port()}"
     with trio.move_on_after(1):
         async with endpoint_at(bind):
             await trio.sleep_forever()
@@ -261,8 +262,8 @@ async def test_a_port_that_is_taken_is_told(clock):
 
 async def test_a_tcp_port_that_is_taken_leaves_udp(clock, logged):
     """Where only TCP is taken, calls over UDP go on, and the log says what does not."""
-    taken = socket.create_server(("127.0.0.1", 0))
-    port = taken.getsockname()[1]
+    port = free_port()
+    taken = socket.create_server(("127.0.0.1", port))
     async with endpoint_at(f"127.0.0.1:{port}") as endpoint:
         assert endpoint.port == port
     assert [entry["event"] for entry in logged] == ["sip.listen_failed"]
@@ -287,7 +288,7 @@ async def test_ipv6(clock):
 
 async def test_our_address_is_what_the_routes_say(clock):
     """Bound to all addresses, a peer sees the one that leads to it."""
-    async with endpoint_at(f"0.0.0.0:{closed_port(socket.SOCK_DGRAM)}") as endpoint:
+    async with endpoint_at(f"0.0.0.0:{free_port()}") as endpoint:
         assert endpoint.local_address(Flow(Transport.UDP, "127.0.0.9", 5060)) == ("127.0.0.1", endpoint.port)
         assert endpoint.reaches(Flow(Transport.UDP, "192.0.2.1", 5060))
         assert not endpoint.reaches(Flow(Transport.UDP, "2001:db8::1", 5060))
@@ -295,5 +296,6 @@ async def test_our_address_is_what_the_routes_say(clock):
 
 async def test_the_last_one_decides_about_timers(clock):
     """A trunk that comes with a reload brings its own, though its former self is there yet."""
-    async with endpoint_at("127.0.0.1:5083", Timing(t1=0.5)) as endpoint, endpoint_at("127.0.0.1:5083", Timing(t1=1.0)):
+    bind = f"127.0.0.1:{free_port()}"
+    async with endpoint_at(bind, Timing(t1=0.5)) as endpoint, endpoint_at(bind, Timing(t1=1.0)):
         assert endpoint.ua.timing.t1 == endpoint.ua.transactions.timing.t1 == 1.0

@@ -1,7 +1,6 @@
 """What a crash took away of a call's state follows from its attempt: a later life CANCELs the very INVITEs that the far
 end got."""
 
-import os
 import re
 import socket
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from dialerd_sip.media.inline import InlineMedia
 from dialerd_sip.options import SipOptions
 from dialerd_sip.provider import Sip
 from dialerd_sip.state import from_bytes
+from ports import free_port, own_address
 from trio.testing import MockClock
 
 from dialerd.model.call import AttemptRef, CannotTell, WasPlaced
@@ -106,8 +106,8 @@ class Far:
 
     async def serve(self, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
         """Take messages."""
-        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        port = listener.socket.getsockname()[1]
+        port = free_port()
+        (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
         self._contact = f"Contact: <sip:callee@127.0.0.1:{port}>"
         with trio.socket.socket(type=socket.SOCK_DGRAM) as sock:
             await sock.bind(("127.0.0.1", port))
@@ -168,8 +168,7 @@ class Stage:
         secret = folder / "secret"
         secret.touch(0o600)
         secret.write_text(PASSWORD)
-        own = f"127.1.{os.getpid() >> 8 & 255}.{os.getpid() % 254 + 1}"
-        plain = {"bind": f"{own}:5071", "username": "dialer", "password_file": str(secret)}
+        plain = {"bind": f"{own_address()}:5071", "username": "dialer", "password_file": str(secret)}
         self._options = structure({**plain, "cache": str(folder / "cache"), **options}, SipOptions)
 
     def trunk(self) -> Sip:

@@ -15,6 +15,7 @@ from dialerd_sip.core.sdp import Negotiated
 from dialerd_sip.media.inline import InlineMedia, InlineSession
 from dialerd_sip.options import SipOptions
 from dialerd_sip.provider import Sip
+from ports import free_port, free_ports
 from sip_peers import tidy, udp_peer
 from trio.testing import MockClock
 
@@ -96,8 +97,10 @@ async def place(tmp_path: Path, behaviour: Behaviour, *, media: InlineMedia | No
     callee = Callee({CALLED: behaviour})
     end: CallEnd | None = None
     async with callee.serve() as server:
-        options = SipOptions(server=server, bind="127.0.0.1:5073", cache=str(tmp_path / "cache"), sounds=str(tmp_path))
-        media = media or InlineMedia(40_200, 40_300, turn_ms=1_000)
+        options = SipOptions(
+            server=server, bind=f"127.0.0.1:{free_port()}", cache=str(tmp_path / "cache"), sounds=str(tmp_path)
+        )
+        media = media or InlineMedia(*free_ports(100), turn_ms=1_000)
         async with Sip(TrunkSite(name="main"), options, media=media) as sip:
             walk = Steps(steps)
             trio.lowlevel.add_instrument(walk)
@@ -115,7 +118,7 @@ async def place(tmp_path: Path, behaviour: Behaviour, *, media: InlineMedia | No
 @pytest.mark.parametrize("fails", ["play", "connect"])
 async def test_a_call_whose_own_side_fails_is_hung_up_at_once(clock, tmp_path, logged, fails):
     """The endpoint passes over whatever a call stumbles over; the person who answered is not left on a dead line."""
-    media = Broken(40_200, 40_300, turn_ms=1_000)
+    media = Broken(*free_ports(100), turn_ms=1_000)
     media.fails = fails
     end, callee, alive, _ = await place(tmp_path, Behaviour(ring_s=1, talk_s=None), media=media)
     assert end is not None
@@ -158,12 +161,12 @@ async def test_a_bye_that_overtakes_the_answer_is_suspect(clock, tmp_path):
 
     options = SipOptions(
         server=f"{flow.host}:{flow.port}",
-        bind="127.0.0.1:5073",
+        bind=f"127.0.0.1:{free_port()}",
         cache=str(tmp_path / "cache"),
         sounds=str(tmp_path),
         options_interval=0,
     )
-    media = InlineMedia(40_200, 40_300, turn_ms=1_000)
+    media = InlineMedia(*free_ports(100), turn_ms=1_000)
     async with Sip(TrunkSite(name="main"), options, media=media) as sip, trio.open_nursery() as nursery:
         nursery.start_soon(answer)
         end = await sip.place(ordered(), Recorder(lambda: True, lambda _: None))
@@ -191,8 +194,10 @@ async def answered(tmp_path, report, ring_s):
     callee = Callee({CALLED: Behaviour(ring_s=ring_s, talk_s=30)})
     ends = []
     async with callee.serve() as server:
-        options = SipOptions(server=server, bind="127.0.0.1:5073", cache=str(tmp_path / "cache"), sounds=str(tmp_path))
-        media = InlineMedia(40_200, 40_300, turn_ms=1_000)
+        options = SipOptions(
+            server=server, bind=f"127.0.0.1:{free_port()}", cache=str(tmp_path / "cache"), sounds=str(tmp_path)
+        )
+        media = InlineMedia(*free_ports(100), turn_ms=1_000)
         async with Sip(TrunkSite(name="main"), options, media=media) as sip, trio.open_nursery() as nursery:
 
             async def place() -> None:

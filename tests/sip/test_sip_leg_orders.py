@@ -17,6 +17,7 @@ from dialerd_sip.core.message import Request, Response, parse_message
 from dialerd_sip.media.inline import InlineMedia
 from dialerd_sip.options import SipOptions
 from dialerd_sip.provider import Sip
+from ports import free_port, free_ports
 from trio.testing import MockClock
 
 from dialerd.model.call import CallEnd
@@ -114,7 +115,11 @@ async def calling(folder: Path, report: Recorder, ends: list[CallEnd], **agent: 
     sock.bind(("127.0.0.1", 0))
     far = Far(sock)
     options = SipOptions(
-        server=far.place, bind="127.0.0.1:5081", cache=str(folder / "cache"), sounds=str(folder), options_interval=0
+        server=far.place,
+        bind=f"127.0.0.1:{free_port()}",
+        cache=str(folder / "cache"),
+        sounds=str(folder),
+        options_interval=0,
     )
     order = RehearsedOrder(
         attempt_id="01920000-0000-7000-8000-000000000001",
@@ -125,7 +130,7 @@ async def calling(folder: Path, report: Recorder, ends: list[CallEnd], **agent: 
         agent=AgentSettings(play="hello.wav", opt_out="9", **agent),
         ring_timeout=60_000,
     )
-    media = InlineMedia(40_700, 40_800, turn_ms=1_000)
+    media = InlineMedia(*free_ports(100), turn_ms=1_000)
     with sock:
         async with trio.open_nursery() as listening:
             listening.start_soon(far.listen)

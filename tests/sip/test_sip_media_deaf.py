@@ -12,6 +12,7 @@ from dialerd_sip.media.inline import InlineMedia
 from dialerd_sip.media.sources import Symmetric
 from dialerd_sip.options import SipOptions
 from dialerd_sip.provider import Sip
+from ports import free_port, free_ports
 from sip_peers import tidy
 from trio.testing import MockClock
 
@@ -35,7 +36,7 @@ class Noted(InlineMedia):
     """Notes what leases are asked for, and what is prepared."""
 
     def __init__(self) -> None:
-        super().__init__(40_500, 40_600, turn_ms=1_000)
+        super().__init__(*free_ports(100), turn_ms=1_000)
         self.asked: list[object] = []
         self.ports: list[int] = []
 
@@ -60,7 +61,7 @@ async def calls(tmp_path: Path, *behaviours: Behaviour, **options: object) -> li
         async with callee.serve() as server:
             told = SipOptions(
                 server=server,
-                bind="127.0.0.1:5078",
+                bind=f"127.0.0.1:{free_port()}",
                 cache=str(tmp_path / "cache"),
                 sounds=str(tmp_path),
                 **options,

@@ -1,12 +1,12 @@
 """Pairs of ports rest before they are handed out again; nobody hears what is not for them."""
 
-import os
 import select
 import socket
 from errno import EADDRINUSE
 
 import pytest
 from dialerd_sip.media.ports import Ports
+from ports import free_ports
 
 HOST = "127.0.0.1"
 
@@ -14,10 +14,8 @@ HOST = "127.0.0.1"
 @pytest.fixture
 def pairs():
     """Return four pairs of ports, and what says that a packet waits at them."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    first = 42_410 + worker * 1_000
     with select.epoll() as poll:
-        made = Ports(first, first + 7, poll)
+        made = Ports(*free_ports(8), poll)
         yield made, poll
         made.close()
 

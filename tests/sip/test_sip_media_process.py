@@ -18,6 +18,7 @@ from dialerd_sip.media.client import MediaProcess
 from dialerd_sip.media.contract import Clip, Detected, Digit, Heard, MediaError, MediaFigures, MediaLost, PlayEnded
 from dialerd_sip.media.inline import InlineMedia
 from dialerd_sip.media.shared import media_at
+from ports import free_ports
 from rtp_packets import build
 
 HOST = "127.0.0.1"
@@ -27,9 +28,8 @@ SOUND = bytes(number % 249 for number in range(800))
 
 @pytest.fixture
 def ports():
-    """Return a range of ports of its own for each test process."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    return 42_000 + worker * 1_000, 42_399 + worker * 1_000
+    """Return a range of ports of the test's own."""
+    return free_ports(400)
 
 
 @pytest.fixture(params=["process", "inline"])
@@ -188,9 +188,9 @@ async def test_commands_arrive_in_order_however_they_are_said(media, clip):
     assert [event.mark for event in told.events if isinstance(event, PlayEnded)] == list(range(40))
 
 
-async def test_all_ports_in_use_is_an_error(ports):
+async def test_all_ports_in_use_is_an_error():
     """A range that is used up says so."""
-    async with MediaProcess(ports[0] + 400, ports[0] + 407) as media:
+    async with MediaProcess(*free_ports(8)) as media:
         sessions = [await media.lease(HOST) for _ in range(4)]
         assert len({session.port for session in sessions}) == 4
         with pytest.raises(MediaError, match="rtp_ports"):

@@ -16,6 +16,7 @@ from dialerd_sip.media.contract import Clip, MediaError, PlayEnded
 from dialerd_sip.media.process import Process
 from dialerd_sip.media.session import RemoteSession
 from dialerd_sip.media.sources import Symmetric
+from ports import free_ports, own_address
 from rtp_packets import build
 
 HOST = "127.0.0.1"
@@ -37,9 +38,8 @@ def unmade():
 
 @pytest.fixture
 def ports() -> tuple[int, int]:
-    """Return a range of ports of its own for each test process."""
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    return 42_500 + worker * 1_000, 42_899 + worker * 1_000
+    """Return a range of ports of the test's own."""
+    return free_ports(400)
 
 
 @pytest.fixture
@@ -144,10 +144,10 @@ async def test_a_detector_that_is_not_there_is_told_when_the_trunk_comes_up(port
     assert logged[0]["what"] == "detector.missed"
 
 
-async def test_a_crowd_is_served_in_order(ports):
+async def test_a_crowd_is_served_in_order():
     """However many want a port at once, each gets one in its turn; whoever gave up meanwhile is passed by."""
     served = {}
-    own = f"127.0.0.{ports[0] // 1_000}"  # where nobody else opens any
+    own = own_address()
     async with MediaProcess(20_000, 21_401) as media:
 
         async def one(number):
@@ -188,21 +188,21 @@ async def test_a_crowd_waits_as_long_as_ports_keep_coming(autojump_clock):
         await media.lease(HOST)
 
 
-def test_ports_are_opened_a_few_at_a_time(ports):
+def test_ports_are_opened_a_few_at_a_time():
     """Streams have their turns meanwhile: the rest is opened when the daemon asks again."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         process = Process(theirs, 20_000, 59_999)
-        process._stock(messages.Stock(f"127.0.0.{ports[0] // 1_000}", 9_000), time.monotonic())
+        process._stock(messages.Stock(own_address(), 9_000), time.monotonic())
         (reply,) = process._replies
         process._ports.close()
     assert reply.reason is None
     assert 1 <= len(reply.ports) < 9_000
 
 
-async def test_ports_of_other_programs_are_passed_by(ports):
+async def test_ports_of_other_programs_are_passed_by():
     """However many they have: they are looked through a few at a time, and whoever waits is not sent away."""
-    own = f"127.0.0.{ports[0] // 1_000}"
+    own = own_address()
     with ExitStack() as stack:
         for number in range(150):
             taken = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -214,10 +214,10 @@ async def test_ports_of_other_programs_are_passed_by(ports):
                 await media.lease(own)
 
 
-async def test_a_crowd_of_more_than_there_are_ports(ports):
+async def test_a_crowd_of_more_than_there_are_ports():
     """Those who come first get theirs; the others are told why they get none."""
     served, refused = [], []
-    async with MediaProcess(ports[0], ports[0] + 39) as media, trio.open_nursery() as nursery:
+    async with MediaProcess(*free_ports(40)) as media, trio.open_nursery() as nursery:
 
         async def one(number):
             try:
@@ -240,7 +240,7 @@ async def test_a_crowd_of_more_than_there_are_ports(ports):
 async def test_a_former_call_that_goes_on_speaking_does_not_hear_the_next_one(ports, clip):
     """Its port is handed out again too soon, since there is no other, and the new far end says nothing."""
     with Phone() as former, Phone() as silent:
-        async with MediaProcess(ports[0], ports[0] + 1) as media:
+        async with MediaProcess(*free_ports(2)) as media:
             one = await media.lease(HOST)
             one.connect(former.agreed)
             await until(lambda: former.heard(SILENCE))

@@ -14,6 +14,7 @@ from dialerd_sip.media.inline import InlineMedia
 from dialerd_sip.options import SipOptions
 from dialerd_sip.pressing import Pressing
 from dialerd_sip.provider import Sip
+from ports import free_port, free_ports
 from trio.testing import MockClock
 
 from dialerd.model.settings import AgentSettings, MenuChoice
@@ -138,8 +139,10 @@ async def calling(tmp_path, behaviour, **agent):
     soundfile.write(tmp_path / "hello.wav", numpy.full(16_000, 0.25), 8_000)
     callee = Callee({CALLED: behaviour})
     async with callee.serve() as server:
-        options = SipOptions(server=server, bind="127.0.0.1:5082", cache=str(tmp_path / "cache"), sounds=str(tmp_path))
-        media = InlineMedia(40_800, 40_900)
+        options = SipOptions(
+            server=server, bind=f"127.0.0.1:{free_port()}", cache=str(tmp_path / "cache"), sounds=str(tmp_path)
+        )
+        media = InlineMedia(*free_ports(100))
         async with Sip(TrunkSite(name="main"), options, media=media) as sip, trio.open_nursery() as nursery:
             order = RehearsedOrder(
                 attempt_id="01920000-0000-7000-8000-000000000001",

@@ -9,8 +9,8 @@ import trio
 from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.shell.resolving import ResolveError, Resolver, in_order
 from needs import program
+from ports import free_port
 from sip_names import NameServer
-from sip_peers import closed_port
 from trio.testing import MockClock
 
 UDP, TCP, TLS = Transport
@@ -185,7 +185,7 @@ def test_weights_are_drawn():
 async def test_with_dnsmasq(tmp_path):
     """A real name server's records lead where RFC 3263 says."""
     dnsmasq = program("dnsmasq", "dnsmasq-base")
-    port = closed_port(2)
+    port = free_port()
     (tmp_path / "conf").write_text(
         f"no-daemon\nno-resolv\nno-hosts\nlisten-address=127.0.0.1\nbind-interfaces\nport={port}\nuser=root\npid-file=\n"
         "naptr-record=trunk.test,10,50,S,SIPS+D2T,,_sips._tcp.trunk.test\n"
@@ -198,11 +198,15 @@ async def test_with_dnsmasq(tmp_path):
         "local=/test/\nlocal-ttl=5\n"
     )
     command = [dnsmasq, "-C", str(tmp_path / "conf")]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:  # noqa: ASYNC220  # starts at once
+    with (
+        (tmp_path / "said").open("w") as said,
+        subprocess.Popen(command, stderr=said) as process,  # noqa: ASYNC220  # starts at once
+    ):
         try:
             flows = ()
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 while not flows:  # it may not be up yet
+                    assert process.poll() is None, (tmp_path / "said").read_text()
                     try:
                         flows = await Resolver(("127.0.0.1",), port, hosts=None).flows("trunk.test", None)
                     except ResolveError:

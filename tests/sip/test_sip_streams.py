@@ -8,7 +8,8 @@ import trio.lowlevel
 from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.shell.endpoint import endpoint_at
 from dialerd_sip.shell.errors import FlowError
-from sip_peers import accept, ask, closed_port, dial, message, tcp_peer, tidy, udp_peer
+from ports import free_port
+from sip_peers import accept, ask, dial, message, tcp_peer, tidy, udp_peer
 from trio.testing import MockClock
 
 BIND = "127.0.0.1:0"
@@ -148,7 +149,7 @@ async def test_what_does_not_fit_at_once_follows(clock, endpoint):
 
 async def test_refusal_is_told_at_once_and_rested_upon(clock, endpoint, logged):
     """A peer that refuses costs no time, is left alone for a growing while, and is tried again after it."""
-    flow = Flow(Transport.TCP, "127.0.0.1", closed_port(socket.SOCK_STREAM))
+    flow = Flow(Transport.TCP, "127.0.0.1", free_port())
     began = trio.current_time()
     for _ in range(2):
         with pytest.raises(FlowError, match="refused"):
@@ -271,7 +272,7 @@ async def test_connections_that_are_accepted_are_bounded(clock, endpoint):
 
 async def test_long_requests_go_over_tcp_where_the_peer_has_it(clock, endpoint, logged):
     """Above 1,300 bytes TCP is tried in the place of UDP; a peer without it is remembered, and no warning."""
-    _, flow = await udp_peer()
+    _, flow = await udp_peer(port=free_port())
     assert await endpoint.flow_for(flow, 1_300) == flow
     assert await endpoint.flow_for(flow, 1_301) == flow
     await tcp_peer(port=flow.port)
@@ -291,6 +292,6 @@ async def test_nothing_is_left_of_connections(clock):
         guest = await dial(endpoint.port)
         await guest.send_all(message())
         await guest.receive_some()
-        send(endpoint, Flow(Transport.TCP, "127.0.0.1", closed_port(socket.SOCK_STREAM)), b"on its way")
+        send(endpoint, Flow(Transport.TCP, "127.0.0.1", free_port()), b"on its way")
     assert trio.lowlevel.current_statistics().tasks_living == before
     assert await peer.receive_some() == b""

@@ -1,6 +1,5 @@
 """A trunk that is not there, or comes and goes: what its calls are told, and what stands in the log."""
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +14,8 @@ from dialerd_sip.media.inline import InlineMedia
 from dialerd_sip.options import SipOptions
 from dialerd_sip.provider import Sip
 from dialerd_sip.shell.resolving import Resolver
-from sip_peers import closed_port, tidy
+from ports import free_port, free_ports
+from sip_peers import tidy
 from trio.testing import MockClock
 
 from dialerd.model.errors import DialerdError
@@ -25,6 +25,7 @@ from dialerd.plugin.provider import CallOrder, NotPlaced, Report, TrunkSite
 __all__ = ["tidy"]
 
 CALLED = "+447111000101"
+BIND = f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
@@ -52,8 +53,8 @@ async def trunk(
     tmp_path, server: str, *, name: str = "main", resolver: Any = None, **options: Any
 ) -> AsyncIterator[Sip]:
     """Bring a trunk up."""
-    told = {"bind": "127.0.0.1:5071", "cache": str(tmp_path / "cache"), "sounds": str(tmp_path)} | options
-    media = InlineMedia(40_000, 40_100, turn_ms=1_000)
+    told = {"bind": BIND, "cache": str(tmp_path / "cache"), "sounds": str(tmp_path)} | options
+    media = InlineMedia(*free_ports(100), turn_ms=1_000)
     async with Sip(TrunkSite(name=name), SipOptions(server=server, **told), media=media, resolver=resolver) as sip:
         yield sip
 
@@ -91,7 +92,7 @@ async def test_a_trunk_to_which_no_route_leads_comes_up_and_says_so(clock, tmp_p
 
 async def test_a_silent_trunk_rests_as_a_whole(clock, tmp_path, logged):
     """No call can be placed: the trunk rests at once, instead of each recipient's turn being wasted."""
-    async with trunk(tmp_path, f"127.0.0.1:{closed_port(socket.SOCK_DGRAM)}") as sip:
+    async with trunk(tmp_path, f"127.0.0.1:{free_port()}") as sip:
         told = await refusal(sip, tmp_path)
     assert told.trunk_down
     assert "answers OPTIONS" in str(told.cause.detail)
@@ -140,7 +141,7 @@ async def test_an_account_with_an_at_sign_is_one_user(clock, tmp_path):
     callee = Callee({})
     async with callee.serve() as place, trunk(tmp_path, place, **account):
         assert [contact.count("@") for contact in callee.registered] == [1]
-        assert "alice%40example.com@127.0.0.1:5071" in next(iter(callee.registered))
+        assert f"alice%40example.com@{BIND}" in next(iter(callee.registered))
 
 
 async def test_what_was_dropped_is_told_when_it_goes_down(clock, tmp_path, logged):

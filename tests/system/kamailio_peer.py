@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from needs import program
-from sip_lab import Peer, free_port
+from ports import free_port
+from sip_lab import Peer
 
 CONFIGURATION: Final = Path(__file__).parents[2] / "config" / "lab" / "kamailio.cfg"
 REALM: Final = "trunk.test"

@@ -4,7 +4,6 @@ What a peer is stands in `sipp_peer`, `kamailio_peer` and `baresip_peer`.
 """
 
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -18,29 +17,8 @@ PATIENCE_S: Final = 15.0
 """For a peer to come up or go down; the machines of continuous integration are slow."""
 
 
-_PORTS: Final = 20_000, 31_999
-"""Below those that Linux gives to whoever asks for any port (32,768 and up), and beyond the first ones for sound."""
-
-
 class LabTrouble(AssertionError):
     """A peer did not do what a test needs; the message has the end of its log."""
-
-
-def free_port(host: str = "127.0.0.1", kind: int = socket.SOCK_DGRAM) -> int:
-    """Return a port that nobody uses right now, neither over UDP nor over TCP: some peers listen at both.
-
-    It is one that the kernel gives to nobody by itself: whoever asks for any port could have it before the peer does.
-    """
-    other = socket.SOCK_STREAM if kind == socket.SOCK_DGRAM else socket.SOCK_DGRAM
-    while True:
-        at = (host, random.randint(*_PORTS))
-        with socket.socket(socket.AF_INET, kind) as taken, socket.socket(socket.AF_INET, other) as same:
-            try:
-                taken.bind(at)
-                same.bind(at)
-            except OSError:
-                continue
-            return at[1]
 
 
 def options(place: str, *, transport: str = "udp") -> bytes | None:

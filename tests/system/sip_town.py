@@ -15,7 +15,8 @@ from typing import Any, Final, Self, TypeVar
 import numpy
 import soundfile
 from place import CALLER_ID, Place, number, until
-from sip_lab import Peer, free_port
+from ports import free_port, free_ports
+from sip_lab import Peer
 from sipp_peer import Sipp
 
 sys.path.append(str(Path(__file__).parents[1] / "sip"))  # where the scripted callee is
@@ -59,7 +60,7 @@ class Town:
             "long": {"play": str(chirp(root / "long.wav", LONG_S))},
         }
         self._bind = f"127.0.0.1:{free_port()}"
-        self._rtp = min(free_port(), 60_000)
+        self._rtp = "{}-{}".format(*free_ports(2_000))
 
     def __enter__(self) -> Self:
         return self
@@ -112,7 +113,7 @@ class Town:
             pace: calls a second, None = any number.
             options: of the trunk.
         """
-        plain = {"bind": self._bind, "options_interval": "0s", "rtp_ports": f"{self._rtp}-{self._rtp + 4_000}"}
+        plain = {"bind": self._bind, "options_interval": "0s", "rtp_ports": self._rtp}
         plain["cache"] = str(self.place.root / "cache")
         paced = {} if pace is None else {"calls_per_second": pace}
         self._trunks[name] = {

@@ -1,6 +1,5 @@
 """A daemon's settings over a SIP trunk of the lab, for tests of the whole."""
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,15 +8,10 @@ import soundfile
 import tomli_w
 from kamailio_peer import PASSWORD, USERNAME
 from place import CALLER_ID, Place, settings
-from sip_lab import free_port
+from ports import free_port, own_address
 
 RTP: Final = "20000-23999"
 """Ports for sound, on an address of the test's own."""
-
-
-def own_address() -> str:
-    """Return an address of this process, so that tests side by side do not take ports from each other."""
-    return f"127.2.{os.getpid() >> 8 & 255}.{os.getpid() % 254 + 1}"
 
 
 def configure(

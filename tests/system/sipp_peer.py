@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from needs import program
-from sip_lab import Peer, bound, free_port
+from ports import free_port
+from sip_lab import Peer, bound
 
 SCENARIOS: Final = Path(__file__).parent / "sipp"
 

@@ -9,6 +9,7 @@ import pytest
 from called_carrier import install
 from hostile import attacked, normal
 from place import people, until
+from ports import free_port
 
 pytestmark = pytest.mark.system
 
@@ -22,8 +23,7 @@ def called(place, monkeypatch):
     install(place.root / "plugins")
     known = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(place.root / "plugins"), *known]))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    port = free_port()
     configure(place, port)
     return place, port
 

@@ -11,7 +11,8 @@ import place
 import pytest
 from needs import cannot, program, superuser
 from place import until
-from sip_lab import Peer, bound, free_port
+from ports import free_port
+from sip_lab import Peer, bound
 from sip_town import Town
 from sipp_peer import Sipp
 

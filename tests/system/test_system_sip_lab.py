@@ -13,7 +13,8 @@ import pytest
 from baresip_peer import USER, Baresip
 from kamailio_peer import CONFIGURATION, REALM, Kamailio
 from needs import program
-from sip_lab import LabTrouble, Peer, free_port, options, until
+from ports import free_port
+from sip_lab import LabTrouble, Peer, options, until
 from sipp_peer import Sipp, call
 
 sys.path.append(str(Path(__file__).parents[1] / "sip"))

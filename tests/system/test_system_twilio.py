@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 
 import pytest
 from place import Place, number, people, until
+from ports import free_port
 from twilio_audit import audit_twilio
-from twilio_carrier import PUBLIC, Carrier, carrier, configure, free_port
+from twilio_carrier import PUBLIC, Carrier, carrier, configure
 
 pytestmark = pytest.mark.system
 

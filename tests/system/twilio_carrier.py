@@ -1,7 +1,6 @@
 """A Twilio double as a process beside the daemon: its start and end, its faults, and its own record of every call."""
 
 import json
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -19,13 +18,6 @@ TOKEN: Final = "token-of-the-double"
 PUBLIC: Final = "https://dialer.example.com/dialerd"
 
 _DOUBLE: Final = Path(__file__).parents[1] / "twilio" / "double_process.py"
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @define(eq=False)
