@@ -27,7 +27,11 @@ ROWS: Final = 16_000
 once, so that more is less work; but the log grows to some 20 MiB meanwhile, which a restart reads once."""
 
 LARGE: Final = 32 << 20
-"""Bytes of the log beyond which it is moved however few rows it holds, and to which its file is cut then."""
+"""Bytes to which the log's file is cut; a quarter more, and it is moved however few rows it holds."""
+
+_PART: Final = 4
+"""The log's file is cut to this part of what it and the free space come to, where that is less; at twice that it is
+moved, while there is room for all of it in the database. A log that had taken the last room could never be moved."""
 
 _PASSIVE: Final = "PRAGMA wal_checkpoint(PASSIVE)"
 
@@ -47,6 +51,8 @@ class Checkpoints:
         self._failed = failed
         self._rows = rows
         self._next = rows  # changes of the writer's connection, in all, at which the log is moved next
+        self._size = 0  # of the log's file, when it was last looked at
+        self._limit = LARGE  # to which it is cut
         self._moved = False
         self._closing = False
         self._trouble = Reminder()
@@ -63,15 +69,27 @@ class Checkpoints:
         if self._moved:
             self._moved = False
             self._move(dbapi)  # what came since; the log begins anew with the next transaction
-        if dbapi.total_changes >= self._next or self._is_large():
+        if dbapi.total_changes >= self._next or self._is_large(dbapi):
             self._next = dbapi.total_changes + self._rows
             self._wanted.set()
 
-    def _is_large(self) -> bool:
+    def _is_large(self, dbapi: sqlite3.Connection) -> bool:
+        """Whether the log has grown beyond what it may, or beyond what its disk can bear; have it cut to that."""
         try:
-            return os.stat(self._log_path).st_size > LARGE + LARGE // 4  # the file is cut to LARGE, not below it
-        except FileNotFoundError:  # somebody took the database away, which is the footing's to say
+            size = os.stat(self._log_path).st_size
+            if size == self._size:
+                return False
+            self._size = size
+            disk = os.statvfs(self._log_path)
+        except OSError:  # somebody took the database away, which is the footing's to say; or the next commit fails
             return False
+        limit = min(LARGE, (size + disk.f_bavail * disk.f_frsize) // _PART)
+        if size <= min(LARGE + LARGE // 4, 2 * limit):
+            return False
+        if limit != self._limit:
+            self._limit = limit
+            dbapi.execute(f"PRAGMA journal_size_limit={limit}")
+        return True
 
     def close(self) -> None:
         """End the thread; the last connection that closes moves what is left."""

@@ -16,6 +16,8 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place.configure()
     yield place
     place.end()
+    for path in sorted(tmp_path.glob("life-*.log")):  # pytest shows it where the test has failed
+        print(f"{path.name}:\n{path.read_text(errors='replace')[-8_000:]}")
 
 
 @pytest.fixture

@@ -176,3 +176,13 @@ def test_gone_and_no_room_for_a_copy(place):
         assert "dialerd.db is missing, and was there before" in said
         assert "restore a backup" in said
         assert not (disk / "dialerd.db").exists()
+
+
+def test_a_small_disk_is_not_filled_by_the_log(place):
+    """Many small turns write more than the disk holds; the log of them begins anew in time."""
+    configure(place, lines=1, talk_time="0ms")
+    with tmpfs(place.root / "state", 8):
+        place.start()
+        drop(place, "c", 0, 600)
+        finish(place, "c", count=600, lines=1, since_at=0)
+        assert not told(place)
