@@ -10,7 +10,7 @@
     identity      who calls, as an INVITE says it; numbers: how numbers are written
     studio        makes conversations; conversation: what an agent does in a call
     pressing      keys that it presses there
-    leg           a call at work; state: what a later life needs of it
+    leg           a call at work; keeping: its state, durable in time; state: what a later life needs of it
     taking_back   calls of a former life
     verdicts      what the end of a call means; verdict_table
 

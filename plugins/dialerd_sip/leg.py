@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
 import trio
 
 from dialerd.model.errors import DialerdError
@@ -17,7 +16,6 @@ from dialerd_sip.conversation import Action, Conversation, EndCall, OptOut, Play
 from dialerd_sip.core.call import Call
 from dialerd_sip.core.events import (
     CallOver,
-    DialogState,
     Ending,
     Established,
     Event,
@@ -26,23 +24,18 @@ from dialerd_sip.core.events import (
     KeysRefused,
     MediaChanged,
     Progress,
-    Sent,
 )
 from dialerd_sip.core.plan import CallPlan
 from dialerd_sip.core.timing import Timer
+from dialerd_sip.keeping import Keeper
 from dialerd_sip.media.contract import Detected, Digit, MediaEvent, MediaLost, PlayEnded, Session, Silent
 from dialerd_sip.pressing import Pressing
 from dialerd_sip.shell.endpoint import Endpoint
-from dialerd_sip.state import CallState, to_bytes
-
-_log = structlog.get_logger()
 
 _RINGS: Final = frozenset({180, 183})
 """What tells of ringing: RFC 3261 section 21.1.2, and 183, behind which a phone may ring for all that anybody knows."""
 
-_GATHERED_S: Final = 0.5  # by then what was handed over is stored without being hurried, see `Report.stored`
 _REASON_SILENCE: Final = 'Q.850;cause=41;text="nothing is heard"'
-_PATIENCE_S: Final = 2.0  # for a disk, once somebody has answered, who is not left waiting for it
 
 
 class Leg:
@@ -71,22 +64,16 @@ class Leg:
         "_asking",
         "_call",
         "_conversation",
-        "_dialog",
         "_ending",
         "_endpoint",
-        "_from",
-        "_gathering",
+        "_keeper",
         "_order",
-        "_patience",
         "_plan",
         "_record",
         "_report",
         "_rings",
-        "_sent",
         "_session",
         "_stop_asked",
-        "_stored",
-        "_storing",
         "_timer",
         "_woken",
         "digits",
@@ -109,22 +96,16 @@ class Leg:
         self._order = order
         self._report = report
         self._plan = plan
-        self._from = from_
         self._conversation = conversation
         self._endpoint = endpoint
         self._session = session
         self._record = record
         self._call: Call
-        self._sent: tuple[Sent, ...] = ()
-        self._dialog: DialogState | None = None
+        self._keeper = Keeper(report, plan=plan, from_=from_, endpoint=endpoint)
         self._accepted = False
         self._answered = False
         self._answered_s = 0.0
-        self._storing: DialogState | None = None  # that is being stored
-        self._stored: DialogState | None = None  # that is durable
         self._rings = False
-        self._gathering: Timer | None = None  # until the early dialog is stored without being hurried
-        self._patience: Timer | None = None  # with the store, once somebody has answered
         self._timer: Timer | None = None
         self._woken = trio.Event()
         self._asking: trio.CancelScope | None = None
@@ -158,12 +139,11 @@ class Leg:
             return await self._stay()
         finally:
             self._order.hangup.notify(None)
-            self._report.notify_stored(None)
+            self._keeper.close()
             self._session.tell(_nobody)
             endpoint.unlisten(key)
-            for timer in (self._timer, self._gathering, self._patience):
-                if timer is not None:
-                    timer.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
             if self._ending is None:  # given up; what it leads to is asked about later
                 self._call.hang_up("abandoned", endpoint.now)
                 endpoint.pump()
@@ -177,37 +157,6 @@ class Leg:
                 self._woken = trio.Event()
                 await self._woken.wait()
         return self._ending
-
-    def _store(self) -> None:
-        """See to it that a later life could end the dialog; the far end's answer is acknowledged only then.
-
-        A far end whose answer is not acknowledged sends it again, so that a later life hears of it: RFC 3261 section
-        13.3.1.4. One that is acknowledged, and forgotten by a crash, would stay up. While it rings there is no hurry,
-        and most dialogs are durable by the time they are answered.
-        """
-        dialog = self._dialog
-        if dialog is None:
-            return
-        if self._answered and self._patience is None and self._stored != dialog:
-            self._patience = self._endpoint.ua.timers.at(self._endpoint.now + _PATIENCE_S, self._impatient)
-        if dialog not in (self._storing, self._stored):
-            self._storing = dialog
-            self._report.notify_stored(self._is_stored)
-
-    def _is_stored(self, done: bool) -> None:
-        """Take it that the dialog is durable, or that it never will be: somebody has answered all the same."""
-        if not done:  # told by the store itself
-            _log.debug("sip.dialog_not_stored", call_id=self._order.attempt_id)
-        self._stored, self._storing = self._dialog, None  # all that was handed over so far is durable
-        self._acknowledge()
-        self._endpoint.pump()
-
-    def _impatient(self, _now: float) -> None:
-        """Acknowledge without the store: somebody waits for us to speak."""
-        self._patience = None
-        if self._dialog is not None:
-            self._stored = self._dialog
-        self._acknowledge()
 
     async def _opt_out(self) -> None:
         """Give the number its do-not-call entry, and let the agent confirm it; an end meanwhile tells it instead."""
@@ -240,8 +189,7 @@ class Leg:
     def _take(self, event: Event) -> None:
         match event:
             case InviteReady(sent=sent):
-                self._sent = (*self._sent, sent)
-                self._keep()
+                self._keeper.sent(sent)
             case Progress():
                 self._progress(event)
             case Established():
@@ -266,22 +214,13 @@ class Leg:
             self._report(Ringing())
         if event.media is not None:
             self._session.connect(event.media)
-        if event.dialog is not None and event.dialog != self._dialog:
-            self._dialog, self._stored, self._storing = event.dialog, None, None  # one state is kept, of the last
-            self._keep()
-            if self._gathering is None:
-                self._gathering = self._endpoint.ua.timers.at(self._endpoint.now + _GATHERED_S, self._gathered)
-
-    def _gathered(self, _now: float) -> None:
-        self._gathering = None
-        self._store()
+        if event.dialog is not None:
+            self._keeper.rings(event.dialog)
 
     def _established(self, event: Established) -> None:
         self._accept()
-        self._dialog, self._answered, self._answered_s = event.dialog, True, self._endpoint.now
-        self._keep()
-        self._acknowledge()
-        self._store()
+        self._answered, self._answered_s = True, self._endpoint.now
+        self._keeper.answered(event.dialog, self._call)
         self._report(Answered())
         if event.media is None:
             return  # the call is being ended
@@ -295,24 +234,6 @@ class Leg:
         if not self._accepted:
             self._accepted = True
             self._report(Accepted(self._plan.call_id))
-
-    def _acknowledge(self) -> None:
-        """Acknowledge the answer, if there is one whose dialog is durable."""
-        if self._answered and self._dialog is not None and self._stored == self._dialog:
-            self._call.acknowledge(self._endpoint.now)
-
-    def _keep(self) -> None:
-        """Hand over what a later life would need."""
-        plan = self._plan
-        state = CallState(
-            call_id=plan.call_id,
-            from_=self._from,
-            to=plan.to,
-            sent=self._sent,
-            dialog=self._dialog,
-            answered=self._answered,
-        )
-        self._report.state(to_bytes(state))
 
     # what the media tell
 

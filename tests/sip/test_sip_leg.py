@@ -13,22 +13,16 @@ import trio
 from callee import Behaviour, Callee
 from dialerd_sip.core.sdp import Negotiated
 from dialerd_sip.media.inline import InlineMedia, InlineSession
-from dialerd_sip.options import SipOptions
-from dialerd_sip.provider import Sip
-from ports import free_port, free_ports
+from ports import free_ports
 from sip_peers import tidy, udp_peer
 from trio.testing import MockClock
+from trunk_rig import CALLED, ordered, trunk
 
 from dialerd.model.call import CallEnd
-from dialerd.model.settings import AgentSettings
 from dialerd.model.states import AtFault, Outcome
-from dialerd.plugin.conformance.order import RehearsedOrder
 from dialerd.plugin.conformance.recorder import Recorder
-from dialerd.plugin.provider import TrunkSite
 
 __all__ = ["tidy"]
-
-CALLED = "+447111000101"
 
 
 @pytest.fixture
@@ -78,40 +72,22 @@ class BrokenSession:
         raise RuntimeError("made to fail")
 
 
-def ordered() -> RehearsedOrder:
-    """Return a call."""
-    return RehearsedOrder(
-        attempt_id="01920000-0000-7000-8000-000000000001",
-        trunk="main",
-        number=CALLED,
-        caller_id="+12125550100",
-        agent_name="a",
-        agent=AgentSettings(play="hello.wav"),
-    )
-
-
 async def place(tmp_path: Path, behaviour: Behaviour, *, media: InlineMedia | None = None, steps: int = 0):
     """Place a call, and return how it ended, where it did, and the callee a minute later."""
-    soundfile.write(tmp_path / "hello.wav", numpy.zeros(80_000), 8_000)
-    order = ordered()
+    order = ordered(tmp_path)
     callee = Callee({CALLED: behaviour})
     end: CallEnd | None = None
-    async with callee.serve() as server:
-        options = SipOptions(
-            server=server, bind=f"127.0.0.1:{free_port()}", cache=str(tmp_path / "cache"), sounds=str(tmp_path)
-        )
-        media = media or InlineMedia(*free_ports(100), turn_ms=1_000)
-        async with Sip(TrunkSite(name="main"), options, media=media) as sip:
-            walk = Steps(steps)
-            trio.lowlevel.add_instrument(walk)
-            try:
-                with walk.scope, trio.move_on_after(60):
-                    end = await sip.place(order, Recorder(lambda: True, lambda _: None))
-            finally:
-                trio.lowlevel.remove_instrument(walk)
-            await trio.sleep(70)
-            alive = callee.alive()
-            assert not callee.faults
+    async with callee.serve() as server, trunk(tmp_path, server, media=media) as sip:
+        walk = Steps(steps)
+        trio.lowlevel.add_instrument(walk)
+        try:
+            with walk.scope, trio.move_on_after(60):
+                end = await sip.place(order, Recorder(lambda: True, lambda _: None))
+        finally:
+            trio.lowlevel.remove_instrument(walk)
+        await trio.sleep(70)
+        alive = callee.alive()
+        assert not callee.faults
     return end, callee, alive, bool(order.left_at_s)
 
 
@@ -159,17 +135,10 @@ async def test_a_bye_that_overtakes_the_answer_is_suspect(clock, tmp_path):
         ok = [via, f"From:{ours}", f"To: {theirs}", call_id, cseq, f"Contact: <sip:{flow.host}:{flow.port}>", "", ""]
         await far.sendto("\r\n".join(["SIP/2.0 200 OK", *ok]).encode(), back)
 
-    options = SipOptions(
-        server=f"{flow.host}:{flow.port}",
-        bind=f"127.0.0.1:{free_port()}",
-        cache=str(tmp_path / "cache"),
-        sounds=str(tmp_path),
-        options_interval=0,
-    )
-    media = InlineMedia(*free_ports(100), turn_ms=1_000)
-    async with Sip(TrunkSite(name="main"), options, media=media) as sip, trio.open_nursery() as nursery:
+    place = f"{flow.host}:{flow.port}"
+    async with trunk(tmp_path, place, options_interval=0) as sip, trio.open_nursery() as nursery:
         nursery.start_soon(answer)
-        end = await sip.place(ordered(), Recorder(lambda: True, lambda _: None))
+        end = await sip.place(ordered(tmp_path), Recorder(lambda: True, lambda _: None))
     assert end.outcome is Outcome.ANSWERED
     assert end.detail["suspect"] is True
 
@@ -190,26 +159,24 @@ class Slow(Recorder):
 @asynccontextmanager
 async def answered(tmp_path, report, ring_s):
     """Place a call whose store is slow, and yield the callee's side of it; at the end it must have been answered."""
-    soundfile.write(tmp_path / "hello.wav", numpy.zeros(80_000), 8_000)
     callee = Callee({CALLED: Behaviour(ring_s=ring_s, talk_s=30)})
     ends = []
-    async with callee.serve() as server:
-        options = SipOptions(
-            server=server, bind=f"127.0.0.1:{free_port()}", cache=str(tmp_path / "cache"), sounds=str(tmp_path)
-        )
-        media = InlineMedia(*free_ports(100), turn_ms=1_000)
-        async with Sip(TrunkSite(name="main"), options, media=media) as sip, trio.open_nursery() as nursery:
+    async with (
+        callee.serve() as server,
+        trunk(tmp_path, server) as sip,
+        trio.open_nursery() as nursery,
+    ):
 
-            async def place() -> None:
-                ends.append(await sip.place(ordered(), report))
+        async def place() -> None:
+            ends.append(await sip.place(ordered(tmp_path), report))
 
-            nursery.start_soon(place)
-            with trio.fail_after(600):  # the clip is made in a thread, while the clock leaps
-                while not any(call.state == "up" for call in callee.calls.values()):  # noqa: ASYNC110  # nobody tells
-                    await trio.sleep(0.05)
-            (call,) = callee.calls.values()
-            await trio.sleep(1)
-            yield call
+        nursery.start_soon(place)
+        with trio.fail_after(600):  # the clip is made in a thread, while the clock leaps
+            while not any(call.state == "up" for call in callee.calls.values()):  # noqa: ASYNC110  # nobody tells
+                await trio.sleep(0.05)
+        (call,) = callee.calls.values()
+        await trio.sleep(1)
+        yield call
     assert [end.outcome for end in ends] == [Outcome.ANSWERED]
 
 

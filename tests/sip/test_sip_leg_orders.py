@@ -8,23 +8,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import numpy
 import pytest
-import soundfile
 import trio
 from callstage import SDP
 from dialerd_sip.core.message import Request, Response, parse_message
-from dialerd_sip.media.inline import InlineMedia
-from dialerd_sip.options import SipOptions
-from dialerd_sip.provider import Sip
-from ports import free_port, free_ports
 from trio.testing import MockClock
+from trunk_rig import ordered, trunk
 
 from dialerd.model.call import CallEnd
-from dialerd.model.settings import AgentSettings
-from dialerd.plugin.conformance.order import RehearsedOrder
 from dialerd.plugin.conformance.recorder import Recorder
-from dialerd.plugin.provider import TrunkSite
 
 OURS = SDP.replace(b"192.0.2.2", b"127.0.0.1")
 
@@ -110,31 +102,14 @@ def clock():
 @asynccontextmanager
 async def calling(folder: Path, report: Recorder, ends: list[CallEnd], **agent: str) -> AsyncIterator[Far]:
     """Place a call, and yield its far end once it is invited; the end comes into `ends`."""
-    soundfile.write(folder / "hello.wav", numpy.zeros(400_000), 8_000)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("127.0.0.1", 0))
     far = Far(sock)
-    options = SipOptions(
-        server=far.place,
-        bind=f"127.0.0.1:{free_port()}",
-        cache=str(folder / "cache"),
-        sounds=str(folder),
-        options_interval=0,
-    )
-    order = RehearsedOrder(
-        attempt_id="01920000-0000-7000-8000-000000000001",
-        trunk="main",
-        number="+447111000101",
-        caller_id="+12125550100",
-        agent_name="a",
-        agent=AgentSettings(play="hello.wav", opt_out="9", **agent),
-        ring_timeout=60_000,
-    )
-    media = InlineMedia(*free_ports(100), turn_ms=1_000)
+    order = ordered(folder, hello_s=50, opt_out="9", **agent)
     with sock:
         async with trio.open_nursery() as listening:
             listening.start_soon(far.listen)
-            async with Sip(TrunkSite(name="main"), options, media=media) as sip, trio.open_nursery() as nursery:
+            async with trunk(folder, far.place, options_interval=0) as sip, trio.open_nursery() as nursery:
 
                 async def place() -> None:
                     ends.append(await sip.place(order, report))

@@ -3,27 +3,19 @@
 import socket
 from pathlib import Path
 
-import numpy
 import pytest
-import soundfile
 import trio
 from callee import Behaviour, Callee
 from dialerd_sip.media.inline import InlineMedia
 from dialerd_sip.media.sources import Symmetric
-from dialerd_sip.options import SipOptions
-from dialerd_sip.provider import Sip
-from ports import free_port, free_ports
+from ports import free_ports
 from sip_peers import tidy
 from trio.testing import MockClock
+from trunk_rig import CALLED, ordered, trunk
 
-from dialerd.model.settings import AgentSettings
-from dialerd.plugin.conformance.order import RehearsedOrder
 from dialerd.plugin.conformance.recorder import Recorder
-from dialerd.plugin.provider import TrunkSite
 
 __all__ = ["tidy"]
-
-CALLED = "+447111000111"
 
 
 @pytest.fixture
@@ -54,32 +46,15 @@ class Noted(InlineMedia):
 
 async def calls(tmp_path: Path, *behaviours: Behaviour, **options: object) -> list[object]:
     """Place calls one after the other; return what was asked of their media, and what their ends say of that."""
-    soundfile.write(tmp_path / "hello.wav", numpy.zeros(80_000), 8_000)
     media = Noted()
     for number, behaviour in enumerate(behaviours):
         callee = Callee({CALLED: behaviour})
-        async with callee.serve() as server:
-            told = SipOptions(
-                server=server,
-                bind=f"127.0.0.1:{free_port()}",
-                cache=str(tmp_path / "cache"),
-                sounds=str(tmp_path),
-                **options,
-            )
-            async with Sip(TrunkSite(name="main"), told, media=media) as sip:
-                order = RehearsedOrder(
-                    attempt_id=f"01920000-0000-7000-8000-{number:012}",
-                    trunk="main",
-                    number=CALLED,
-                    caller_id="+12125550100",
-                    agent_name="a",
-                    agent=AgentSettings(play="hello.wav"),
-                )
-                end = await sip.place(order, Recorder())
-                media.asked.append(end.detail.get("heard_nothing"))
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stray:
-                    stray.sendto(b"late", ("127.0.0.1", media.ports[-1]))
-                await trio.sleep(1)
+        async with callee.serve() as server, trunk(tmp_path, server, media=media, **options) as sip:
+            end = await sip.place(ordered(tmp_path, uid=f"01920000-0000-7000-8000-{number:012}"), Recorder())
+            media.asked.append(end.detail.get("heard_nothing"))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stray:
+                stray.sendto(b"late", ("127.0.0.1", media.ports[-1]))
+            await trio.sleep(1)
     return media.asked
 
 

@@ -3,26 +3,20 @@
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
-import numpy
 import pytest
-import soundfile
 import trio
 from callee import Behaviour, Callee
 from callee_behaviour import Ask
 from callstage import SDP, Stage, stage
 from dialerd_sip.media.inline import InlineMedia
-from dialerd_sip.options import SipOptions
 from dialerd_sip.pressing import Pressing
-from dialerd_sip.provider import Sip
-from ports import free_port, free_ports
+from ports import free_ports
 from trio.testing import MockClock
+from trunk_rig import CALLED, ordered, trunk
 
-from dialerd.model.settings import AgentSettings, MenuChoice
-from dialerd.plugin.conformance.order import RehearsedOrder
+from dialerd.model.settings import MenuChoice
 from dialerd.plugin.conformance.recorder import Recorder
-from dialerd.plugin.provider import TrunkSite
 
-CALLED = "+447111000101"
 NO_EVENTS = SDP.replace(b"RTP/AVP 0 8 101", b"RTP/AVP 0 8")
 
 
@@ -136,24 +130,10 @@ def clock():
 @asynccontextmanager
 async def calling(tmp_path, behaviour, **agent):
     """Place a call, and yield the callee's side of it once that is up; afterwards it is over."""
-    soundfile.write(tmp_path / "hello.wav", numpy.full(16_000, 0.25), 8_000)
-    callee = Callee({CALLED: behaviour})
+    callee, media = Callee({CALLED: behaviour}), InlineMedia(*free_ports(100))
+    order, report = ordered(tmp_path, hello_s=2, level=0.25, **agent), Recorder(lambda: True, lambda _: None)
     async with callee.serve() as server:
-        options = SipOptions(
-            server=server, bind=f"127.0.0.1:{free_port()}", cache=str(tmp_path / "cache"), sounds=str(tmp_path)
-        )
-        media = InlineMedia(*free_ports(100))
-        async with Sip(TrunkSite(name="main"), options, media=media) as sip, trio.open_nursery() as nursery:
-            order = RehearsedOrder(
-                attempt_id="01920000-0000-7000-8000-000000000001",
-                trunk="main",
-                number=CALLED,
-                caller_id="+12125550100",
-                agent_name="a",
-                agent=AgentSettings(play="hello.wav", **agent),
-                variables={"extension": "204"},
-            )
-            report = Recorder(lambda: True, lambda _: None)
+        async with trunk(tmp_path, server, media=media) as sip, trio.open_nursery() as nursery:
             nursery.start_soon(sip.place, order, report)
             with trio.fail_after(600):  # the clip is made in a thread, while the clock leaps
                 while not any(call.state == "up" for call in callee.calls.values()):  # noqa: ASYNC110  # nobody tells

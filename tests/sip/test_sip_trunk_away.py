@@ -1,30 +1,21 @@
 """A trunk that is not there, or comes and goes: what its calls are told, and what stands in the log."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
-import numpy
 import pytest
-import soundfile
 import trio
 from callee import Auth, Callee
 from dialerd_sip.core.flow import Flow, Transport
-from dialerd_sip.media.inline import InlineMedia
-from dialerd_sip.options import SipOptions
 from dialerd_sip.provider import Sip
 from dialerd_sip.shell.resolving import Resolver
-from ports import free_port, free_ports
+from ports import free_port
 from sip_peers import tidy
 from trio.testing import MockClock
+from trunk_rig import ordered, trunk
 
 from dialerd.model.errors import DialerdError
-from dialerd.model.settings import AgentSettings
-from dialerd.plugin.provider import CallOrder, NotPlaced, Report, TrunkSite
+from dialerd.plugin.provider import NotPlaced, Report
 
 __all__ = ["tidy"]
 
-CALLED = "+447111000101"
 BIND = f"127.0.0.1:{free_port()}"
 
 
@@ -48,40 +39,17 @@ class Moving(Resolver):
         return tuple(Flow(Transport.UDP, host, int(port)) for host, _, port in spots)
 
 
-@asynccontextmanager
-async def trunk(
-    tmp_path, server: str, *, name: str = "main", resolver: Any = None, **options: Any
-) -> AsyncIterator[Sip]:
-    """Bring a trunk up."""
-    told = {"bind": BIND, "cache": str(tmp_path / "cache"), "sounds": str(tmp_path)} | options
-    media = InlineMedia(*free_ports(100), turn_ms=1_000)
-    async with Sip(TrunkSite(name=name), SipOptions(server=server, **told), media=media, resolver=resolver) as sip:
-        yield sip
-
-
-def order(agent: AgentSettings) -> CallOrder:
-    """Return a call."""
-    return CallOrder(
-        attempt_id="01920000-0000-7000-8000-000000000001",
-        trunk="main",
-        number=CALLED,
-        caller_id="+12125550100",
-        agent_name="a",
-        agent=agent,
-    )
-
-
 async def refusal(sip: Sip, tmp_path) -> NotPlaced:
     """Return how a call is refused that cannot leave."""
-    soundfile.write(tmp_path / "hello.wav", numpy.zeros(800), 8_000)
     with pytest.raises(NotPlaced) as refused:
-        await sip.place(order(AgentSettings(play="hello.wav")), Report.__new__(Report))
+        await sip.place(ordered(tmp_path), Report.__new__(Report))
     return refused.value
 
 
 async def test_a_trunk_to_which_no_route_leads_comes_up_and_says_so(clock, tmp_path, logged):
     """A network that is away for a while must not take the trunk down, nor the calls that are up."""
-    async with trunk(tmp_path, "255.255.255.255", bind="0.0.0.0:5072") as sip:  # what a socket may not send to
+    place = "255.255.255.255"  # what a socket may not send to
+    async with trunk(tmp_path, place, bind=f"0.0.0.0:{free_port()}") as sip:
         told = await refusal(sip, tmp_path)
         await trio.sleep(100)
     assert told.trunk_down
@@ -101,7 +69,11 @@ async def test_a_silent_trunk_rests_as_a_whole(clock, tmp_path, logged):
 async def test_trunks_that_share_a_server_tell_once_each_that_it_is_away(clock, tmp_path, logged):
     """Each asks for itself; what one has found out is no news of the other's."""
     callee = Callee({})
-    async with callee.serve() as place, trunk(tmp_path, place, name="one"), trunk(tmp_path, place, name="two"):
+    async with (
+        callee.serve() as place,
+        trunk(tmp_path, place, name="one", bind=BIND),
+        trunk(tmp_path, place, name="two", bind=BIND),
+    ):
         await trio.sleep(60)
         callee.wire.deaf = True
         await trio.sleep(120)
@@ -137,7 +109,7 @@ async def test_an_account_with_an_at_sign_is_one_user(clock, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("wonderland")
     secret.chmod(0o600)
-    account = {"username": "alice@example.com", "password_file": str(secret), "register": True}
+    account = {"bind": BIND, "username": "alice@example.com", "password_file": str(secret), "register": True}
     callee = Callee({})
     async with callee.serve() as place, trunk(tmp_path, place, **account):
         assert [contact.count("@") for contact in callee.registered] == [1]
