@@ -42,13 +42,21 @@ class Checkpoints:
     Args:
         path: the database.
         failed: returns in words what an error means, and acts on it where it is the end of the store.
+        see_footing: raises where the path leads to another database by now, which must not be opened.
         rows: changed rows after which the log is moved.
     """
 
-    def __init__(self, path: Path, failed: Callable[[Exception], StoreError], rows: int = ROWS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        failed: Callable[[Exception], StoreError],
+        see_footing: Callable[[], None] = lambda: None,
+        rows: int = ROWS,
+    ) -> None:
         self._path = path
         self._log_path = f"{path}-wal"
         self._failed = failed
+        self._see_footing = see_footing
         self._rows = rows
         self._next = rows  # changes of the writer's connection, in all, at which the log is moved next
         self._size = 0  # of the log's file, when it was last looked at
@@ -116,9 +124,10 @@ class Checkpoints:
     def _opened(self) -> sqlite3.Connection | None:
         """Return a connection of its own; never a new database where the old one is gone."""
         try:
+            self._see_footing()
             dbapi = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
             dbapi.execute("PRAGMA synchronous=FULL")
-        except sqlite3.Error as error:
+        except (StoreError, sqlite3.Error) as error:
             self._tell(error)
             return None
         return dbapi

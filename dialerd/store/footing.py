@@ -1,7 +1,8 @@
 """The footing: whether the database's names still lead to the files that are open, and a way back where they do not.
 
 SQLite goes on writing to a file that was deleted or replaced under it, and whatever it writes is gone with the process.
-Knows nothing of what the database holds.
+A further connection is worse: it finds another file under the name, empties the shared memory of the first ones, which
+has kept its name, and they no longer see what their log holds. Knows nothing of what the database holds.
 """
 
 import contextlib
@@ -10,7 +11,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from dialerd.model.errors import StoreLost
+from dialerd.model.errors import StoreError, StoreLost
 
 RESCUED: Final = ".rescued"
 """Ending of the name of the copy that is made of a database whose file went away."""
@@ -37,9 +38,25 @@ class Footing:
         Raises:
             StoreLost: they do not; what the open files hold was copied aside, if that could be done.
         """
+        gone = self._gone()
+        if gone is not None:
+            raise StoreLost(gone, self._rescue(dbapi))
+
+    def see(self) -> None:
+        """See, before a further connection is opened, that the names still lead to what is open.
+
+        Raises:
+            StoreError: they do not. The store is not lost by that: its writer is to find out, who can rescue it.
+        """
+        gone = self._gone()
+        if gone is not None:
+            raise StoreError(gone, "dialerd ends with its next transaction, and store.lost says what to do")
+
+    def _gone(self) -> str | None:
         for name, known in zip(self._names, self._known, strict=True):
             if _identity(name, known) != known:
-                raise StoreLost(f"{name} was deleted or replaced while dialerd had it open", self._rescue(dbapi))
+                return f"{name} was deleted or replaced while dialerd had it open"
+        return None
 
     def _rescue(self, dbapi: sqlite3.Connection) -> str:
         """Copy what the open files hold beside them and return what to do."""

@@ -122,7 +122,7 @@ class Store:
         assert self._engine is not None
         connection: Connection | None = None
         try:
-            connection = self._idle.pop() if self._idle else self._engine.connect()
+            connection = self._idle.pop() if self._idle else self._opened(self._engine)
             with connection.begin():
                 result = bound(connection)
         except BaseException as error:
@@ -136,6 +136,10 @@ class Store:
             raise explained from error
         self._idle.append(connection)
         return result
+
+    def _opened(self, engine: Engine) -> Connection:
+        self._writer.see_footing()
+        return engine.connect()
 
     async def aclose(self) -> None:
         """Finish what is queued and close every connection."""

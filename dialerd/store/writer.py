@@ -62,6 +62,13 @@ class Writer(Protocol):
     def waits_for_s(self) -> float:
         """Return for how many seconds the transaction under way has gone on; 0 = there is none."""
 
+    def see_footing(self) -> None:
+        """See that another connection would come to the same database; see `Footing.see`.
+
+        Raises:
+            StoreError: it would not.
+        """
+
     async def aclose(self) -> None:
         """Finish what is queued and close the connection."""
 
@@ -89,6 +96,9 @@ class InlineWriter:
     def waits_for_s(self) -> float:
         """See `Writer.waits_for_s`; whoever could ask waits as well."""
         return 0.0
+
+    def see_footing(self) -> None:
+        """See `Writer.see_footing`; nobody opens another one."""
 
     async def aclose(self) -> None:
         """See `Writer.aclose`."""
@@ -207,6 +217,11 @@ class ThreadWriter:
         begun_s = self._begun_s
         return 0.0 if begun_s is None else time.monotonic() - begun_s
 
+    def see_footing(self) -> None:
+        """See `Writer.see_footing`."""
+        if self._footing is not None:
+            self._footing.see()
+
     async def aclose(self) -> None:
         """See `Writer.aclose`."""
         with self._wake:
@@ -222,6 +237,8 @@ class ThreadWriter:
         """Take the checkpoints out of the commits, which SQLite would make wait for them."""
 
         def failed(error: Exception) -> StoreError:
+            if isinstance(error, StoreError):
+                return error
             explained = explain(error, path) if isinstance(error, sqlite3.Error) else StoreError(repr(error))
             if isinstance(explained, StoreLost):
                 self._loss.tell(explained)
@@ -230,7 +247,7 @@ class ThreadWriter:
         dbapi = driver(self._connection)
         dbapi.execute("PRAGMA wal_autocheckpoint=0")
         dbapi.execute(f"PRAGMA journal_size_limit={LARGE}")
-        return Checkpoints(path, failed)
+        return Checkpoints(path, failed, self.see_footing)
 
     def _work(self) -> None:
         jobs: list[_Job] = []

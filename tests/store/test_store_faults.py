@@ -161,6 +161,25 @@ async def test_a_file_that_is_gone(url, path, name):
         assert await store.read(lambda c: rows(c, "SELECT i FROM t")) == [(1,)]
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_look_up_spoils_nothing_of_what_is_rescued(url, path, replaced):
+    """A connection that is opened then would begin another database, in the shared memory of the one that was there."""
+    async with open_store(url) as store:
+        await store.write(run("CREATE TABLE t (i)"))
+        path.unlink()
+        if replaced:
+            path.touch()
+        with pytest.raises(StoreError, match=r"dialerd.db was deleted or replaced") as failed:
+            await store.read(lambda c: rows(c, "SELECT i FROM t"))
+        assert not isinstance(failed.value, StoreLost), "it would stop the writer, which alone can rescue it"
+        assert path.exists() == replaced
+        with pytest.raises(StoreLost, match=r"dialerd.db was deleted or replaced"):
+            await store.write(run("INSERT INTO t VALUES (1)"))
+    rescued = sqlite3.connect(path.with_name("dialerd.db.rescued"))
+    assert rescued.execute("SELECT i FROM t").fetchall() == [(1,)]
+    rescued.close()
+
+
 async def test_the_look_at_the_start_is_short(url, path, monkeypatch):
     """It is cut short where the database is large, unless damage is suspected."""
     async with open_store(url) as store:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from needs import program
-from sip_lab import Peer, free_port, until
+from ports import free_port
+from sip_lab import Peer, until
 
 USER: Final = "callee"
 """The only user part that baresip 1.0.0 takes calls for."""
@@ -48,7 +49,7 @@ class Baresip(Peer):
                 made.setparams((1, 2, 8000, 0, "NONE", ""))
                 made.writeframes(bytes(2 * 8000 * voice_s))
         rtp = min(free_port(host) // 2 * 2, 65_000)
-        self.control = (host, free_port(host, socket.SOCK_STREAM))
+        self.control = (host, free_port(host))
         values = {
             "PLACE": self.place,
             "VOICE": str(voice),

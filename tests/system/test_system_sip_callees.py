@@ -12,7 +12,7 @@ import pytest
 from attrs import field, frozen
 from needs import program
 from place import until
-from sip_lab import free_port
+from ports import free_port
 from sip_town import Behaviour, Callee, Town, alike, chirp, ulaw
 from sipp_peer import Sipp
 

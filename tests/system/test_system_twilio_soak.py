@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import pytest
 from place import Place, number, people, until
+from ports import free_port
 from spoken import say
 from twilio_audit import audit_twilio
-from twilio_carrier import PUBLIC, Carrier, carrier, configure, free_port
+from twilio_carrier import PUBLIC, Carrier, carrier, configure
 
 pytestmark = [pytest.mark.system, pytest.mark.soak]
 
