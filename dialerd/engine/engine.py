@@ -146,7 +146,7 @@ class Engine:
         async with trio.open_nursery() as last:
             async with trio.open_nursery() as providers:
                 self._trunks = Trunks(
-                    providers, self.lines, self._make_provider, self.dispatcher.wake, lambda: self.settings
+                    providers, self.lines, self._make_provider, self._look_again, lambda: self.settings
                 )
                 async with trio.open_nursery() as drain:
                     await drain.start(self.dispatcher.run)
@@ -278,6 +278,11 @@ class Engine:
     def _start_calls(self, calls: Sequence[LiveCall]) -> None:
         assert self._calling is not None
         self._calling.start(calls)
+
+    def _look_again(self) -> None:
+        """Ask at once for those who wait until some instant for a trunk."""
+        self._scheduler.unblock(self._clock.now())
+        self.dispatcher.wake()
 
     def _idle(self, campaign: LiveCampaign) -> None:
         self.campaigns.idle(campaign)

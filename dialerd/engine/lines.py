@@ -203,6 +203,10 @@ class Trunk:
         self.breaker.trip(trio.current_time(), reason, started_at=started_at)
         self._tell_rest(rested)
 
+    def reachable(self) -> bool:
+        """Note that its carrier can be reached again; tell whether its rest ends earlier by that."""
+        return self.breaker.hasten(trio.current_time())
+
     def _tell_rest(self, rested: bool) -> None:
         breaker = self.breaker
         if not rested and breaker.state is BreakerState.OPEN and breaker.until is not None:

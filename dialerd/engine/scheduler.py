@@ -111,6 +111,13 @@ class Scheduler:
             if (campaign := self.campaigns.get(key)) is not None and campaign.blocked_until <= now_s:
                 self._release(campaign, now)
 
+    def unblock(self, now: Instant) -> None:
+        """Look anew at the campaigns that are held back for a while: what they wait for may have come earlier."""
+        blocked, self._blocked = self._blocked, []
+        for _, key in blocked:
+            if (campaign := self.campaigns.get(key)) is not None:
+                self._release(campaign, now)
+
     def share(self, lines: int) -> Iterator[tuple[LiveCampaign, int]]:
         """Share free lines among the campaigns that want some."""
         for key, given in self._fair.share(lines):

@@ -6,11 +6,12 @@ A trunk whose provider is not up takes no calls; its campaigns wait, the others 
 import math
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final, cast
 
 import structlog
 import trio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from dialerd.engine.breach import meant
 from dialerd.engine.lines import Lines, Trunk
@@ -58,7 +59,7 @@ class Trunks:
         nursery: whose tasks they are; outlives every call.
         lines: the trunks.
         make: makes providers.
-        changed: called when a trunk came up.
+        changed: called when a trunk came up, or is to be tried again at once.
         settings: tells the daemon's settings, from which the sites are.
     """
 
@@ -92,7 +93,8 @@ class Trunks:
         fresh = []
         for name, trunk in self._lines.trunks.items() if not self._left else ():
             if name not in self._keepers:
-                self._keepers[name] = keeper = _Keeper(trunk, trunk.settings, site_of(name, settings))
+                site = evolve(site_of(name, settings), reachable=partial(self._reachable, trunk))
+                self._keepers[name] = keeper = _Keeper(trunk, trunk.settings, site)
                 self._nursery.start_soon(self._keep, keeper)
                 fresh.append(keeper)
         with trio.move_on_after(_PATIENCE_S) as patience:
@@ -113,6 +115,12 @@ class Trunks:
         for keeper in self._keepers.values():
             keeper.leave.set()
         self._keepers.clear()
+
+    def _reachable(self, trunk: Trunk) -> None:
+        """Let a trunk's next call go out at once, where it rests; see `TrunkSite`."""
+        if trunk.reachable():
+            _log.info("trunk.reachable", trunk=trunk.name)
+            self._changed()
 
     async def _keep(self, keeper: _Keeper) -> None:
         failures = 0

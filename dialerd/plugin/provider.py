@@ -236,12 +236,15 @@ class TrunkSite:
         callbacks: public URL below which a carrier's requests reach `TakesCallbacks.callback`, without a slash at its
             end; None where `[callbacks]` is not configured.
         sign: signs a call's caller id (`dialerd_sign`); None = nobody signs.
+        reachable: called by a provider that hears of its carrier again, having refused calls because it did not: a
+            trunk that rests for that sends its next call at once, instead of minutes later.
     """
 
     name: str
     caller_ids: tuple[str, ...] = ()
     callbacks: str | None = None
     sign: Signer | None = field(default=None, eq=False)
+    reachable: Callable[[], None] = field(default=lambda: None, eq=False)
 
 
 class Provider(Protocol):

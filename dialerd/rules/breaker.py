@@ -15,10 +15,10 @@ milliseconds would be asked for as fast as the daemon can. A trunk that drops a 
 that is the pace's affair too. What the carrier says in so many words (account suspended, credentials refused) needs no
 counting: `trip`.
 
-An open breaker rests, each time twice as long as before, and then is half open: it lets one call through, the probe.
-If the probe reaches the callee's network, whatever the callee makes of it, busy or invalid, the trunk works and the
-breaker closes. Calls that started before the rest ended say nothing about now, and are not heard when they come back
-late.
+An open breaker rests, each time twice as long as before, and then is half open: it lets one call through, the probe. If
+the probe reaches the callee's network, whatever the callee makes of it, busy or invalid, the trunk works and the
+breaker closes. Whoever hears of the carrier again in another way has the probe leave at once: `hasten`. Calls that
+started before the rest ended say nothing about now, and are not heard when they come back late.
 
 Times are monotonic seconds and arguments. Knows nothing of calls and providers.
 """
@@ -75,7 +75,18 @@ class Breaker:
             half open with its probe not yet taken.
     """
 
-    __slots__ = ("_faults", "_place_digits", "_places", "_renewed_at", "_rest_s", "reason", "since", "state", "until")
+    __slots__ = (
+        "_faults",
+        "_opened_at",
+        "_place_digits",
+        "_places",
+        "_renewed_at",
+        "_rest_s",
+        "reason",
+        "since",
+        "state",
+        "until",
+    )
 
     def __init__(self, place_digits: int = PLACE_DIGITS) -> None:
         self.state = BreakerState.CLOSED
@@ -86,6 +97,7 @@ class Breaker:
         self._faults = 0  # in a row
         self._places: set[str] = set()  # of them, up to PLACES
         self._rest_s = FIRST_REST_S  # how long the next rest will be
+        self._opened_at = -inf  # when the last rest began
         self._renewed_at = -inf  # when the last rest ended
 
     @property
@@ -161,6 +173,23 @@ class Breaker:
         elif self.state is BreakerState.HALF_OPEN and started_at >= self._renewed_at:
             self._close()
 
+    def hasten(self, now: float) -> bool:
+        """End a rest early; it lasts as long as the first one at least, however often this is asked.
+
+        Args:
+            now: monotonic seconds.
+
+        Returns:
+            Whether a rest ends earlier by this.
+        """
+        if self.state is not BreakerState.OPEN or self.until is None:
+            return False
+        until = max(now, self._opened_at + FIRST_REST_S)
+        if until >= self.until:
+            return False
+        self.until = until
+        return True
+
     def returned_probe(self) -> None:
         """Take the probe back: no call was started with it, or it was withdrawn before it left."""
         if self.state is BreakerState.HALF_OPEN:
@@ -170,6 +199,7 @@ class Breaker:
         self.state = BreakerState.OPEN
         self.reason = reason
         self.since = now if self.since is None else self.since
+        self._opened_at = now
         self.until = now + self._rest_s
         self._rest_s = min(2 * self._rest_s, MAX_REST_S)
 

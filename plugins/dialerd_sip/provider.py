@@ -111,7 +111,7 @@ class Sip:
                 command=options.speech_command,
             )
             resolver = self._resolver or Resolver()
-            self._trunk = Trunk(self._site.name, options, self._endpoint, resolver, security)
+            self._trunk = Trunk(self._site, options, self._endpoint, resolver, security)
             self._taking_back = TakingBack(options, self._endpoint, self._trunk, self._credentials)
             nursery = await stack.enter_async_context(trio.open_nursery())
             stack.callback(nursery.cancel_scope.cancel)  # its tasks never end by themselves

@@ -3,7 +3,7 @@
 Knows nothing of calls.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -40,14 +40,16 @@ class Registering:
 
     Args:
         trunk_name: the trunk's name.
+        reachable: told when it comes about.
 
     Attributes:
         hindrance: why no call may be placed now, or None.
         refused: the registrar said no, and would again.
     """
 
-    def __init__(self, trunk_name: str) -> None:
+    def __init__(self, trunk_name: str, reachable: Callable[[], None]) -> None:
         self._trunk_name = trunk_name
+        self._reachable = reachable
         self._told = trio.Event()
         self.hindrance: str | None = "the trunk is not registered yet"
         self.refused = False
@@ -58,8 +60,10 @@ class Registering:
             return
         self.refused = event.refused
         if event.registered:
-            self.hindrance = None
             _log.info("sip.registered", trunk=self._trunk_name)
+            if self.hindrance is not None:
+                self.hindrance = None
+                self._reachable()
         else:
             self.hindrance = f"the trunk is not registered: {event.reason or 'it was taken back'}"
             if event.reason is not None:
@@ -114,7 +118,7 @@ async def registered(
     if not options.register:
         yield None
         return
-    registering = Registering(name)
+    registering = Registering(name, trunk.reachable)
     domain = options.from_domain or host_of(options.server)
     try:
         targets = tuple(trunk.target(flow, f"sip:{trunk.domain}") for flow in await trunk.look())

@@ -10,6 +10,7 @@ import trio
 
 from dialerd.model.instants import SECOND
 from dialerd.plugin.complaints import Complaints
+from dialerd.plugin.provider import TrunkSite
 from dialerd_sip.core.events import TargetChanged
 from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.core.health import Health
@@ -44,17 +45,21 @@ class Trunk:
     """Where the calls of one trunk go.
 
     Args:
-        name: the trunk's.
+        site: the trunk's.
         options: its options.
         endpoint: over which they go.
         resolver: where names lead.
         security: how connections over TLS are checked.
+
+    Attributes:
+        reachable: to be told when calls can be sent again, having been refused.
     """
 
     def __init__(
-        self, name: str, options: SipOptions, endpoint: Endpoint, resolver: Resolver, security: Security
+        self, site: TrunkSite, options: SipOptions, endpoint: Endpoint, resolver: Resolver, security: Security
     ) -> None:
-        self._name = name
+        self.reachable = site.reachable
+        self._name = site.name
         self._options = options
         self._endpoint = endpoint
         self._resolver = resolver
@@ -66,6 +71,7 @@ class Trunk:
         self._found: tuple[Flow, ...] = ()  # what the name led to when it was last gone into
         self._found_at = 0.0
         self._routes: tuple[Flow, ...] = ()  # what came of that
+        self._lost = False  # it led nowhere when it was last looked at
         self._complaints = Complaints()
         self._word = trio.Event()
         self._told: dict[Flow, bool] = {}
@@ -216,6 +222,9 @@ class Trunk:
     async def _look_once(self) -> None:
         try:
             flows = await self.look()
+            if self._lost:
+                self._lost = False
+                self.reachable()
             # of more addresses than are tried, each look draws others: that is no move
             if self._follower is not None and (len(flows) < _TARGETS or self._followed.isdisjoint(flows)):
                 self._followed = frozenset(flows)
@@ -224,6 +233,7 @@ class Trunk:
                 if flow.transport is not Transport.UDP:
                     await self.open(flow)
         except NoTarget as error:
+            self._lost = True
             self._complaints.tell(
                 _log.warning,
                 "sip.server_not_found",
@@ -246,6 +256,7 @@ class Trunk:
         address = f"{event.flow.host}:{event.flow.port}"
         if event.alive:
             _log.info("sip.target_found", trunk=self._name, target=address, transport=event.flow.transport.value)
+            self.reachable()
         else:
             _log.warning(
                 "sip.target_lost",

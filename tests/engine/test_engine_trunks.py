@@ -1,5 +1,6 @@
 """Trunks that fail, rest, come up, and change under a reload; and the plugins that look on."""
 
+import math
 from contextlib import asynccontextmanager
 from datetime import time
 
@@ -64,6 +65,30 @@ async def test_a_probe_that_talks_long_does_not_hold_the_trunk(autojump_clock):
         await trio.sleep(200)
         assert phone.live["all"] == 30
         await bench.over(row, within_s=3 * 3600)
+
+
+@pytest.mark.parametrize("works", [True, False])
+async def test_a_trunk_whose_carrier_is_heard_of_again_is_tried_at_once(autojump_clock, works):
+    """Its rest would have lasted minutes more; where the carrier is dead all the same, little comes of it."""
+    made = {}
+
+    def make(site, _):
+        made["reachable"] = site.reachable
+        return phone
+
+    phone = Phone(outage(1000 if works else math.inf, down=True))
+    async with rig(phone, settings(trunks={"t": trunk(max_concurrent=5)}), make=make) as bench:
+        row = await bench.add(places(50))
+        await trio.sleep(1001)
+        tried = len(phone.left)
+        for _ in range(100):
+            made["reachable"]()
+            await trio.sleep(0.1)
+        if works:
+            assert phone.live["all"] == 5
+            await bench.over(row, within_s=20)
+        else:
+            assert len(phone.left) == tried + 2, "one at once, and one when as long a time as the first rest had passed"
 
 
 async def test_an_outage_holds_only_its_own_trunk(autojump_clock):

@@ -129,6 +129,27 @@ def test_returned_probe_elsewhere():
     assert open_.until == 105.0
 
 
+def test_hastened_rest():
+    """Word of the carrier ends a long rest, not before the first one would have ended; the probe decides as ever."""
+    breaker = half_open(105.0)
+    breaker.failed(CHICAGO, 106.0, "503")
+    breaker.allow(116.0)
+    breaker.failed(CHICAGO, 117.0, "503")
+    assert breaker.until == 137.0
+    assert breaker.hasten(118.0)
+    assert breaker.until == 117.0 + FIRST_REST_S
+    assert not breaker.hasten(119.0)
+    assert [breaker.allow(121.0), breaker.allow(122.0), breaker.allow(123.0)] == [0, 1, 0]
+    assert not breaker.hasten(124.0), "a probe is out"
+    breaker.failed(CHICAGO, 125.0, "503")
+    assert breaker.until == 165.0, "the next rest is longer all the same"
+    assert breaker.hasten(140.0)
+    assert breaker.allow(140.0) == 1
+    breaker.succeeded(141.0)
+    assert not breaker.hasten(142.0)
+    assert breaker.allow(142.0) == UNLIMITED
+
+
 def test_lost_probe():
     """A probe of which nothing is ever heard does not close the trunk for good."""
     breaker = half_open(105.0)
@@ -195,7 +216,7 @@ def test_a_trunk_that_rests_is_not_hammered():
     steps=st.lists(
         st.tuples(
             st.floats(0, 400),
-            st.sampled_from(["allow", "failed", "succeeded", "returned", "trip"]),
+            st.sampled_from(["allow", "failed", "succeeded", "returned", "trip", "hasten"]),
             st.sampled_from(PLACES),
         ),
         max_size=60,
@@ -220,6 +241,8 @@ def test_at_most_one_probe(steps):
         elif verb == "returned":
             breaker.returned_probe()
             probe_at = None
+        elif verb == "hasten":
+            breaker.hasten(now)
         else:
             breaker.trip(now, "suspended")
         if breaker.state is not BreakerState.HALF_OPEN:

@@ -5,7 +5,7 @@ import trio
 from callee import Auth, Callee
 from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.provider import Sip
-from dialerd_sip.shell.resolving import Resolver
+from dialerd_sip.shell.resolving import ResolveError, Resolver
 from ports import free_port
 from sip_peers import tidy
 from trio.testing import MockClock
@@ -26,7 +26,7 @@ def clock():
 
 
 class Moving(Resolver):
-    """Where a server is, as the DNS says at the moment."""
+    """Where a server is, as the DNS says at the moment; nowhere, maybe."""
 
     def __init__(self, *places: str) -> None:
         super().__init__()
@@ -35,6 +35,8 @@ class Moving(Resolver):
     async def flows(self, server: str, transport: Transport | None, *, version: int | None = None) -> tuple[Flow, ...]:
         """Return the places of the moment."""
         await trio.lowlevel.checkpoint()
+        if not self.places:
+            raise ResolveError("it is gone")
         spots = [place.rpartition(":") for place in self.places]
         return tuple(Flow(Transport.UDP, host, int(port)) for host, _, port in spots)
 
@@ -102,6 +104,45 @@ async def test_a_registration_follows_the_server(clock, tmp_path):
             assert new.registers == 1
             await trio.sleep(60)
         assert new.registers == 2  # it is taken back there
+
+
+@pytest.mark.parametrize("options", [{}, {"options_interval": 0, "register": True, "register_expires": 60_000}])
+async def test_that_calls_can_be_sent_again_is_told(clock, tmp_path, options):
+    """When OPTIONS are answered once more, or the registration has come about: a trunk that rests is tried then."""
+    callee, told = Callee({}), []
+    secret = tmp_path / "secret"
+    secret.write_text("wonderland")
+    secret.chmod(0o600)
+    options |= {"username": "alice", "password_file": str(secret)}
+    options["reachable"] = lambda: told.append(trio.current_time())
+    async with callee.serve() as place, trunk(tmp_path, place, **options):
+        await trio.sleep(300)
+        del told[:]
+        callee.wire.deaf = True
+        await trio.sleep(300)
+        assert told == []
+        callee.wire.deaf = False
+        back_at = trio.current_time()
+        await trio.sleep(300)
+        (told_at,) = told
+        assert told_at - back_at < 125, "an interval of OPTIONS, or the pause after a failed REGISTER"
+
+
+async def test_that_the_server_is_found_again_is_told(clock, tmp_path):
+    """Its name led nowhere for a while."""
+    callee, told = Callee({}), []
+    async with callee.serve() as place:
+        dns = Moving(place)
+        plain = {"options_interval": 0, "reachable": lambda: told.append(place)}
+        async with trunk(tmp_path, "sip.example.com", resolver=dns, **plain):
+            for _ in range(2):
+                dns.places = ()
+                await trio.sleep(100)
+                assert told == []
+                dns.places = (place,)
+                await trio.sleep(100)
+                assert told == [place]
+                del told[:]
 
 
 async def test_an_account_with_an_at_sign_is_one_user(clock, tmp_path):

@@ -1,6 +1,6 @@
 """A trunk of a test's own before a far end, with its media in the test's event loop, and calls to place over it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,7 @@ async def trunk(
     name: str = "main",
     media: InlineMedia | None = None,
     resolver: Resolver | None = None,
+    reachable: Callable[[], None] = lambda: None,
     **options: Any,
 ) -> AsyncIterator[Sip]:
     """Bring a trunk up.
@@ -39,12 +40,13 @@ async def trunk(
         name: its name.
         media: that it takes; None = some whose turns are a second apart.
         resolver: that it asks for names; None = the system's.
+        reachable: of its site.
         options: of the trunk, beside those.
     """
     plain = {"bind": f"127.0.0.1:{free_port()}", "cache": str(folder / "cache"), "sounds": str(folder)}
     told = SipOptions(server=server, **{**plain, **options})
     media = media or InlineMedia(*free_ports(100), turn_ms=1_000)
-    async with Sip(TrunkSite(name=name), told, media=media, resolver=resolver) as sip:
+    async with Sip(TrunkSite(name=name, reachable=reachable), told, media=media, resolver=resolver) as sip:
         yield sip
 
 
