@@ -188,4 +188,6 @@ async def api(place: Path, wanted: Settings | None = None, *, dialects: Sequence
 
 
 def _client(path: Path) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path)), base_url="http://localhost", timeout=30)
+    return httpx.AsyncClient(
+        transport=httpx.AsyncHTTPTransport(uds=str(path)), base_url="http://localhost", timeout=300
+    )

@@ -55,7 +55,7 @@ async def line(*, patience: int = 10_000, max_connections: int = 300) -> AsyncIt
     found.server = Server(CallbackApp(found.ask), max_connections=max_connections, patience=patience, table="callbacks")
     door = found.server.door(listener, grace=100)
     async with (
-        httpx.AsyncClient(base_url=f"http://{listener.path}") as found.client,
+        httpx.AsyncClient(base_url=f"http://{listener.path}", timeout=60) as found.client,
         trio.open_nursery() as nursery,
     ):
         await nursery.start(door.run)

@@ -55,6 +55,7 @@ async def test_a_file_over_which_it_always_stands_still_is_refused(tmp_path, mon
 async def test_a_reading_process_at_work_is_left_alone(tmp_path, monkeypatch):
     """A file of which nothing comes for long, as one that is all faults, is read to its end: processor time tells."""
     monkeypatch.setattr(worker_process, "STILL_S", 0.6)
+    monkeypatch.setattr(worker_process, "_SILENT", 100)
     place = Place.make(tmp_path)
     async with place.life():
         place.drop("bad.csv", "phone\n" + "no number\n" * 150_000)

@@ -299,7 +299,7 @@ async def test_what_is_not_valid_is_refused(url: str, changes: dict[str, Any]) -
 async def test_prism_refuses(url: str, query: str, form: dict[str, Any] | None) -> None:
     """What no plugin may send, sent without one."""
     body = None if form is None else {name: value for name, value in (CALLING | form).items() if value is not None}
-    async with httpx.AsyncClient(base_url=url, auth=(ACCOUNT, SECRET)) as client:
+    async with httpx.AsyncClient(base_url=url, auth=(ACCOUNT, SECRET), timeout=60) as client:
         path = CALLS.format(AccountSid=ACCOUNT)
         answer = await client.request("GET" if form is None else "POST", f"{path}?{query}", data=body)
         assert (await client.post(path, data=CALLING)).status_code == 201
@@ -308,6 +308,6 @@ async def test_prism_refuses(url: str, query: str, form: dict[str, Any] | None) 
 
 async def test_prism_asks_who_it_is(url: str) -> None:
     """A request without credentials is refused, so that those above had some."""
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
         answer = await client.post(CALLS.format(AccountSid=ACCOUNT), data=CALLING)
     assert answer.status_code == 401

@@ -44,7 +44,7 @@ def test_carriers_are_answered_until_the_last_call_has_ended(called):
     at = ("127.0.0.1", port)
     place.drop("c.json", {"name": "c", "agent": "reminder", "recipients": people(0, 3)})
     until(lambda: place.count("SELECT count(*) FROM attempts") == 3, "three calls are on")
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as carrier:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as carrier:
 
         def answered() -> str:
             return carrier.post("/sim/status/a%2Fb?c=%23", content=SECRET).text
@@ -57,7 +57,7 @@ def test_carriers_are_answered_until_the_last_call_has_ended(called):
             with attacked(at, "/sim/status/1", attack):
                 assert normal(place.root / "dialerd.sock", "/v1/status").startswith(b"HTTP/1.1 200 ")
                 assert normal(at, "/sim/status/1").startswith(b"HTTP/1.1 200 ")
-        figures = httpx.Client(transport=httpx.HTTPTransport(uds=str(place.root / "dialerd-ro.sock")))
+        figures = httpx.Client(transport=httpx.HTTPTransport(uds=str(place.root / "dialerd-ro.sock")), timeout=60)
         with figures:
             scraped = figures.get("http://localhost/metrics").text
         assert 'dialerd_callbacks_total{status="500",trunk="sim"} 1.0' in scraped

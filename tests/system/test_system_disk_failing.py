@@ -115,12 +115,12 @@ def test_read_only_at_the_start(place, folder):
 
 def test_locked_by_another_process(place):
     """A foreign lock stops claims, at the start as well; calls go on and their ends are stored when it is gone."""
-    begin(place, 400)
     other = Place(place.root / "other")
     other.root.mkdir()
     configure(other)
     other.start()
     assert other.stop() == 0
+    begin(place, 400)
     with contextlib.ExitStack() as locks:
         for root in (place.root, other.root):
             holder = sqlite3.connect(root / "state" / "dialerd.db", isolation_level=None, timeout=30)

@@ -68,7 +68,7 @@ async def rig(**settings: Any) -> AsyncIterator[Rig]:
     double = TwilioDouble(**settings)
     async with double.serve() as base_url:
         base = f"{base_url}{double.prefix}{ACCOUNTS}/{ACCOUNT}"
-        async with httpx.AsyncClient(base_url=base, auth=(ACCOUNT, TOKEN), trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=base, auth=(ACCOUNT, TOKEN), trust_env=False, timeout=60) as http:
             made = Rig(double, http)
             double.routes[PUBLIC] = made._callback
             yield made

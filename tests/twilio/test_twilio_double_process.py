@@ -38,7 +38,7 @@ def _ask(process: subprocess.Popen[str]) -> None:
     assert process.stdout is not None
     url = process.stdout.readline().strip()
     path, form = f"/2010-04-01/Accounts/{ACCOUNT}/Calls.json", {"To": NUMBER, "From": CALLER_ID, "Twiml": "<Response/>"}
-    with httpx.Client(base_url=url, auth=(ACCOUNT, TOKEN), trust_env=False) as http:
+    with httpx.Client(base_url=url, auth=(ACCOUNT, TOKEN), trust_env=False, timeout=60) as http:
         with pytest.raises(httpx.RemoteProtocolError):
             http.post(path, data=form)
         changes = {"faults": {"next_creates": [[400, 21215]]}, "cps": 5, "behaviours": {NUMBER: [{"ring_s": 600}]}}

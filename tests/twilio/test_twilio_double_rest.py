@@ -85,7 +85,7 @@ async def test_who_may_ask(clock: MockClock, login: tuple[str, str] | None, call
     async with rig(api_keys={KEY: "secret"}) as at:
         auth = httpx.BasicAuth(*login) if login else None
         base = f"{at.http.base_url}".rstrip("/")
-        async with httpx.AsyncClient(trust_env=False) as other:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as other:
             first = await other.get(f"{base}/Calls.json", auth=auth)
             second = await other.get(f"{base}.json", auth=auth)
         assert (first.status_code, second.status_code) == (calls, account)
