@@ -1,9 +1,9 @@
 """Addresses and ports of a test's own: apart for each test process, below those that the kernel gives out by itself.
 
-Nobody else gets a port between its being chosen here and its being opened, which may be later, in another process.
+No other test of this run gets a port between its being chosen here and its being opened, which may be later, in another
+process.
 """
 
-import itertools
 import os
 import random
 import socket
@@ -14,6 +14,8 @@ _PORTS: Final = range(12_000, 32_000)
 """Linux gives out 32,768 and up."""
 
 _LOOPBACK: Final = "127.0.0.1"
+_UDP: Final = socket.SOCK_DGRAM
+_TCP: Final = socket.SOCK_STREAM
 
 
 def own_address() -> str:
@@ -23,12 +25,16 @@ def own_address() -> str:
 
 def free_port(host: str = _LOOPBACK) -> int:
     """Return a port that nobody uses right now, neither over UDP nor over TCP: some peers listen at both."""
-    return free_ports(1, host)[0]
+    return next(port for port in _candidates(1) if _is_free(host, port, _UDP) and _is_free(host, port, _TCP))
 
 
 def free_ports(count: int, host: str = _LOOPBACK) -> tuple[int, int]:
-    """Return the first and the last of so many ports side by side that nobody uses; the first one is even."""
-    return next((first, first + count - 1) for first in _candidates(count) if _are_free(host, first, count))
+    """Return the first and the last of so many ports for sound, side by side, that nobody uses; the first is even."""
+    return next(
+        (first, first + count - 1)
+        for first in _candidates(count)
+        if all(_is_free(host, port, _UDP) for port in range(first, first + count))
+    )
 
 
 def _candidates(count: int) -> Iterator[int]:
@@ -41,13 +47,6 @@ def _candidates(count: int) -> Iterator[int]:
         yield _share.at - step
     message = f"no {count} ports in a row are free between {_share.first} and {_share.end}"
     raise OSError(message)
-
-
-def _are_free(host: str, first: int, count: int) -> bool:
-    return all(
-        _is_free(host, port, kind)
-        for port, kind in itertools.product(range(first, first + count), (socket.SOCK_DGRAM, socket.SOCK_STREAM))
-    )
 
 
 def _is_free(host: str, port: int, kind: int) -> bool:

@@ -77,6 +77,7 @@ class Breaker:
 
     __slots__ = (
         "_faults",
+        "_hastened",
         "_opened_at",
         "_place_digits",
         "_places",
@@ -97,6 +98,7 @@ class Breaker:
         self._faults = 0  # in a row
         self._places: set[str] = set()  # of them, up to PLACES
         self._rest_s = FIRST_REST_S  # how long the next rest will be
+        self._hastened = False  # while the probe was out
         self._opened_at = -inf  # when the last rest began
         self._renewed_at = -inf  # when the last rest ended
 
@@ -176,12 +178,15 @@ class Breaker:
     def hasten(self, now: float) -> bool:
         """End a rest early; it lasts as long as the first one at least, however often this is asked.
 
+        While the probe is out, it is the next rest that will be as short: the probe may have left too early.
+
         Args:
             now: monotonic seconds.
 
         Returns:
             Whether a rest ends earlier by this.
         """
+        self._hastened = self.state is BreakerState.HALF_OPEN
         if self.state is not BreakerState.OPEN or self.until is None:
             return False
         until = max(now, self._opened_at + FIRST_REST_S)
@@ -200,7 +205,8 @@ class Breaker:
         self.reason = reason
         self.since = now if self.since is None else self.since
         self._opened_at = now
-        self.until = now + self._rest_s
+        self.until = now + (FIRST_REST_S if self._hastened else self._rest_s)
+        self._hastened = False
         self._rest_s = min(2 * self._rest_s, MAX_REST_S)
 
     def _close(self) -> None:
@@ -208,5 +214,6 @@ class Breaker:
         self.reason = ""
         self.since = self.until = None
         self._rest_s = FIRST_REST_S
+        self._hastened = False
         self._faults = 0
         self._places.clear()

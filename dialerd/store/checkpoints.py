@@ -29,9 +29,12 @@ once, so that more is less work; but the log grows to some 20 MiB meanwhile, whi
 LARGE: Final = 32 << 20
 """Bytes to which the log's file is cut; a quarter more, and it is moved however few rows it holds."""
 
+_SMALL: Final = 1 << 20
+"""Bytes to which it is cut at least, however little room its disk has."""
+
 _PART: Final = 4
-"""The log's file is cut to this part of what it and the free space come to, where that is less; at twice that it is
-moved, while there is room for all of it in the database. A log that had taken the last room could never be moved."""
+"""On a disk with little room the log's file is cut to a quarter of what it and the free space come to. It is moved at
+twice that: then the database has room for all of it. A log that had taken the last room could never be moved."""
 
 _PASSIVE: Final = "PRAGMA wal_checkpoint(PASSIVE)"
 
@@ -59,7 +62,6 @@ class Checkpoints:
         self._see_footing = see_footing
         self._rows = rows
         self._next = rows  # changes of the writer's connection, in all, at which the log is moved next
-        self._size = 0  # of the log's file, when it was last looked at
         self._limit = LARGE  # to which it is cut
         self._moved = False
         self._closing = False
@@ -77,27 +79,28 @@ class Checkpoints:
         if self._moved:
             self._moved = False
             self._move(dbapi)  # what came since; the log begins anew with the next transaction
-        if dbapi.total_changes >= self._next or self._is_large(dbapi):
+        if dbapi.total_changes >= self._next or self._outgrown(dbapi):
             self._next = dbapi.total_changes + self._rows
-            self._wanted.set()
+            self.want()
 
-    def _is_large(self, dbapi: sqlite3.Connection) -> bool:
-        """Whether the log has grown beyond what it may, or beyond what its disk can bear; have it cut to that."""
+    def want(self) -> None:
+        """Have the log moved soon: after a commit that failed, since its room may be all that is missing."""
+        self._wanted.set()
+
+    def _outgrown(self, dbapi: sqlite3.Connection) -> bool:
+        """See to what the log's file is to be cut, and tell whether it has outgrown that."""
         try:
             size = os.stat(self._log_path).st_size
-            if size == self._size:
-                return False
-            self._size = size
             disk = os.statvfs(self._log_path)
         except OSError:  # somebody took the database away, which is the footing's to say; or the next commit fails
             return False
-        limit = min(LARGE, (size + disk.f_bavail * disk.f_frsize) // _PART)
-        if size <= min(LARGE + LARGE // 4, 2 * limit):
-            return False
-        if limit != self._limit:
+        room = size + disk.f_bavail * disk.f_frsize
+        limit = min(LARGE, max(_SMALL, room // _PART))
+        outgrown = size > min(LARGE + LARGE // 4, 2 * limit)
+        if limit != self._limit and (outgrown or limit == LARGE):  # not at every commit, as the room comes and goes
             self._limit = limit
             dbapi.execute(f"PRAGMA journal_size_limit={limit}")
-        return True
+        return outgrown
 
     def close(self) -> None:
         """End the thread; the last connection that closes moves what is left."""

@@ -306,6 +306,8 @@ class ThreadWriter:
             self._end_transaction()
             if isinstance(error, DBAPIError | sqlite3.Error):
                 error = explain(error, self._path)
+                if self._checkpoints is not None:
+                    self._checkpoints.want()
             if isinstance(error, StoreLost):
                 self._loss.tell(error)
             elif begun and len(jobs) > 1:

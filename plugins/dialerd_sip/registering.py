@@ -60,10 +60,9 @@ class Registering:
             return
         self.refused = event.refused
         if event.registered:
+            self.hindrance = None
             _log.info("sip.registered", trunk=self._trunk_name)
-            if self.hindrance is not None:
-                self.hindrance = None
-                self._reachable()
+            self._reachable()
         else:
             self.hindrance = f"the trunk is not registered: {event.reason or 'it was taken back'}"
             if event.reason is not None:

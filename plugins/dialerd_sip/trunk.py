@@ -52,7 +52,7 @@ class Trunk:
         security: how connections over TLS are checked.
 
     Attributes:
-        reachable: to be told when calls can be sent again, having been refused.
+        reachable: to be told when something that kept calls back is over; something else may still.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Trunk:
         self._found: tuple[Flow, ...] = ()  # what the name led to when it was last gone into
         self._found_at = 0.0
         self._routes: tuple[Flow, ...] = ()  # what came of that
-        self._lost = False  # it led nowhere when it was last looked at
+        self._lost = False  # there was no way to it when it was last looked at
         self._complaints = Complaints()
         self._word = trio.Event()
         self._told: dict[Flow, bool] = {}
@@ -222,27 +222,38 @@ class Trunk:
     async def _look_once(self) -> None:
         try:
             flows = await self.look()
-            if self._lost:
-                self._lost = False
-                self.reachable()
             # of more addresses than are tried, each look draws others: that is no move
             if self._follower is not None and (len(flows) < _TARGETS or self._followed.isdisjoint(flows)):
                 self._followed = frozenset(flows)
                 self._follower(flows)
-            for flow in flows:
-                if flow.transport is not Transport.UDP:
-                    await self.open(flow)
+            lost = not [flow for flow in flows if await self._is_open(flow)]
         except NoTarget as error:
-            self._lost = True
-            self._complaints.tell(
-                _log.warning,
-                "sip.server_not_found",
-                self._server,
-                trunk=self._name,
-                reason=str(error),
-                remedy="calls of this trunk wait until its server is found: see server and transport in its options, "
-                "and the DNS",
-            )
+            self._tell_not_found(error)
+            lost = True
+        if self._lost and not lost:
+            self.reachable()
+        self._lost = lost
+
+    async def _is_open(self, flow: Flow) -> bool:
+        """Open a flow that is a connection; tell whether that could be done."""
+        if flow.transport is not Transport.UDP:
+            try:
+                await self.open(flow)
+            except NoTarget as error:
+                self._tell_not_found(error)
+                return False
+        return True
+
+    def _tell_not_found(self, error: NoTarget) -> None:
+        self._complaints.tell(
+            _log.warning,
+            "sip.server_not_found",
+            self._server,
+            trunk=self._name,
+            reason=str(error),
+            remedy="calls of this trunk wait until its server is found: see server and transport in its options, "
+            "and the DNS",
+        )
 
     def _changed(self, event: TargetChanged) -> None:
         if self._health is None or event.flow not in self._health.watched:

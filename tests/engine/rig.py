@@ -266,3 +266,12 @@ async def crashed(
 def trunk(**changes: Any) -> TrunkSettings:
     """Return the table of a trunk that may ring Britain and the United States."""
     return evolve(TrunkSettings(provider="phone", max_concurrent=50, countries=("GB", "US")), **changes)
+
+
+TWO = {"t": trunk(countries=("GB",)), "u": trunk(countries=("US",))}
+TWO_NUMBERS = {CALLER_ID: NumberSettings(trunk="t"), OTHER_ID: NumberSettings(trunk="u")}
+
+
+def places(n: int) -> list[str]:
+    """Return numbers in as many places."""
+    return [number(1000 * i) for i in range(n)]

@@ -140,7 +140,6 @@ def test_hastened_rest():
     assert breaker.until == 117.0 + FIRST_REST_S
     assert not breaker.hasten(119.0)
     assert [breaker.allow(121.0), breaker.allow(122.0), breaker.allow(123.0)] == [0, 1, 0]
-    assert not breaker.hasten(124.0), "a probe is out"
     breaker.failed(CHICAGO, 125.0, "503")
     assert breaker.until == 165.0, "the next rest is longer all the same"
     assert breaker.hasten(140.0)
@@ -148,6 +147,17 @@ def test_hastened_rest():
     breaker.succeeded(141.0)
     assert not breaker.hasten(142.0)
     assert breaker.allow(142.0) == UNLIMITED
+
+
+def test_hastened_while_the_probe_is_out():
+    """The probe left before the word came: where it fails, the rest is a short one, and the next as long as ever."""
+    breaker = half_open(105.0)
+    assert not breaker.hasten(106.0)
+    breaker.failed(CHICAGO, 107.0, "408")
+    assert breaker.until == 107.0 + FIRST_REST_S
+    assert breaker.allow(112.0) == 1
+    breaker.failed(CHICAGO, 113.0, "408")
+    assert breaker.until == 133.0
 
 
 def test_lost_probe():

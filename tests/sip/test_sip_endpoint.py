@@ -288,7 +288,7 @@ async def test_ipv6(clock):
 
 async def test_our_address_is_what_the_routes_say(clock):
     """Bound to all addresses, a peer sees the one that leads to it."""
-    async with endpoint_at(f"0.0.0.0:{free_port()}") as endpoint:
+    async with endpoint_at(f"0.0.0.0:{free_port('0.0.0.0')}") as endpoint:
         assert endpoint.local_address(Flow(Transport.UDP, "127.0.0.9", 5060)) == ("127.0.0.1", endpoint.port)
         assert endpoint.reaches(Flow(Transport.UDP, "192.0.2.1", 5060))
         assert not endpoint.reaches(Flow(Transport.UDP, "2001:db8::1", 5060))

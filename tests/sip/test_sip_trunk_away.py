@@ -7,7 +7,7 @@ from dialerd_sip.core.flow import Flow, Transport
 from dialerd_sip.provider import Sip
 from dialerd_sip.shell.resolving import ResolveError, Resolver
 from ports import free_port
-from sip_peers import tidy
+from sip_peers import tcp_peer, tidy
 from trio.testing import MockClock
 from trunk_rig import ordered, trunk
 
@@ -28,9 +28,10 @@ def clock():
 class Moving(Resolver):
     """Where a server is, as the DNS says at the moment; nowhere, maybe."""
 
-    def __init__(self, *places: str) -> None:
+    def __init__(self, *places: str, transport: Transport = Transport.UDP) -> None:
         super().__init__()
         self.places = places
+        self.transport = transport
 
     async def flows(self, server: str, transport: Transport | None, *, version: int | None = None) -> tuple[Flow, ...]:
         """Return the places of the moment."""
@@ -38,7 +39,7 @@ class Moving(Resolver):
         if not self.places:
             raise ResolveError("it is gone")
         spots = [place.rpartition(":") for place in self.places]
-        return tuple(Flow(Transport.UDP, host, int(port)) for host, _, port in spots)
+        return tuple(Flow(self.transport, host, int(port)) for host, _, port in spots)
 
 
 async def refusal(sip: Sip, tmp_path) -> NotPlaced:
@@ -51,7 +52,7 @@ async def refusal(sip: Sip, tmp_path) -> NotPlaced:
 async def test_a_trunk_to_which_no_route_leads_comes_up_and_says_so(clock, tmp_path, logged):
     """A network that is away for a while must not take the trunk down, nor the calls that are up."""
     place = "255.255.255.255"  # what a socket may not send to
-    async with trunk(tmp_path, place, bind=f"0.0.0.0:{free_port()}") as sip:
+    async with trunk(tmp_path, place, bind=f"0.0.0.0:{free_port('0.0.0.0')}") as sip:
         told = await refusal(sip, tmp_path)
         await trio.sleep(100)
     assert told.trunk_down
@@ -126,6 +127,19 @@ async def test_that_calls_can_be_sent_again_is_told(clock, tmp_path, options):
         await trio.sleep(300)
         (told_at,) = told
         assert told_at - back_at < 125, "an interval of OPTIONS, or the pause after a failed REGISTER"
+
+
+async def test_that_a_connection_can_be_opened_again_is_told(clock, tmp_path):
+    """Once, and not at each look while nobody listens there; one address of several is enough."""
+    told, port, dead = [], free_port(), free_port()
+    dns = Moving(f"127.0.0.1:{dead}", f"127.0.0.1:{port}", transport=Transport.TCP)
+    options = {"options_interval": 0, "reachable": lambda: told.append(trio.current_time())}
+    async with trunk(tmp_path, "sip.example.com", resolver=dns, transport=Transport.TCP, **options):
+        await trio.sleep(300)
+        assert told == []
+        await tcp_peer(port=port)
+        await trio.sleep(300)
+        assert len(told) == 1
 
 
 async def test_that_the_server_is_found_again_is_told(clock, tmp_path):

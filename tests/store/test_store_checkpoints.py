@@ -3,13 +3,14 @@
 import os
 import sqlite3
 import threading
+from types import SimpleNamespace
 
 import pytest
 import trio
 from sqlalchemy import text
 
 from dialerd.model.errors import StoreError
-from dialerd.store.checkpoints import Checkpoints
+from dialerd.store.checkpoints import LARGE, Checkpoints
 from dialerd.store.database import connect, explain, url_of
 from dialerd.store.writer import ThreadWriter
 
@@ -66,6 +67,75 @@ async def test_the_log_stays_short_however_wide_the_rows_are(path):
     await writer.aclose()
     engine.dispose()
     assert longest < 160 << 20
+
+
+async def test_the_log_is_cut_to_what_its_disk_can_bear(path, monkeypatch):
+    """It never takes as much as the database may need; where there is room again it may be as long as ever."""
+    capacity, log_path = 24 << 20, path.with_name("dialerd.db-wal")
+
+    def disk(_path):
+        left = capacity - path.stat().st_size - log_path.stat().st_size
+        return SimpleNamespace(f_bavail=max(0, left) // 4096, f_frsize=4096)
+
+    monkeypatch.setattr(os, "statvfs", disk)
+    writer = ThreadWriter(engine := connect(url_of(path)))
+    await writer.run(lambda c: c.execute(text("CREATE TABLE t (i INTEGER PRIMARY KEY, word)")))
+    one = "INSERT OR REPLACE INTO t VALUES (1, hex(zeroblob(32000)))"
+
+    async def write_until(condition):
+        with trio.fail_after(60):
+            while not condition():
+                await writer.run(lambda c: c.execute(text(one)))
+
+    async def limit():
+        return await writer.run(lambda c: c.exec_driver_sql("PRAGMA journal_size_limit").scalar())
+
+    await write_until(lambda: log_path.stat().st_size > capacity // 3)
+    await write_until(lambda: log_path.stat().st_size < capacity // 3)
+    assert 4 << 20 < await limit() < 8 << 20
+    capacity = 1 << 40
+    assert await limit() < 8 << 20
+    assert await limit() == LARGE
+    await writer.aclose()
+    engine.dispose()
+
+
+async def test_a_commit_that_failed_has_the_log_moved(path):
+    """The room that it takes may be all that is missing: nothing else would move it while all commits fail."""
+    writer = ThreadWriter(engine := connect(url_of(path)))
+    await writer.run(lambda c: c.execute(text("CREATE TABLE t (i)")))
+    for _ in range(100):
+        await writer.run(lambda c: c.execute(text("INSERT INTO t VALUES (1)")))
+    before = path.stat().st_size
+    with trio.fail_after(60):
+        while path.stat().st_size == before:
+            with pytest.raises(StoreError):
+                await writer.run(lambda c: c.execute(text("INSERT INTO nowhere VALUES (1)")))
+    await writer.aclose()
+    engine.dispose()
+
+
+def test_nothing_is_opened_under_a_name_that_leads_elsewhere(path, logged):
+    """A connection to another file would spoil those to the one that was there; it is told, and the log stays."""
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("PRAGMA journal_mode=WAL")
+    writer.execute("PRAGMA wal_autocheckpoint=0")
+    writer.execute("CREATE TABLE t (i)")
+    looked = threading.Event()
+
+    def see():
+        looked.set()
+        raise StoreError("it was replaced")
+
+    checkpoints = Checkpoints(path, lambda error: error, see, rows=1)
+    before = path.stat().st_size
+    writer.execute("INSERT INTO t VALUES (1)")
+    checkpoints.committed(writer)
+    assert looked.wait(10)
+    checkpoints.close()
+    assert path.stat().st_size == before
+    writer.close()
+    assert [(entry["event"], entry["error"]) for entry in logged] == [("store.checkpoint_failed", "it was replaced")]
 
 
 def test_it_can_be_closed_at_any_moment(tmp_path, logged):

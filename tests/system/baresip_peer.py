@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from needs import program
-from ports import free_port
+from ports import free_port, free_ports
 from sip_lab import Peer, until
 
 USER: Final = "callee"
@@ -48,12 +48,11 @@ class Baresip(Peer):
             with wave.open(str(voice), "wb") as made:
                 made.setparams((1, 2, 8000, 0, "NONE", ""))
                 made.writeframes(bytes(2 * 8000 * voice_s))
-        rtp = min(free_port(host) // 2 * 2, 65_000)
         self.control = (host, free_port(host))
         values = {
             "PLACE": self.place,
             "VOICE": str(voice),
-            "RTP": f"{rtp}-{rtp + 400}",
+            "RTP": "{}-{}".format(*free_ports(400, host)),
             "HOST": host,
             "CONTROL": f"{self.control[0]}:{self.control[1]}",
             "RECORDINGS": str(self.recordings),
