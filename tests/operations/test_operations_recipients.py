@@ -226,6 +226,25 @@ async def test_a_campaign_that_is_over_takes_nobody(tmp_path, autojump_clock):
         assert await counts(bench) == (1, 1)
 
 
+async def until_stored(bench, condition):
+    """Wait until something stands in the store; it is looked at after each write."""
+    while True:
+        seen = bench.store.writes  # before the look: a write between the two is not waited for in vain
+        if await condition():
+            return
+        await bench.store.written(seen)
+
+
+async def begun(bench):
+    """Tell whether a list is on its way."""
+    return (await counts(bench))[0] == 2
+
+
+async def settled(bench):
+    """Tell whether no list is on its way any more."""
+    return not await bench.rows("SELECT 1 FROM campaigns WHERE state = 'loading'")
+
+
 async def test_a_campaign_that_ends_meanwhile_takes_nobody(tmp_path):
     """It ends while a large list for it is being read: nothing of the list stays."""
     async with rig(Phone(talk()), busy(), url=url(tmp_path)) as bench, desk(bench, tmp_path) as operations:
@@ -233,8 +252,7 @@ async def test_a_campaign_that_ends_meanwhile_takes_nobody(tmp_path):
         async with trio.open_nursery() as nursery:
 
             async def cancel():
-                while (await counts(bench))[0] < 2:
-                    await bench.store.written(bench.store.writes)
+                await until_stored(bench, lambda: begun(bench))
                 await bench.engine.steering.cancel(row.uid)
 
             nursery.start_soon(cancel)
@@ -254,8 +272,7 @@ async def test_a_campaign_does_not_end_while_people_are_on_their_way(tmp_path):
         async with trio.open_nursery() as nursery:
 
             async def let_go():
-                while not await bench.store.read(adding.under_way):
-                    await bench.store.written(bench.store.writes)
+                await until_stored(bench, lambda: bench.store.read(adding.under_way))
                 published.set()
 
             nursery.start_soon(let_go)
@@ -308,8 +325,7 @@ async def test_a_client_that_goes_away_leaves_all_or_nothing(tmp_path, cut_at):
                 await operations.add_file(row.uid, file, format="csv")
                 nursery.cancel_scope.cancel()
         with trio.fail_after(20):
-            while await bench.rows("SELECT 1 FROM campaigns WHERE state = 'loading'"):
-                await bench.store.written(bench.store.writes)
+            await until_stored(bench, lambda: settled(bench))
         people = (await bench.recipients(row))["pending", None]
         assert people in (1, 10_501)
         assert people == 1 or cut_at > 9

@@ -15,12 +15,6 @@ from trio.testing import MockClock
 NUMBER = "+447111000101"
 
 
-@pytest.fixture
-def clock() -> MockClock:
-    """Return a clock that leaps while everything waits; sockets need a moment of real time."""
-    return MockClock(autojump_threshold=0.005)
-
-
 class Caller:
     """A socket, and requests as text."""
 

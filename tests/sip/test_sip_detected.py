@@ -2,24 +2,16 @@
 
 from pathlib import Path
 
-import pytest
 from callee import Behaviour, Callee
 from dialerd_sip.media.contract import Detected
 from dialerd_sip.media.inline import InlineMedia
 from ports import free_ports
 from sip_peers import tidy
-from trio.testing import MockClock
 from trunk_rig import CALLED, ordered, trunk
 
 from dialerd.plugin.conformance.recorder import Recorder
 
 __all__ = ["tidy"]
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that jumps where nothing happens."""
-    return MockClock(autojump_threshold=0.005)
 
 
 class Ear:

@@ -14,17 +14,10 @@ from dialerd_sip.shell.endpoint import endpoint_at
 from dialerd_sip.shell.errors import BindError, FlowError
 from ports import free_port
 from sip_peers import ask, message, tidy, udp_peer
-from trio.testing import MockClock
 
 BIND = "127.0.0.1:0"
 
 __all__ = ["tidy"]
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that jumps where nothing happens."""
-    return MockClock(autojump_threshold=0.005)
 
 
 async def heard(sock) -> bytes:

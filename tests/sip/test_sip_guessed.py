@@ -16,7 +16,6 @@ from dialerd_sip.options import SipOptions
 from dialerd_sip.provider import Sip
 from dialerd_sip.state import from_bytes
 from ports import free_port, own_address
-from trio.testing import MockClock
 
 from dialerd.model.call import AttemptRef, CannotTell, WasPlaced
 from dialerd.model.settings import AgentSettings
@@ -29,12 +28,6 @@ UIDS = [f"019f0000-0000-7000-8000-00000000000{at}" for at in range(3)]
 PASSWORD = "only-for-tests"  # a made-up one
 CHALLENGE = 'Proxy-Authenticate: Digest realm="trunk.test", nonce="{nonce}", qop="auth", algorithm=MD5'
 LONG = {"headers": {"X-Long": "l" * 600}}
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that jumps where nothing happens."""
-    return MockClock(autojump_threshold=0.005)
 
 
 class Order(CallOrder):

@@ -27,19 +27,12 @@ from hostile_trace import traces
 from ports import free_ports
 from rtp_packets import build
 from sip_peers import accept, ask, certificate, dial, message, tcp_peer, tidy
-from trio.testing import MockClock
 
 HOST, STRANGER = "127.0.0.1", "127.0.0.66"
 NUMBER = "+447111000101"
 BIND = "127.0.0.1:0"
 
 __all__ = ["tidy"]
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that jumps where nothing happens."""
-    return MockClock(autojump_threshold=0.005)
 
 
 class Placed:

@@ -12,7 +12,6 @@ import pytest
 import trio
 from callstage import SDP
 from dialerd_sip.core.message import Request, Response, parse_message
-from trio.testing import MockClock
 from trunk_rig import ordered, trunk
 
 from dialerd.model.call import CallEnd
@@ -91,12 +90,6 @@ class Far:
 
     def _send(self, data: bytes) -> None:
         self._sock.sendto(data, self._back)  # without a checkpoint: what is sent together is read together
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that jumps where nothing happens."""
-    return MockClock(autojump_threshold=0.005)
 
 
 @asynccontextmanager

@@ -10,18 +10,11 @@ from dialerd_sip.media.inline import InlineMedia
 from dialerd_sip.media.sources import Symmetric
 from ports import free_ports
 from sip_peers import tidy
-from trio.testing import MockClock
 from trunk_rig import CALLED, ordered, trunk
 
 from dialerd.plugin.conformance.recorder import Recorder
 
 __all__ = ["tidy"]
-
-
-@pytest.fixture
-def clock() -> MockClock:
-    """Return a clock that jumps where nothing happens."""
-    return MockClock(autojump_threshold=0.005)
 
 
 class Noted(InlineMedia):

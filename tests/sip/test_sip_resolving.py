@@ -11,7 +11,6 @@ from dialerd_sip.shell.resolving import ResolveError, Resolver, in_order
 from needs import program
 from ports import free_port
 from sip_names import NameServer
-from trio.testing import MockClock
 
 UDP, TCP, TLS = Transport
 ZONE = {
@@ -34,12 +33,6 @@ ZONE = {
     "none.test A": ["60 192.0.2.12"],
     "_sip._udp.srvonly.test SRV": ["60 0 0 5066 a.trunk.test.", "60 1 0 5066 missing.test."],
 }
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that jumps where nothing happens for a while."""
-    return MockClock(autojump_threshold=0.05)
 
 
 @pytest.fixture

@@ -10,17 +10,10 @@ from dialerd_sip.shell.endpoint import endpoint_at
 from dialerd_sip.shell.errors import FlowError
 from ports import free_port
 from sip_peers import accept, ask, dial, message, tcp_peer, tidy, udp_peer
-from trio.testing import MockClock
 
 BIND = "127.0.0.1:0"
 
 __all__ = ["tidy"]
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that jumps where nothing happens."""
-    return MockClock(autojump_threshold=0.005)
 
 
 @pytest.fixture

@@ -9,17 +9,10 @@ from dialerd_sip.shell.endpoint import endpoint_at
 from dialerd_sip.shell.errors import FlowError
 from dialerd_sip.shell.tls import Security
 from sip_peers import accept, certificate, dial, message, tcp_peer, tidy
-from trio.testing import MockClock
 
 BIND = "127.0.0.1:0"
 
 __all__ = ["tidy"]
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that jumps where nothing happens for a while: threads read certificates meanwhile."""
-    return MockClock(autojump_threshold=0.1)
 
 
 @pytest.fixture(scope="session")

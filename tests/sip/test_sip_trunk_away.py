@@ -8,7 +8,6 @@ from dialerd_sip.provider import Sip
 from dialerd_sip.shell.resolving import ResolveError, Resolver
 from ports import free_port
 from sip_peers import tcp_peer, tidy
-from trio.testing import MockClock
 from trunk_rig import ordered, trunk
 
 from dialerd.model.errors import DialerdError
@@ -17,12 +16,6 @@ from dialerd.plugin.provider import NotPlaced, Report
 __all__ = ["tidy"]
 
 BIND = f"127.0.0.1:{free_port()}"
-
-
-@pytest.fixture
-def clock():
-    """Return a clock that jumps where nothing happens."""
-    return MockClock(autojump_threshold=0.005)
 
 
 class Moving(Resolver):

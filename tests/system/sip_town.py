@@ -27,6 +27,9 @@ __all__ = ["Behaviour", "Callee", "Town", "alike", "chirp", "ulaw"]
 
 _Kind = TypeVar("_Kind", bound=Peer)
 
+_PIECE: Final = 2_000
+"""Samples of a quarter of a second."""
+
 PATIENCE_S: Final = 30.0
 BRIEF_S: Final = 0.4
 LONG_S: Final = 4.0
@@ -208,10 +211,21 @@ def ulaw(sound: Path) -> Path:
 
 
 def alike(one: Path, other: Path) -> float:
-    """Return the greatest normalized cross-correlation of one sound with a stretch of another, 0 to 1."""
+    """Return how much of a sound is heard in another one, 0 to 1: the median over its pieces of a quarter of a second.
+
+    Each is looked for by itself: where machines are busy, phones stutter, and what follows comes a little later.
+    """
     wanted, rate = soundfile.read(one, dtype="float64")
     heard, other_rate = soundfile.read(other, dtype="float64")
     assert rate == other_rate == 8_000
+    pieces = [wanted[at : at + _PIECE] for at in range(0, max(1, len(wanted) - _PIECE + 1), _PIECE)]
+    loudest = max(float(numpy.sum(piece**2)) for piece in pieces)
+    loud = [piece for piece in pieces if numpy.sum(piece**2) > loudest / 100]
+    return float(numpy.median([_correlation(piece, heard) for piece in loud]))
+
+
+def _correlation(wanted: numpy.ndarray, heard: numpy.ndarray) -> float:
+    """Return the greatest normalized cross-correlation of one sound with a stretch of another, 0 to 1."""
     if len(heard) < len(wanted):
         heard = numpy.pad(heard, (0, len(wanted) - len(heard)))
     size = 1 << (len(heard) + len(wanted)).bit_length()

@@ -186,7 +186,7 @@ def test_sound_that_began_before_the_answer_goes_on(town: Town, name: str) -> No
     recordings = sorted((town.place.root / "records" / name).glob("*.wav"))
     assert len(recordings) == EACH
     for recording in recordings:
-        until(lambda it=recording: alike(town.place.root / "spoken.wav", it) > 0.9, "what was said, in it", 10, 0.2)
+        until(lambda it=recording: alike(town.place.root / "spoken.wav", it) > 0.9, "what was said, in it", every_s=0.2)
 
 
 def test_nobody_answers_anything(town: Town) -> None:

@@ -67,7 +67,7 @@ def test_what_is_played_is_heard_at_both_ends(line: Line, law: str) -> None:
     assert alike(line.prompt, heard) > 0.9
     (recorded,) = (line.records / law).glob("*.wav")
     assert recorded.stem == call["attempt_id"]
-    until(lambda: alike(line.reply, recorded) > 0.9, "the recording, which is written beside the call", 10, 0.2)
+    until(lambda: alike(line.reply, recorded) > 0.9, "the recording, which is written beside the call", every_s=0.2)
     assert alike(line.prompt, recorded) < 0.5, "we heard ourselves"
 
 
