@@ -173,5 +173,5 @@ async def stream(
         answer.left.set()
         answer.asked_to_leave.set()
         pieces.close()
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             await answer.over.wait()

@@ -158,7 +158,7 @@ async def answer(send: Send, body: bytes) -> None:
 async def everything(client: trio.SocketStream) -> bytes:
     """Return all that comes until the server closes."""
     data = b""
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         try:
             while piece := await client.receive_some():
                 data += piece
@@ -170,7 +170,7 @@ async def everything(client: trio.SocketStream) -> bytes:
 async def until_said(client: trio.SocketStream, words: bytes) -> bytes:
     """Return what comes until these words are among it."""
     data = b""
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while words not in data:
             piece = await client.receive_some()
             assert piece, data

@@ -96,7 +96,7 @@ class Terminal:
         """Read what is shown to the end, and return the exit code."""
         while self._more():
             continue
-        return self._process.wait(10)
+        return self._process.wait(60)
 
     def _more(self) -> bool:
         assert select.select([self._end], [], [], _PATIENCE_S)[0], self.shown

@@ -34,7 +34,7 @@ async def test_a_campaigns_life(desk: Desk) -> None:
     for verb, state in (("start", "running"), ("pause", "paused"), ("resume", "running")):
         assert f"is {state}" in await desk.done("campaign", verb, found["id"])
     assert "is cancelled" in await desk.done("campaign", "cancel", found["id"], "--now")
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while (await desk.data("campaign", "show", found["id"]))["ended_at"] is None:  # noqa: ASYNC110  # it is asked
             await trio.sleep(0.02)
     assert "is deleted" in await desk.done("campaign", "delete", found["id"])
@@ -88,7 +88,7 @@ async def test_calls(desk: Desk) -> None:
     assert "+12125550124" in await desk.done("call", "list", "--state", "answered")
     assert "caller id  +12125550100" in await desk.done("call", "show", call["id"])
     assert "is being hung up" in await desk.done("call", "hangup", call["id"])
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         while (await desk.data("call", "show", call["id"]))["state"] != "ended":  # noqa: ASYNC110  # as above
             await trio.sleep(0.02)
     shown = (await desk.done("call", "show", call["id"])).splitlines()

@@ -89,7 +89,7 @@ async def test_its_limits_are_its_own(tmp_path):
         async with await trio.open_tcp_stream(*listener.server) as idle:
             async with await trio.open_tcp_stream(*listener.server) as client:
                 assert b"raise [callbacks] max_connections" in await heard(client, "/main/a")
-            with trio.fail_after(5):
+            with trio.fail_after(60):
                 assert await idle.receive_some() == b""  # it took too long
         await door.finish()
 

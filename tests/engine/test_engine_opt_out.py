@@ -134,7 +134,7 @@ async def test_a_call_of_a_former_life(url, told):
 
     after = Phone(talk(), answer=lambda _: WasPlaced(end=NO_MORE if told == "when asked" else None), followed=followed)
     async with rig(after, url=url) as bench:
-        await bench.over(row, within_s=5, poll_s=0.01)
+        await bench.over(row, within_s=60, poll_s=0.01)
         assert await entry(bench) == (number(0), "all", ASKED_FOR, f"call:{order.attempt_id}")
         assert (await bench.totals(row)).finals[Final.SUCCEEDED] == 1
 
@@ -213,7 +213,7 @@ async def test_what_cannot_be_stored_is_not_confirmed(tmp_path, impatient):
         assert set(bench.engine.dispatcher.withheld.numbers) == {number(0)}
         other.execute("ROLLBACK")
         other.close()
-        await bench.over(row, within_s=5, poll_s=0.01)
+        await bench.over(row, within_s=60, poll_s=0.01)
         assert (await entry(bench))[0] == number(0)
         await until(lambda: not bench.engine.dispatcher.withheld.numbers)
 
@@ -229,7 +229,7 @@ async def test_the_wish_is_stored_with_the_end_or_neither(url, impatient):
         await trio.sleep(0.2)
         assert await bench.open_attempts() == 1
         await bench.store.write(lambda c: c.exec_driver_sql("DROP TRIGGER refuse"))
-        await bench.over(row, within_s=5, poll_s=0.01)
+        await bench.over(row, within_s=60, poll_s=0.01)
         assert (await entry(bench))[0] == number(0)
         assert await bench.state(row) is CampaignState.COMPLETED
 
@@ -264,7 +264,7 @@ async def test_a_wish_that_is_lost_with_the_database_is_told(tmp_path, logged):
 
     priced = evolve(NO_MORE, afterwards=price)
     phone = Phone(script)
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with rig(phone, url=f"sqlite:///{tmp_path}/d.db", clean=False) as bench:
             await bench.add(1)
             await until(lambda: len(phone.left) == 1)

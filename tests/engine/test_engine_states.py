@@ -335,5 +335,5 @@ async def test_a_cancelled_campaign_ends_whichever_comes_first(tmp_path):
             row = await bench.add(people)
             await until(lambda phone=phone, people=people: len(phone.left) == min(20, people))
             await bench.engine.steering.cancel("x")
-            await bench.over(row, within_s=5, poll_s=0.01)
+            await bench.over(row, within_s=60, poll_s=0.01)
             assert (await bench.totals(row)).finals[Final.CANCELLED] == people

@@ -32,7 +32,7 @@ async def stopped(tmp_path, calls=5):
         other.execute("ROLLBACK")  # the process would end here; a test has to go on
 
     phone = Phone(talk(0.2))
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with rig(phone, url=f"sqlite:///{path}", clean=False, stuck=leave) as bench:
             await bench.add(calls)
             await bench.store.write(lambda c: c.exec_driver_sql("PRAGMA busy_timeout = 20").fetchall())
@@ -94,7 +94,7 @@ async def test_a_lost_database_holds_back_calls_that_have_not_left(tmp_path):
 
     phone = Phone(talk(0.3))
     wanted = settings(trunks={"t": trunk(max_concurrent=3)})
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with rig(phone, wanted, url=f"sqlite:///{tmp_path}/d.db", clean=False, screens={"s": screen}) as bench:
             await bench.add(10)
             await until(lambda: len(asked) == 3 and len(phone.left) == 1)

@@ -69,7 +69,7 @@ async def test_a_database_that_went_away(tmp_path, impatient):
     """Nobody new is dialled, calls end by themselves, and the engine stops without having stored them."""
     phone = Phone(talk(0.2))
     wanted = settings(trunks={"t": trunk(max_concurrent=5)})
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         async with rig(phone, wanted, url=f"sqlite:///{tmp_path}/d.db", clean=False) as bench:
             await bench.add(100)
             await until(lambda: len(phone.left) >= 5)

@@ -22,7 +22,7 @@ from dialerd.store import campaigns
 from dialerd.store.records import CampaignRow
 from dialerd.store.store import Store, open_store
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 SETTINGS = Settings(
     trunks={"sim": TrunkSettings(provider="simulator", countries=("GB",))},

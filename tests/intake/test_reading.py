@@ -274,6 +274,6 @@ async def test_a_worker_ends_with_its_input():
     """When the daemon is gone, its worker goes, too."""
     worker = await Worker.start()
     await worker._in.aclose()
-    with trio.fail_after(10), pytest.raises(WorkerDied, match="exit status 0"):
+    with trio.fail_after(60), pytest.raises(WorkerDied, match="exit status 0"):
         await worker.receive()
     await worker.end()

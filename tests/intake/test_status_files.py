@@ -105,7 +105,7 @@ async def test_the_spool_tells_the_name_in_accepted(tmp_path):
             await nursery.start(place.spool(store, status).run)
             place.drop("a.toml", inline())
             await place.until("accepted", "a.2.toml")
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 while not (place.folders.accepted / "a.2.toml.status.toml").exists():
                     await status.refresh()
                     await trio.sleep(0.01)

@@ -80,7 +80,7 @@ class Place:
 
     async def dialled(self, key: int) -> None:
         """Wait until a campaign is over."""
-        with trio.fail_after(30):
+        with trio.fail_after(60):
             while (campaign := self.engine.campaigns.by_key(key)) is not None:
                 await campaign.ended.wait()
 

@@ -232,11 +232,11 @@ async def test_the_end_of_the_daemon_is_told_too(tmp_path):
 
             await nursery.start(follow)
             await there.dial(15)
-            with trio.fail_after(10):
+            with trio.fail_after(60):
                 while len(there.engine.dispatcher.calls) < 15:  # noqa: ASYNC110  # it has no event
                     await trio.sleep(0.01)
             there.engine.hang_up()
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             await ended.wait()
     with closing(sqlite3.connect(tmp_path / "x.db")) as db:  # before another life writes events of its own
         stored = [row[0] for row in db.execute("SELECT id FROM notices ORDER BY id")]

@@ -127,7 +127,7 @@ async def test_fsync_counts_only_for_what_was_written_before(
 
     def slow(fd: int) -> None:
         turns.append(len(turns))
-        release.wait(5)
+        release.wait(60)
         fsync(fd)
 
     told_after: dict[str, int] = {}
@@ -164,7 +164,7 @@ async def test_cancelled_leader_leaves_nobody_waiting(clock: MockClock, ledger: 
         async def call(attempt: str) -> None:
             ends.append(await trunk.place(order(attempt), log()))
 
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(cancelled)
                 for count in range(10):

@@ -98,7 +98,7 @@ async def tcp_peer(
 
 async def accept(listener: trio.SocketListener) -> trio.SocketStream:
     """Return the far end's side of a connection that we open."""
-    with trio.fail_after(5):
+    with trio.fail_after(60):
         stream = await listener.accept()
     _opened.append(stream.socket)
     return stream

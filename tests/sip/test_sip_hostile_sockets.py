@@ -156,7 +156,7 @@ async def test_connections_that_are_held_or_misused(clock, hostile_certificate):
         assert trio.lowlevel.current_statistics().tasks_living <= before + 3
         gone = await dial(endpoint.port)
         await gone.send_all(message(call_id="after"))
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             assert (await gone.receive_some()).startswith(b"SIP/2.0 200")
 
 
@@ -213,7 +213,7 @@ async def test_sprayed_ports_do_not_disturb_a_stream():
                 await far.sendto(build(0, number, number * 160, 7, bytes(160)), (HOST, session.port))
 
         before = 0
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(listen)
                 number = 0
@@ -231,7 +231,7 @@ async def test_sprayed_ports_do_not_disturb_a_stream():
         grown = _rss_kib(media.pid) - before
         send, receive = trio.open_memory_channel(1)
         session.close(send.send_nowait)
-        with trio.fail_after(10):
+        with trio.fail_after(60):
             figures = await receive.receive()
         far.close()
         for sock in strangers:

@@ -26,7 +26,7 @@ async def endpoint(clock):
 
 async def connected(endpoint, flow, listener) -> trio.SocketStream:
     """Open a flow and return the far end's side of the connection."""
-    with trio.fail_after(5):
+    with trio.fail_after(60):
         await endpoint.open(flow)
     return await accept(listener)
 
@@ -39,7 +39,7 @@ def send(endpoint, flow, data) -> None:
 
 async def until(condition) -> None:
     """Wait until something is so."""
-    with trio.fail_after(5):
+    with trio.fail_after(60):
         while not condition():  # noqa: ASYNC110  # what is waited for is done by plain sockets
             await trio.sleep(0.001)
 

@@ -131,7 +131,7 @@ def test_nothing_is_opened_under_a_name_that_leads_elsewhere(path, logged):
     before = path.stat().st_size
     writer.execute("INSERT INTO t VALUES (1)")
     checkpoints.committed(writer)
-    assert looked.wait(10)
+    assert looked.wait(60)
     checkpoints.close()
     assert path.stat().st_size == before
     writer.close()
@@ -183,7 +183,7 @@ def test_the_thread_outlives_whatever_is_raised(path, logged, monkeypatch):
             connect_once_more.set()
         writer.execute("INSERT INTO t VALUES (1)")
         checkpoints.committed(writer)
-        assert tried.wait(10), "the thread is gone"
+        assert tried.wait(60), "the thread is gone"
     checkpoints.close()
     writer.close()
     assert [(entry["event"], entry["error"]) for entry in logged] == [

@@ -28,7 +28,7 @@ class Brake:
     def __call__(self, connection):
         """Wait."""
         self.running.set()
-        assert self.go.wait(5)
+        assert self.go.wait(60)
 
 
 async def held(store, nursery):

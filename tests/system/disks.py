@@ -90,7 +90,7 @@ def tampered(place: Place, calls: str, what: str, paths: list[Path]) -> Iterator
             tracer.wait(12)
         except subprocess.TimeoutExpired:  # it does not get over a process that ended within a delayed call
             tracer.kill()
-            tracer.wait(10)
+            tracer.wait(60)
 
 
 def until_at_rest(place: Place) -> int:

@@ -155,7 +155,7 @@ class Place:
         assert self.process is not None
         self.note_children()
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""

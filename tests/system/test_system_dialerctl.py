@@ -110,7 +110,7 @@ def follower(place: Place, tmp_path: Path) -> Iterator[Path]:
         )
         yield printed
         process.send_signal(signal.SIGINT)
-        process.wait(10)
+        process.wait(60)
 
 
 def test_events_over_kills(place, follower):

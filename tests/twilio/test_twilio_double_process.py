@@ -23,7 +23,7 @@ def test_process_records_every_call(tmp_path: Path) -> None:
             _ask(process)
             lines = [json.loads(line) for line in record.read_text().splitlines()]
             process.send_signal(signal.SIGTERM)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
         finally:
             process.kill()
     assert sorted((line["what"], line["to"], line["status"]) for line in lines) == [
