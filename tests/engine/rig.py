@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from random import Random
@@ -261,6 +261,15 @@ async def crashed(
             await nursery.start(engine.run)
             yield Rig(store, engine, wall)
             nursery.cancel_scope.cancel()
+
+
+async def until_stored(bench: Rig, look: Callable[[], Awaitable[Any]], expected: Callable[[Any], bool] = bool) -> None:
+    """Wait until a look into the store finds what is expected; there is one after each write."""
+    while True:
+        seen = bench.store.writes  # before the look: a write between the two is not waited for in vain
+        if expected(await look()):
+            return
+        await bench.store.written(seen)
 
 
 def trunk(**changes: Any) -> TrunkSettings:

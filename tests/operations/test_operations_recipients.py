@@ -2,6 +2,7 @@
 
 import json
 from contextlib import asynccontextmanager
+from operator import not_
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import trio
 from attrs import evolve
 from groundwork import ground
 from phone import Phone, talk
-from rig import START, rig, settings, trunk, until
+from rig import START, rig, settings, trunk, until, until_stored
 
 from dialerd.intake.accept import discard_loading
 from dialerd.intake.reading import Reader
@@ -226,25 +227,6 @@ async def test_a_campaign_that_is_over_takes_nobody(tmp_path, autojump_clock):
         assert await counts(bench) == (1, 1)
 
 
-async def until_stored(bench, condition):
-    """Wait until something stands in the store; it is looked at after each write."""
-    while True:
-        seen = bench.store.writes  # before the look: a write between the two is not waited for in vain
-        if await condition():
-            return
-        await bench.store.written(seen)
-
-
-async def begun(bench):
-    """Tell whether a list is on its way."""
-    return (await counts(bench))[0] == 2
-
-
-async def settled(bench):
-    """Tell whether no list is on its way any more."""
-    return not await bench.rows("SELECT 1 FROM campaigns WHERE state = 'loading'")
-
-
 async def test_a_campaign_that_ends_meanwhile_takes_nobody(tmp_path):
     """It ends while a large list for it is being read: nothing of the list stays."""
     async with rig(Phone(talk()), busy(), url=url(tmp_path)) as bench, desk(bench, tmp_path) as operations:
@@ -252,7 +234,7 @@ async def test_a_campaign_that_ends_meanwhile_takes_nobody(tmp_path):
         async with trio.open_nursery() as nursery:
 
             async def cancel():
-                await until_stored(bench, lambda: begun(bench))
+                await until_stored(bench, lambda: counts(bench), lambda found: found[0] == 2)
                 await bench.engine.steering.cancel(row.uid)
 
             nursery.start_soon(cancel)
@@ -325,7 +307,7 @@ async def test_a_client_that_goes_away_leaves_all_or_nothing(tmp_path, cut_at):
                 await operations.add_file(row.uid, file, format="csv")
                 nursery.cancel_scope.cancel()
         with trio.fail_after(60):
-            await until_stored(bench, lambda: settled(bench))
+            await until_stored(bench, lambda: bench.rows("SELECT 1 FROM campaigns WHERE state = 'loading'"), not_)
         people = (await bench.recipients(row))["pending", None]
         assert people in (1, 10_501)
         assert people == 1 or cut_at > 9
